@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { AddressError, parseMailbox } from './address.ts';
+import { scheduleMistake } from './schedule.ts';
 
 /** RFC 1123-like, and safe in queue messages, table keys, blob paths and Key Vault names. */
 export const accountNameSchema = z
@@ -20,19 +22,43 @@ export const singleLine = (max: number) =>
 
 const hostSchema = z
   .string()
-  .max(253)
+  .max(253, 'must be at most 253 characters')
   .regex(/^[A-Za-z0-9.:_-]+$/, 'must be a host name or an IP address, without scheme or port');
 
-const authSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('none') }),
-  z.strictObject({ type: z.literal('password'), user: singleLine(320), secret: secretNameSchema }),
-]);
+/** A union by `field` whose unknown member is named in the answer, so that a typing mistake shows itself. */
+const unionError = (field: string) => (issue: { readonly code?: string; readonly input?: unknown }) => {
+  const { input } = issue;
+  if (issue.code !== 'invalid_union' || typeof input !== 'object' || input === null) return undefined;
+  const name: unknown = Object.entries(input).find(([key]) => key === field)?.[1];
+  return typeof name === 'string' && /^[A-Za-z0-9_-]{1,32}$/.test(name)
+    ? `${field} ${name} is not supported`
+    : `this ${field} is not supported`;
+};
+
+/** A field of the contract whose default is all there is: anything else is refused rather than passed over. */
+const onlyNull = (what: string) => z.null({ error: `${what} is not supported; leave it out or null` }).default(null);
+const onlyFalse = (what: string) =>
+  z.literal(false, { error: `${what} is not supported; leave it out or false` }).default(false);
+
+const authSchema = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('none') }),
+    z.strictObject({ type: z.literal('password'), user: singleLine(320), secret: secretNameSchema }),
+  ],
+  { error: unionError('type') },
+);
 
 const tlsSchema = z.strictObject({
   starttls: z.enum(['required', 'preferred', 'never']).default('preferred'),
   /** `"*"` or hosts whose chain and name are not checked; a host missing from a given list is refused. */
-  trust: z.union([z.literal('*'), z.array(hostSchema).min(1)]).optional(),
-  ca: z.string().max(65_536).nullable().default(null),
+  trust: z.union([z.literal('*'), z.array(hostSchema).min(1, 'must name a host').max(50)]).optional(),
+  ca: z
+    .string()
+    .max(65_536, 'must be at most 65536 characters')
+    .includes('-----BEGIN CERTIFICATE-----', { error: 'must be a bundle of certificates in PEM' })
+    .nullable()
+    .default(null),
   minVersion: z.enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
 });
 
@@ -49,26 +75,112 @@ const serverFields = {
   timeout: limitSchema.default(60_000),
 };
 
-const transportSchema = z.discriminatedUnion('protocol', [
-  z.strictObject({ protocol: z.literal('smtp'), ...serverFields }),
-  z.strictObject({ protocol: z.literal('smtps'), ...serverFields }),
-]);
+const smtpFields = { ...serverFields, saveToSent: onlyFalse('saveToSent') };
 
-const foldersSchema = z.array(singleLine(255)).min(1).max(50).default(['INBOX']);
+const transportSchema = z.discriminatedUnion(
+  'protocol',
+  [
+    z.strictObject({ protocol: z.literal('smtp'), ...smtpFields }),
+    z.strictObject({ protocol: z.literal('smtps'), ...smtpFields }),
+  ],
+  { error: unionError('protocol') },
+);
 
-const storeSchema = z.discriminatedUnion('protocol', [
-  z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: foldersSchema }),
-  z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: foldersSchema }),
-]);
+const foldersSchema = z
+  .array(singleLine(255))
+  .min(1, 'must name a folder')
+  .max(50, 'must be at most 50 folders')
+  .default(['INBOX']);
 
+const storeSchema = z.discriminatedUnion(
+  'protocol',
+  [
+    z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: foldersSchema }),
+    z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: foldersSchema }),
+  ],
+  { error: unionError('protocol') },
+);
+
+/** Longest time until a deletion, in days: ten years. */
+const maxAfterDays = 3660;
+
+const mebibyte = 1024 * 1024;
+
+const importSchema = z.strictObject({
+  schedule: z
+    .string()
+    .superRefine((schedule, context) => {
+      const mistake = scheduleMistake(schedule);
+      if (mistake !== undefined) context.addIssue({ code: 'custom', message: mistake });
+    })
+    .nullable()
+    .default('0 */5 * * * *')
+    .meta({ description: 'NCRONTAB expression of six or five fields, in UTC; null: only on request.' }),
+  markRead: z.boolean().default(true),
+  delete: z
+    .union([
+      z.enum(['never', 'immediately']),
+      z.strictObject({ afterDays: z.int().min(1, 'must be at least 1; "immediately" is 0').max(maxAfterDays) }),
+    ])
+    .default('never'),
+  deleteMode: z.enum(['trash', 'permanent']).optional(),
+  moveTo: singleLine(255).nullable().default(null),
+  since: z
+    .union([z.enum(['all', 'now']), z.iso.datetime({ offset: true, error: 'must be "all", "now" or an ISO instant' })])
+    .default('all'),
+  maxMessageSize: z
+    .int()
+    .min(1)
+    .max(1024 * mebibyte)
+    .default(150 * mebibyte),
+});
+
+const limitsSchema = z.strictObject({
+  perMinute: onlyNull('a limit per minute'),
+  /** Connections to the server at a time, over all processes. Servers refuse more than some tens (Dovecot: 10). */
+  connections: z.int().min(1).max(50).default(5),
+});
+
+/** A mailbox in the form of a mail header. */
+const mailboxTextSchema = singleLine(600).superRefine((text, context) => {
+  try {
+    parseMailbox(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof AddressError ? error.message : 'is not an address' });
+  }
+});
+
+/** An address in which `*` stands for any characters but `@`. */
+const senderPatternSchema = z
+  .string()
+  .max(254, 'must be at most 254 characters')
+  .regex(/^[^\s@<>()",;:[\]\\]+@[^\s@<>()",;:[\]\\]+$/, 'must be an address, in which * stands for any characters');
+
+/** What `PUT /accounts/{account}` takes. Rules across fields, and the defaults that depend on others, are in `rules.ts`. */
+export const accountInputSchema = z.strictObject({
+  name: accountNameSchema.optional(),
+  from: mailboxTextSchema.meta({ description: 'Default From, "Name <a@b>"; its address is the envelope sender.' }),
+  allowedFrom: z.array(senderPatternSchema).max(100, 'must be at most 100 patterns').default([]),
+  transport: transportSchema.nullish(),
+  store: storeSchema.nullish(),
+  import: importSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  webhook: onlyNull('a webhook'),
+  enabled: z.boolean().default(true),
+  debug: onlyFalse('debug'),
+});
+
+export type AccountInput = z.output<typeof accountInputSchema>;
 export type TransportConfig = z.output<typeof transportSchema>;
 export type StoreConfig = z.output<typeof storeSchema>;
+export type ImportRule = z.output<typeof importSchema>;
+export type AccountLimits = z.output<typeof limitsSchema>;
 export type ServerAuth = z.output<typeof authSchema>;
 export type TlsConfig = z.output<typeof tlsSchema>;
 /** Fields every host-and-port endpoint has, whatever its protocol. */
-export type ServerConfig = Omit<TransportConfig, 'protocol'>;
+export type ServerConfig = Omit<TransportConfig, 'protocol' | 'saveToSent'>;
 
-/** Defaults of design section 2. */
+/** Ports that IANA has assigned to the protocols. */
 export const defaultPorts = { smtp: 25, smtps: 465, imap: 143, imaps: 993 } as const;
 
-export { authSchema, storeSchema, tlsSchema, transportSchema };
+export { authSchema, importSchema, storeSchema, tlsSchema, transportSchema };

@@ -1,0 +1,15 @@
+import { app } from '@azure/functions';
+import { run } from './timer.ts';
+
+app.storageQueue('mail-send', {
+  queueName: 'mail-send',
+  connection: 'MailStorage',
+  handler: (entry, context) =>
+    run(context, async ({ outbox }) => {
+      const { deliver } = await import('../shared/outbox/deliver.ts');
+      const { deliveryMs } = await import('../shared/outbox/submit.ts');
+      const { sendEntry } = await import('../shared/outbox/queue-entry.ts');
+      const { id } = sendEntry(entry);
+      await deliver(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
+    }),
+});

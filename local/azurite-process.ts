@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createRequire, enableCompileCache } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { lockWorkingDirectory } from './location-lock.ts';
+
+/**
+ * Azurite in a process of its own. Started by `startAzurite` with its options as JSON in the first argument; sends
+ * `{ type: 'ready', blobPort, queuePort, tablePort }` over IPC. Built from Azurite's own classes instead of its command
+ * line: that one cannot take ports from the system, and does not say when the last byte is on disk.
+ */
+
+const portSchema = z.int().min(0).max(65_535);
+const optionsSchema = z.strictObject({
+  location: z.string().optional(),
+  ports: z.strictObject({ blob: portSchema, queue: portSchema, table: portSchema }),
+});
+
+interface AzuriteServer {
+  start(): Promise<void>;
+  close(): Promise<void>;
+  getHttpServerAddress(): string;
+  readonly httpServer: Server;
+}
+type AzuriteClass = new (configuration: object) => AzuriteServer;
+type ConfigurationClass = new (...values: readonly unknown[]) => object;
+
+// Azurite is many files; compiled once, it starts sooner the next time.
+enableCompileCache();
+const require = createRequire(import.meta.url);
+const load = <T>(path: string): T => require(`azurite/dist/src/${path}.js`).default;
+
+const host = '127.0.0.1';
+/** Longer than clients keep an idle connection, so that none is closed just as a request goes out on it. */
+const keepAliveSeconds = 120;
+/** How long the last writes may take at the end. */
+const closeMs = 15_000;
+/** How long clients may go on after the parent's end: above the time that the functions take to stop. */
+const clientsMs = 60_000;
+const lookMs = 100;
+
+async function main(): Promise<void> {
+  const options = optionsSchema.parse(JSON.parse(process.argv[2] ?? ''));
+  if (options.location !== undefined) {
+    mkdirSync(options.location, { recursive: true, mode: 0o700 });
+    process.chdir(options.location);
+    await lockWorkingDirectory();
+  }
+  const inMemory = options.location === undefined;
+  const noLog = [false, undefined] as const;
+  // loose, skipApiVersionCheck, cert, key, pwd, oauth, disableProductStyleUrl, isMemoryPersistence
+  const common = [false, true, undefined, undefined, undefined, undefined, true, inMemory] as const;
+  const extents = (path: string) => [{ locationId: 'Default', locationPath: path, maxConcurrency: 1 }];
+  const files = (service: string) => [`__azurite_db_${service}__.json`, `__azurite_db_${service}_extent__.json`];
+  const server = (service: string, name: string, configuration: readonly unknown[]) => {
+    const Configuration = load<ConfigurationClass>(`${service}/${name}Configuration`);
+    return new (load<AzuriteClass>(`${service}/${name}Server`))(new Configuration(...configuration));
+  };
+  const blobFiles = [...files('blob'), extents('__blobstorage__')];
+  const queueFiles = [...files('queue'), extents('__queuestorage__')];
+  const servers = [
+    server('blob', 'Blob', [host, options.ports.blob, keepAliveSeconds, ...blobFiles, ...noLog, ...noLog, ...common]),
+    server('queue', 'Queue', [
+      host,
+      options.ports.queue,
+      keepAliveSeconds,
+      ...queueFiles,
+      ...noLog,
+      ...noLog,
+      ...common,
+    ]),
+    server('table', 'Table', [
+      ...[host, options.ports.table, keepAliveSeconds, files('table')[0]],
+      // Tables take the two log switches in another order.
+      ...[false, false, undefined, undefined],
+      ...common,
+    ]),
+  ];
+  stopWithParent(servers);
+  for (const one of servers) await one.start();
+  const [blobPort, queuePort, tablePort] = servers.map((one) => Number(new URL(one.getHttpServerAddress()).port));
+  process.send?.({ type: 'ready', blobPort, queuePort, tablePort });
+}
+
+/** Ends on SIGTERM at once, and when the parent goes away, in both cases with everything written down. */
+function stopWithParent(servers: readonly AzuriteServer[]): void {
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), closeMs).unref();
+    // A server that had not started yet cannot be closed, and has nothing to write.
+    Promise.allSettled(servers.map((one) => one.close())).then(() => process.exit(0));
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('disconnect', () => {
+    // The parent's other children lost it too. Those that use this storage need it for an orderly end.
+    untilNobodyIsConnected(servers).then(stop, stop);
+  });
+}
+
+async function untilNobodyIsConnected(servers: readonly AzuriteServer[]): Promise<void> {
+  const deadline = Date.now() + clientsMs;
+  while (Date.now() < deadline) {
+    const counts = await Promise.all(
+      servers.map(({ httpServer }) => promisify(httpServer.getConnections).call(httpServer)),
+    );
+    if (counts.every((count) => count === 0)) return;
+    await sleep(lookMs);
+  }
+}
+
+main().catch((error: unknown) => {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (process.send && process.connected) process.send({ type: 'failed', reason }, () => process.exit(1));
+  else process.exit(1);
+});

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { answer, drain, withoutHopByHop, writeHead } from './http-answer.ts';
+import { contentLength, type HttpInvocation, httpTriggerMetadata, traceOf } from './http-invocation.ts';
+import { paceResult } from './http-pace.ts';
+import type { Invoker } from './invocation.ts';
+import type { LibraryServer } from './library-server.ts';
+import { type HostLog, messageOf } from './log.ts';
+
+const ID_HEADER = 'x-ms-invocation-id';
+
+export interface StreamOptions {
+  readonly invoker: Invoker;
+  readonly log: HostLog;
+  readonly library: LibraryServer;
+  /** Milliseconds without a byte either way before the caller gets 504. */
+  readonly activityTimeout: number;
+}
+
+export interface StreamForwarder {
+  forward(invocation: HttpInvocation): Promise<void>;
+  close(): void;
+}
+
+/**
+ * HTTP streaming as the real host does it: the request is forwarded, body and all, to the library's own server, with
+ * the invocation's id to tell it by; what that server answers is passed to the caller as it comes. Only headers, query
+ * and route values travel with the invocation itself. Back-pressure holds from end to end, so a body of any size costs a few
+ * chunks of memory.
+ */
+export function createStreamForwarder({ invoker, log, library, activityTimeout }: StreamOptions): StreamForwarder {
+  const target = library.uri;
+  /** Invocations whose request is on its way to the library. */
+  const onTheWay = new Map<string, (libraryResponse: ServerResponse) => void>();
+  library.onRequest(({ [ID_HEADER]: id }, libraryResponse) => {
+    if (typeof id === 'string') onTheWay.get(id)?.(libraryResponse);
+  });
+  const agent = new http.Agent({ keepAlive: true });
+
+  async function forward(invocation: HttpInvocation): Promise<void> {
+    const { req, res, fn, bodyLimit, customHeaders } = invocation;
+    const length = contentLength(req);
+    if (length !== undefined && length > bodyLimit) {
+      answer(req, res, 413, { customHeaders });
+      return;
+    }
+    const invocationId = randomUUID();
+    const upstream = openUpstream(invocation, invocationId, length);
+    const finished = relayAnswer(invocation, upstream);
+    const limit = (error: Error) => {
+      log.write('warning', `Function.${fn.name}`, `${error.message} (Id=${invocationId})`);
+      answer(req, res, 413, { customHeaders });
+      upstream.destroy(error);
+    };
+    // Invoked only once the library has the request: without it, the library would wait for ever.
+    onTheWay.set(invocationId, (libraryResponse) => {
+      onTheWay.delete(invocationId);
+      invoke(invocation, invocationId, libraryResponse);
+    });
+    upstream.once('close', () => onTheWay.delete(invocationId));
+    if (length === 0) upstream.end();
+    else {
+      upstream.flushHeaders();
+      relayBody(req, upstream, bodyLimit, limit);
+    }
+    await finished;
+  }
+
+  function invoke(invocation: HttpInvocation, invocationId: string, libraryResponse: ServerResponse): void {
+    const { req, res, fn } = invocation;
+    const run = invoker.invoke(fn, {
+      invocationId,
+      inputs: [{ name: fn.triggerName, data: { http: {} } }],
+      triggerMetadata: httpTriggerMetadata(invocation),
+      traceContext: traceOf(req),
+      adaptResult: (result) => paceResult(result, libraryResponse),
+      reason: 'This function was called by an HTTP request.',
+    });
+    run.catch(() => {
+      if (res.headersSent || res.destroyed) return;
+      log.write(
+        'warning',
+        `Function.${fn.name}`,
+        `'${fn.name}' failed before it answered. With HTTP streaming the library then never answers: the caller waits ${activityTimeout / 1_000} s for a 504, as in Azure. Catch errors in the handler. (Id=${invocationId})`,
+      );
+    });
+  }
+
+  function openUpstream({ req, url }: HttpInvocation, invocationId: string, length: number | undefined): ClientRequest {
+    return http.request({
+      agent,
+      host: target.hostname,
+      port: target.port,
+      method: req.method ?? 'GET',
+      path: url.pathname + url.search,
+      headers: {
+        [ID_HEADER]: invocationId,
+        'x-forwarded-host': url.host,
+        'x-forwarded-proto': url.protocol.slice(0, -1),
+        ...(length === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': length }),
+      },
+    });
+  }
+
+  function relayAnswer({ req, res, fn, customHeaders }: HttpInvocation, upstream: ClientRequest): Promise<void> {
+    return new Promise((resolve) => {
+      res.once('close', () => {
+        // Before the end this is a caller who went away; the library passes no signal on to the function (issue 294).
+        req.unpipe(upstream);
+        upstream.destroy();
+        drain(req);
+        resolve();
+      });
+      upstream.setTimeout(activityTimeout, () => {
+        answer(req, res, 504, { customHeaders });
+        upstream.destroy();
+      });
+      upstream.once('response', (response: IncomingMessage) => {
+        if (res.headersSent || res.destroyed) {
+          response.destroy();
+          return;
+        }
+        writeHead(res, response.statusCode ?? 502, withoutHopByHop(response.headers), customHeaders);
+        response.once('error', () => res.destroy());
+        response.pipe(res);
+      });
+      upstream.on('error', (error) => {
+        if (res.writableEnded || res.destroyed) return;
+        log.write('error', `Function.${fn.name}`, `Forwarding the request failed: ${messageOf(error)}`);
+        if (res.headersSent) res.destroy();
+        else answer(req, res, 502, { customHeaders });
+      });
+    });
+  }
+
+  return { forward, close: () => agent.destroy() };
+}
+
+/** Pipes the body, counting it: a chunked body announces no length. */
+function relayBody(
+  req: IncomingMessage,
+  upstream: ClientRequest,
+  bodyLimit: number,
+  tooLarge: (error: Error) => void,
+): void {
+  let received = 0;
+  req.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (received > bodyLimit && received - chunk.length <= bodyLimit) {
+      req.unpipe(upstream);
+      tooLarge(new Error(`Request body too large: the limit is ${bodyLimit} bytes`));
+    }
+  });
+  req.on('error', () => upstream.destroy());
+  req.pipe(upstream);
+}

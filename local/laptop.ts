@@ -1,0 +1,195 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Azurite, startAzurite } from './azurite.ts';
+import { localCertificate, type StoredCertificate } from './certificate.ts';
+import { startEntra, type TokenAuthority } from './entra/entra.ts';
+import { functionsProcess } from './functions-process.ts';
+import { type ImapMailbox, startImapMailbox } from './imap-mailbox/imap-mailbox.ts';
+import { startKeyVault } from './key-vault/key-vault.ts';
+import {
+  type Environment,
+  functionsEnvironment,
+  isGiven,
+  neededParts,
+  registeredIdentity,
+  type StartedParts,
+} from './laptop-settings.ts';
+import { type LocalKeys, localKeys } from './local-keys.ts';
+import { preferredPort } from './ports.ts';
+import { type SmtpSink, type SunkMail, startSmtpSink } from './smtp-sink.ts';
+
+export interface LaptopOptions {
+  /** Settings given here are taken, and the part that would offer them is not started. */
+  readonly env: Environment;
+  readonly dataDirectory: string;
+  /** Of the functions. 0: the system picks. */
+  readonly port: number;
+  /** Of the SMTP sink and the IMAP mailbox: taken where free; 0: the system picks. */
+  readonly mailPorts: { readonly smtp: number; readonly imap: number };
+  /** Output of the functions process: this process's own, or an open file. */
+  readonly output: 'inherit' | number;
+  /** Told, in plain words, what was started and what happened to it. */
+  readonly say: (line: string) => void;
+  /** Called when a part that cannot be started again ended by itself. */
+  readonly onLoss: (reason: string) => void;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
+}
+
+export interface Laptop {
+  readonly url: string;
+  readonly keys: LocalKeys;
+  readonly sink: SmtpSink;
+  readonly mailbox: ImapMailbox;
+}
+
+/** The user of the embedded IMAP mailbox. */
+export const mailboxUser = 'corpus';
+
+/** Everything that one laptop runs, in the order of its start. */
+export class LaptopParts {
+  readonly #options: LaptopOptions;
+  readonly #stops: (() => Promise<void>)[] = [];
+  #stopping = false;
+
+  constructor(options: LaptopOptions) {
+    this.#options = options;
+  }
+
+  /** Starts what is needed and then the functions. When it throws, `stop` ends what had been started. */
+  async start(): Promise<Laptop> {
+    const { env, dataDirectory, signal, say } = this.#options;
+    const needed = neededParts(env);
+    await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+    say(`Data directory: ${dataDirectory}`);
+    const made = await localKeys(dataDirectory);
+    const keys = {
+      ...made,
+      functionKey: env.LOCAL_FUNCTION_KEY || made.functionKey,
+      masterKey: env.LOCAL_MASTER_KEY || made.masterKey,
+    };
+    const certificate = await localCertificate(join(dataDirectory, 'certificate'));
+
+    let started: StartedParts = keys;
+    if (needed.azurite) started = { ...started, connectionString: (await this.#azurite()).connectionString };
+    signal.throwIfAborted();
+    if (needed.entra || needed.keyVault) {
+      started = { ...started, ...(await this.#identityAndSecrets(needed, certificate, keys)) };
+      started = { ...started, caFile: await trustFile(dataDirectory, certificate, env.NODE_EXTRA_CA_CERTS) };
+    }
+    const { sink, mailbox } = await this.#mail(certificate, keys);
+    say(`Function key: ${isGiven(env, 'LOCAL_FUNCTION_KEY') ? 'as given in LOCAL_FUNCTION_KEY' : keys.functionKey}`);
+    say(`Master key: ${isGiven(env, 'LOCAL_MASTER_KEY') ? 'as given in LOCAL_MASTER_KEY' : keys.masterKey}`);
+    signal.throwIfAborted();
+    const url = await this.#functions(functionsEnvironment(env, started));
+    return { url, keys, sink, mailbox };
+  }
+
+  /** Ends everything in the opposite order of its start: the functions before the storage they write to. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (let stop = this.#stops.pop(); stop; stop = this.#stops.pop()) await stop();
+  }
+
+  async #azurite(): Promise<Azurite> {
+    const azurite = await startAzurite({ location: join(this.#options.dataDirectory, 'azurite') });
+    this.#stops.push(() => azurite.stop());
+    azurite.ended.then(() => {
+      if (!this.#stopping) this.#options.onLoss('Azurite ended by itself');
+    });
+    const { blobPort, queuePort, tablePort, pid } = azurite;
+    this.#options.say(`Azurite: pid ${pid}, 127.0.0.1, blobs ${blobPort}, queues ${queuePort}, tables ${tablePort}`);
+    return azurite;
+  }
+
+  async #identityAndSecrets(
+    needed: { readonly entra: boolean; readonly keyVault: boolean },
+    certificate: StoredCertificate,
+    keys: LocalKeys,
+  ): Promise<{ authorityHost?: string; keyVaultUri?: string }> {
+    const { env, dataDirectory, say } = this.#options;
+    const identity = registeredIdentity(env, keys.clientSecret);
+    let authority: TokenAuthority = { authorityHost: env.AZURE_AUTHORITY_HOST ?? '' };
+    const found: { authorityHost?: string; keyVaultUri?: string } = {};
+    if (needed.entra) {
+      const entra = await startEntra({ certificate, apps: [identity] });
+      this.#stops.push(() => entra.stop());
+      authority = entra;
+      found.authorityHost = entra.authorityHost;
+      say(`Entra ID stand-in: ${entra.authorityHost}`);
+    }
+    if (needed.keyVault) {
+      const file = join(dataDirectory, 'key-vault.json');
+      const vault = await startKeyVault({ certificate, authority, tenantId: identity.tenantId, file });
+      this.#stops.push(() => vault.stop());
+      found.keyVaultUri = vault.uri;
+      say(`Key Vault stand-in: ${vault.uri}`);
+    }
+    return found;
+  }
+
+  async #mail(certificate: StoredCertificate, keys: LocalKeys): Promise<{ sink: SmtpSink; mailbox: ImapMailbox }> {
+    const { dataDirectory, mailPorts, say } = this.#options;
+    const mailbox = await startImapMailbox({
+      accounts: [{ user: mailboxUser, password: keys.mailboxPassword }],
+      port: await preferredPort(mailPorts.imap),
+      certificate,
+    });
+    this.#stops.push(() => mailbox.stop());
+    const directory = join(dataDirectory, 'mail');
+    const sink = await startSmtpSink({
+      port: await preferredPort(mailPorts.smtp),
+      certificate,
+      directory,
+      deliver: (mail) => deliverTo(mailbox, mail),
+    });
+    this.#stops.push(() => sink.stop());
+    say(`SMTP sink: 127.0.0.1:${sink.port}, STARTTLS offered, any user and password; mail is kept in ${directory}`);
+    say(
+      `IMAP mailbox: 127.0.0.1:${mailbox.port}, STARTTLS offered, user ${mailboxUser}, password ${keys.mailboxPassword}`,
+    );
+    say(`Mail to ${mailboxUser}@<any domain> that reaches the SMTP sink arrives in the IMAP mailbox (in memory only).`);
+    return { sink, mailbox };
+  }
+
+  async #functions(env: Record<string, string | undefined>): Promise<string> {
+    const { port, output, say, signal } = this.#options;
+    const functions = functionsProcess({
+      env,
+      port,
+      output,
+      onReady: (pid, readyPort) => {
+        say(`Functions: pid ${pid}`);
+        say(`Mailroom ready on http://127.0.0.1:${readyPort}`);
+      },
+      onCrash: (how, ms) => {
+        if (!this.#stopping) say(`The functions process ended (${how}); starting it again in ${ms} ms`);
+      },
+    });
+    this.#stops.push(() => functions.stop());
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    try {
+      const ready = await Promise.race([functions.start(), aborted]);
+      return `http://127.0.0.1:${ready.port}`;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new Error(`The functions process ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+/** Puts a mail into the mailbox of every recipient who has one: `corpus@anything` is the user `corpus`. */
+function deliverTo(mailbox: ImapMailbox, mail: SunkMail): void {
+  const users = new Set(mail.to.map((address) => address.slice(0, address.lastIndexOf('@')).toLowerCase()));
+  for (const user of users) mailbox.deliver(user, mail.bytes, { receivedAt: mail.receivedAt });
+}
+
+/** Node takes one file: ours, together with the one that was given. */
+async function trustFile(directory: string, certificate: StoredCertificate, given?: string): Promise<string> {
+  if (!given) return certificate.caFile;
+  const file = join(directory, 'trusted.pem');
+  await writeFile(file, `${await readFile(given, 'utf8')}\n${certificate.ca}`);
+  return file;
+}

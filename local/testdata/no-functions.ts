@@ -1,0 +1,3 @@
+import { HttpRequest } from '@azure/functions';
+
+console.assert(new HttpRequest({ method: 'GET', url: 'http://localhost' }).method === 'GET');

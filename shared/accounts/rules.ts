@@ -1,0 +1,135 @@
+import { badInput, type Mistake } from '../http/problem.ts';
+import { checkFields, peek, toPointer } from '../http/validation.ts';
+import {
+  type AccountInput,
+  type AccountLimits,
+  accountInputSchema,
+  accountNameSchema,
+  defaultPorts,
+  type ImportRule,
+  type StoreConfig,
+  type TransportConfig,
+} from './model.ts';
+
+/** An account as it is used: checked, every default filled in. This is also what GET and PUT answer. */
+export interface Account {
+  readonly name: string;
+  readonly from: string;
+  readonly allowedFrom: readonly string[];
+  readonly transport?: TransportConfig & { readonly port: number };
+  readonly store?: StoreConfig & { readonly port: number };
+  readonly import: ImportRule & { readonly deleteMode: 'trash' | 'permanent' };
+  readonly limits: AccountLimits;
+  readonly webhook: null;
+  readonly enabled: boolean;
+  readonly debug: false;
+}
+
+export interface ResolvedAccount {
+  readonly account: Account;
+  /** What is allowed and yet hardly meant. */
+  readonly warnings: readonly Mistake[];
+}
+
+/** IMAP compares the name INBOX without regard to case, and no other (RFC 9051 section 5.1). */
+function folderKey(folder: string): string {
+  return folder.toUpperCase() === 'INBOX' ? 'INBOX' : folder;
+}
+
+/**
+ * Rules across fields, tried on the input as it came, so that they also speak when another field is wrong. Whatever has
+ * the wrong type here is told by the schema.
+ */
+function crossMistakes(name: string, input: unknown): readonly Mistake[] {
+  const mistakes: Mistake[] = [];
+  const inputName = peek(input, ['name']);
+  if (typeof inputName === 'string' && inputName !== name)
+    mistakes.push({ pointer: '/name', detail: 'is not the account of the path' });
+
+  for (const side of ['transport', 'store']) {
+    const path = [side, 'auth', 'secret'];
+    const secret = peek(input, path);
+    if (typeof secret === 'string' && !(secret.startsWith(`${name}-`) && secret.length > name.length + 1))
+      mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
+  }
+
+  const given = peek(input, ['store', 'folders']);
+  const folders = (Array.isArray(given) ? given : ['INBOX']).map((each: unknown) =>
+    typeof each === 'string' ? folderKey(each) : undefined,
+  );
+  folders.forEach((folder, index) => {
+    if (folder !== undefined && folders.indexOf(folder) < index)
+      mistakes.push({ pointer: toPointer(['store', 'folders', index]), detail: 'is named twice' });
+  });
+
+  const moveTo = peek(input, ['import', 'moveTo']);
+  if (typeof moveTo === 'string') {
+    if (folders.includes(folderKey(moveTo)))
+      mistakes.push({ pointer: '/import/moveTo', detail: 'must not be one of the folders that are imported' });
+    if ((peek(input, ['import', 'delete']) ?? 'never') !== 'never')
+      mistakes.push({ pointer: '/import/moveTo', detail: 'excludes delete: a mail is moved or deleted, not both' });
+  }
+  return mistakes;
+}
+
+function serverWarnings(side: 'transport' | 'store', server: TransportConfig | StoreConfig): readonly Mistake[] {
+  const { host, auth, tls } = server;
+  const warnings: Mistake[] = [];
+  const warn = (field: string, detail: string) => warnings.push({ pointer: `/${side}${field}`, detail });
+  const plain = server.protocol === 'smtp' || server.protocol === 'imap';
+  const encrypts = !(plain && tls.starttls === 'never');
+  if (!encrypts && auth.type === 'password') warn('/tls/starttls', 'the password crosses the network unencrypted');
+  if (encrypts && tls.trust === '*') warn('/tls/trust', "the server's certificate is not checked at all");
+  if (encrypts && Array.isArray(tls.trust) && !tls.trust.some((each) => each.toLowerCase() === host.toLowerCase()))
+    warn('/tls/trust', `does not name ${host}: every connection to it will be refused`);
+  if (encrypts && (tls.minVersion === 'TLSv1' || tls.minVersion === 'TLSv1.1'))
+    warn('/tls/minVersion', 'allows a version of TLS that is no longer safe (RFC 8996)');
+  if (server.connectionTimeout === 0) warn('/connectionTimeout', '0 means no limit of its own');
+  if (server.timeout === 0) warn('/timeout', '0 means no limit of its own');
+  return warnings;
+}
+
+function warningsOf(account: Account): readonly Mistake[] {
+  const { transport, store } = account;
+  const warnings: Mistake[] = [];
+  if (!transport && !store)
+    warnings.push({ pointer: '', detail: 'has neither transport nor store: it can neither send nor import' });
+  if (transport) warnings.push(...serverWarnings('transport', transport));
+  if (store) warnings.push(...serverWarnings('store', store));
+  return warnings;
+}
+
+function withPort<T extends TransportConfig | StoreConfig>(server: T): T & { readonly port: number } {
+  return { ...server, port: server.port ?? defaultPorts[server.protocol] };
+}
+
+function withDefaults(name: string, input: AccountInput): Account {
+  const { transport, store } = input;
+  return {
+    name,
+    from: input.from.trim(),
+    allowedFrom: input.allowedFrom,
+    ...(transport ? { transport: withPort(transport) } : {}),
+    ...(store ? { store: withPort(store) } : {}),
+    // IMAP has no trash of its own; a \Trash folder is used only where it is asked for.
+    import: { ...input.import, deleteMode: input.import.deleteMode ?? 'permanent' },
+    limits: input.limits,
+    webhook: input.webhook,
+    enabled: input.enabled,
+    debug: input.debug,
+  };
+}
+
+/**
+ * The account that an input of `PUT /accounts/{name}` describes. Throws HttpProblem 400 with every mistake at once. An
+ * account that was answered once resolves to itself.
+ */
+export function resolveAccount(name: string, input: unknown): ResolvedAccount {
+  const checkedName = accountNameSchema.safeParse(name);
+  if (!checkedName.success)
+    throw badInput(
+      checkedName.error.issues.map((issue) => ({ pointer: '', detail: `the account's name ${issue.message}` })),
+    );
+  const account = withDefaults(name, checkFields(accountInputSchema, input).complete(crossMistakes(name, input)));
+  return { account, warnings: warningsOf(account) };
+}

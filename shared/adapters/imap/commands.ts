@@ -1,0 +1,22 @@
+/** One argument of a command, as the library's compiler takes it. */
+export type CommandNode =
+  | {
+      readonly type: 'ATOM' | 'STRING' | 'SEQUENCE';
+      readonly value: string;
+      readonly section?: readonly CommandNode[];
+      readonly partial?: readonly number[];
+    }
+  | readonly CommandNode[];
+
+export const atom = (value: string): CommandNode => ({ type: 'ATOM', value });
+/** Always quoted, so that no folder name can pass for syntax. */
+export const quoted = (value: string): CommandNode => ({ type: 'STRING', value });
+export const sequence = (value: string): CommandNode => ({ type: 'SEQUENCE', value });
+
+/** `BODY.PEEK[…]<from.length>`: PEEK, so that reading never sets \Seen. */
+export function bodyPeek(
+  section: readonly CommandNode[],
+  range?: readonly [from: number, length: number],
+): CommandNode {
+  return { type: 'ATOM', value: 'BODY.PEEK', section, ...(range ? { partial: range } : {}) };
+}

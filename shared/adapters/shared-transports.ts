@@ -1,0 +1,57 @@
+import type { Account } from '../accounts/rules.ts';
+import type { MailTransport } from './transport.ts';
+
+/** Transports kept per process; beyond it the one used longest ago is closed. */
+const maxTransports = 200;
+
+/** A transport that an edited account no longer uses is closed after this: sends under way are let through. */
+const drainMs = 120_000;
+
+export interface SharedTransports {
+  /** The account's transport as it is configured now; undefined where the account has none. */
+  get(account: Account): Promise<MailTransport | undefined>;
+}
+
+/** One transport per account and process, so that connections survive between invocations. */
+export function sharedTransports(secret: (name: string, signal: AbortSignal) => Promise<string>): SharedTransports {
+  const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
+
+  const retire = (transport: Promise<MailTransport>) => {
+    setTimeout(() => {
+      transport.then((each) => each.close()).catch(() => undefined);
+    }, drainMs).unref();
+  };
+
+  const create = async ({ transport, limits }: Account & { transport: NonNullable<Account['transport']> }) => {
+    const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
+    return createSmtpTransport(transport, { secret, maxConnections: limits.connections });
+  };
+
+  return {
+    async get(account) {
+      const { transport, limits, name } = account;
+      if (!transport) {
+        return undefined;
+      }
+      const config = JSON.stringify([transport, limits]);
+      const before = known.get(name);
+      known.delete(name);
+      if (before?.config === config) {
+        known.set(name, before);
+        return await before.transport;
+      }
+      if (before) {
+        retire(before.transport);
+      }
+      const made = create({ ...account, transport });
+      known.set(name, { config, transport: made });
+      made.catch(() => known.delete(name));
+      const oldest = known.entries().next().value;
+      if (known.size > maxTransports && oldest) {
+        known.delete(oldest[0]);
+        retire(oldest[1].transport);
+      }
+      return await made;
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { accountNameSchema } from '../accounts/model.ts';
+import { encodeContinue, parsePaging } from '../http/paging.ts';
+import { parseQuery } from '../http/query.ts';
+import type { AssetLibrary, AssetSummary } from './library.ts';
+
+const instant = z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' });
+
+export const assetQuerySchema = z.object({
+  account: accountNameSchema.optional(),
+  since: instant.optional().meta({ description: 'Imported at or after this instant.' }),
+  until: instant.optional().meta({ description: 'Imported before this instant.' }),
+});
+
+const tokenSchema = z.object({ after: z.string().max(100) });
+
+/** `GET /assets`: of one account or of all there are or were, newest import first. */
+export async function listAssets(
+  library: AssetLibrary,
+  accountNames: () => Promise<readonly string[]>,
+  query: URLSearchParams,
+  options: { readonly signal: AbortSignal },
+): Promise<{ items: AssetSummary[]; continue?: string }> {
+  const { account, since, until } = parseQuery(assetQuerySchema, query);
+  const { top, continue: token } = parsePaging(query, tokenSchema);
+  const page = await library.list(account === undefined ? await accountNames() : [account], {
+    ...options,
+    top,
+    ...(since === undefined ? {} : { since: Date.parse(since) }),
+    ...(until === undefined ? {} : { until: Date.parse(until) }),
+    ...(token === undefined ? {} : { after: token.after }),
+  });
+  const last = page.at(-1);
+  return {
+    items: page.flatMap(({ asset }) => (asset ? [asset] : [])),
+    ...(page.length === top && last ? { continue: encodeContinue({ after: last.key }) } : {}),
+  };
+}

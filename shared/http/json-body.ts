@@ -1,0 +1,50 @@
+import { type BodySource, mediaType, type ReadBodyOptions, readBody } from './body.ts';
+import { HttpProblem } from './problem.ts';
+
+/** Ordinary requests: accounts, secrets, imports. */
+export const defaultJsonBytes = 1024 * 1024;
+
+export interface JsonBodyOptions extends Partial<ReadBodyOptions> {
+  /** An empty body is allowed and answers undefined. */
+  readonly optional?: boolean;
+}
+
+/** Refuses what does not say that it is JSON in UTF-8 (RFC 8259 section 8.1) with 415. */
+export function requireJson(source: Pick<BodySource, 'headers'>): void {
+  const { type, charset } = mediaType(source);
+  const isJson = type === 'application/json' || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(type);
+  if (!isJson || (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8'))
+    throw new HttpProblem(415, 'The body must be sent as Content-Type: application/json, in UTF-8.', {
+      headers: { Accept: 'application/json' },
+    });
+}
+
+/** JSON from bytes. 400 for bytes that are no UTF-8 (nothing is replaced silently) and for anything but one JSON text. */
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new HttpProblem(400, 'The body is not valid UTF-8.');
+  }
+  if (text.trim() === '') throw new HttpProblem(400, 'The body is empty; JSON is expected.');
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    // The engine's message quotes the body, which may hold message contents.
+    throw new HttpProblem(400, 'The body is not valid JSON.');
+  }
+}
+
+/** Reads a JSON body. Throws HttpProblem 413, 415 or 400. */
+export async function readJsonBody(source: BodySource, options: JsonBodyOptions = {}): Promise<unknown> {
+  const { optional = false, maxBytes = defaultJsonBytes, signal } = options;
+  if (!optional) requireJson(source);
+  const bytes = await readBody(source, signal === undefined ? { maxBytes } : { maxBytes, signal });
+  if (optional) {
+    if (bytes.length === 0) return undefined;
+    requireJson(source);
+  }
+  return parseJson(bytes);
+}

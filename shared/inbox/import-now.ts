@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import type { StoredAccount } from '../accounts/account-store.ts';
+import { badInput, HttpProblem } from '../http/problem.ts';
+import { parseInput } from '../http/validation.ts';
+import { sleep } from '../platform/clock.ts';
+import type { InboxContext } from './context.ts';
+import { type DryRunItem, dryRun } from './dry-run.ts';
+import { askAgain } from './run.ts';
+import { announceRun, getRun, type Run } from './runs.ts';
+
+export const importRequestSchema = z.strictObject({
+  dryRun: z.boolean().default(false),
+  folder: z.string().max(255).optional(),
+});
+
+/** How often a waiting caller's run is looked at. */
+const lookMs = 250;
+
+export interface ImportNowOptions {
+  /** How long the caller waits for the run's end. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+export type ImportNow =
+  | { readonly kind: 'run'; readonly run: Run }
+  | { readonly kind: 'dryRun'; readonly items: readonly DryRunItem[] };
+
+/**
+ * An import that a caller asks for. A run under way goes round once more and is the one answered. Throws HttpProblem
+ * 409 for an account that is disabled or has no store, 400 for a folder that is not the account's.
+ */
+export async function importNow(
+  context: InboxContext,
+  { account }: StoredAccount,
+  input: unknown,
+  options: ImportNowOptions,
+): Promise<ImportNow> {
+  const { signal } = options;
+  const request = parseInput(importRequestSchema, input ?? {});
+  if (!account.enabled || !account.store) {
+    throw new HttpProblem(409, account.store ? 'The account is disabled.' : 'The account has no store.');
+  }
+  const { folder } = request;
+  if (folder !== undefined && !account.store.folders.includes(folder)) {
+    throw badInput([{ pointer: '/folder', detail: "is not one of the account's folders" }]);
+  }
+  const only = folder === undefined ? {} : { folder };
+  if (request.dryRun) {
+    return { kind: 'dryRun', items: await dryRun(context, account.name, { ...only, signal }) };
+  }
+  const run = (await runUnderWay(context, account.name, signal)) ?? (await announce(context, account.name, only));
+  return { kind: 'run', run: await waitFor(context, account.name, run, options) };
+}
+
+async function announce(context: InboxContext, account: string, only: { folder?: string }): Promise<Run> {
+  const run = await announceRun(context, account);
+  await context.enqueue(account, { runId: run.id, ...only });
+  return run;
+}
+
+/** The import that holds the account's lease now, asked to go round once more. */
+async function runUnderWay(context: InboxContext, account: string, signal: AbortSignal): Promise<Run | undefined> {
+  const lease = await context.rows.get(account, 'lease', { signal });
+  const { until, purpose, runId } = lease?.columns ?? {};
+  if (typeof until !== 'number' || until <= context.clock.now() || purpose !== 'import') {
+    return undefined;
+  }
+  await askAgain(context, account);
+  // It may have looked for the last time just before: then it ends without another round, and a new run is needed.
+  const run = await getRun(context, account, String(runId), { signal });
+  return run?.status === 'running' ? run : undefined;
+}
+
+async function waitFor(context: InboxContext, account: string, run: Run, options: ImportNowOptions): Promise<Run> {
+  const until = performance.now() + options.waitMs;
+  let current = run;
+  while (current.status === 'running' && performance.now() < until) {
+    await sleep(Math.min(lookMs, Math.max(1, until - performance.now())), options.signal);
+    current = (await getRun(context, account, run.id, options)) ?? current;
+  }
+  return current;
+}

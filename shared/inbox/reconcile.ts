@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { type ListedMail, StoreError } from '../adapters/store.ts';
+import { RowConflict, type RowWrite } from '../platform/rows.ts';
+import { companionRows } from './commit.ts';
+import { assetIndexKey, fingerprintKey, fingerprintPrefix, ledgerKey, scopeKey, scopeRowKey } from './keys.ts';
+import { type LedgerRow, ledgerColumns, ledgerRow } from './ledger.ts';
+import { disposals } from './rule.ts';
+import type { Work } from './work.ts';
+
+/** Unknown mail is compared with known mail for this long after the account's mails got new source ids. */
+const compareMs = 30 * 24 * 3_600_000;
+
+/** Servers keep whole seconds, and round differently. */
+const sameInstantMs = 2_000;
+
+/** Ledger rows of one Message-ID compared at most: a mail sent to a list a thousand times must not cost more. */
+const maxCandidates = 50;
+
+interface Orphan {
+  readonly store: string;
+  readonly scope: string;
+  readonly folder: string;
+}
+
+/**
+ * Finds mail that is known under another source id: after a UIDVALIDITY change, or when the account points at another
+ * server with copies of the same mail (design section 5, "Reconcile").
+ */
+export class Reconciler {
+  readonly #work: Work;
+  /** Scopes of the ledger that no folder of the account has now. */
+  readonly #orphans: ReadonlyMap<string, Orphan>;
+  /** Ledger rows that took a mail in this run: each row absorbs one. */
+  readonly #absorbed = new Set<string>();
+  readonly #listed = new Map<string, Promise<ReadonlySet<string>>>();
+
+  private constructor(work: Work, orphans: ReadonlyMap<string, Orphan>) {
+    this.#work = work;
+    this.#orphans = orphans;
+  }
+
+  /** Notes the scopes that the account's folders have now, and compares them with those met before. */
+  static async prepare(work: Work, current: ReadonlyMap<string, string>): Promise<Reconciler> {
+    const { context, name, signal } = work;
+    const now = context.clock.now();
+    const orphans = new Map<string, Orphan>();
+    const unseen = new Map(
+      [...current].map(([folder, scope]) => [scopeKey({ store: work.store.identity, scope }), { folder, scope }]),
+    );
+    const currentKeys = new Set(unseen.keys());
+    let newestScopeAt = 0;
+    for await (const row of context.rows.prefix(name, 's:', { signal })) {
+      const key = row.key.slice(2);
+      const { store, scope, folder, seenAt } = row.columns;
+      unseen.delete(key);
+      if (currentKeys.has(key)) {
+        newestScopeAt = Math.max(newestScopeAt, typeof seenAt === 'number' ? seenAt : 0);
+      } else {
+        orphans.set(key, { store: String(store), scope: String(scope), folder: String(folder) });
+      }
+    }
+    for (const [key, { folder, scope }] of unseen) {
+      newestScopeAt = now;
+      const columns = { store: work.store.identity, scope, folder, seenAt: now };
+      await context.rows.write(name, [{ kind: 'put', key: scopeRowKey(key), columns }]);
+    }
+    return new Reconciler(work, newestScopeAt + compareMs > now ? orphans : new Map());
+  }
+
+  /** Whether unknown mail may be known under another id: then a listing must tell Message-IDs. */
+  get active(): boolean {
+    return this.#orphans.size > 0;
+  }
+
+  /** The ledger row that this unknown mail may be; what is left to decide is whether the bytes are the same. */
+  async candidates(mail: ListedMail): Promise<LedgerRow[]> {
+    const { context, name, signal, store } = this.#work;
+    if (mail.messageId === undefined && !store.abilities.stableBytes) {
+      return [];
+    }
+    const found: LedgerRow[] = [];
+    const prefix = fingerprintPrefix(mail.messageId);
+    for await (const row of context.rows.prefix(name, prefix, { signal, top: maxCandidates })) {
+      const orphan = this.#orphans.get(String(row.columns.scope));
+      const key = `l:${row.key.slice(prefix.length)}`;
+      if (!orphan || this.#absorbed.has(key) || !sameInstant(row.columns.receivedAt, mail.receivedAt)) {
+        continue;
+      }
+      const known = await context.rows.get(name, key, { signal });
+      if (!known) {
+        continue;
+      }
+      const entry = ledgerRow(known);
+      const sameSize = mail.size === undefined || entry.listedSize === undefined || mail.size === entry.listedSize;
+      if (sameSize && !(await this.#stillListed(orphan, entry))) {
+        found.push(entry);
+      }
+    }
+    return found;
+  }
+
+  /** A row whose own mail can still be seen in the account's mailbox belongs to that mail. */
+  async #stillListed(orphan: Orphan, entry: LedgerRow): Promise<boolean> {
+    if (orphan.store !== this.#work.store.identity) {
+      return false;
+    }
+    let items = this.#listed.get(orphan.folder);
+    if (!items) {
+      items = this.#list(orphan);
+      this.#listed.set(orphan.folder, items);
+    }
+    return (await items).has(`${entry.scope}\n${entry.item}`);
+  }
+
+  async #list({ folder }: Orphan): Promise<ReadonlySet<string>> {
+    const items = new Set<string>();
+    try {
+      for await (const page of this.#work.session.list(folder, { signal: this.#work.signal, pageSize: 500 })) {
+        for (const { source } of page) {
+          items.add(`${source.scope}\n${source.item}`);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === 'folderMissing')) {
+        throw error;
+      }
+    }
+    return items;
+  }
+
+  /** Gives a ledger row its mail's new source id; false where the row was taken meanwhile. */
+  async rebind(row: LedgerRow, mail: ListedMail): Promise<boolean> {
+    const { context, name, stored, store } = this.#work;
+    this.#absorbed.add(row.key);
+    const { source } = mail;
+    const rebound: LedgerRow = {
+      ...row,
+      key: ledgerKey(source),
+      store: source.store,
+      scope: source.scope,
+      item: source.item,
+      folder: mail.folder,
+      listedSize: mail.size,
+      receivedAt: mail.receivedAt ?? row.receivedAt,
+      // The original is in the mailbox, whatever became of it under its old id: the account's rule holds for it again.
+      disposed: undefined,
+      todoDispose: disposals(stored.account, store.abilities, row.keepOriginal === true).length > 0,
+    };
+    const unfinished = `u:${this.#work.runId}:rebound:${rebound.key.slice(2)}`;
+    // A due row of the old id stays behind; the retention finds no ledger row for it and drops it.
+    const old: RowWrite[] = [
+      { kind: 'delete', key: row.key },
+      { kind: 'delete', key: fingerprintKey(row.messageId, row.key) },
+    ];
+    const fresh: RowWrite[] = [
+      { kind: 'insert', key: rebound.key, columns: ledgerColumns(rebound) },
+      ...companionRows(rebound),
+      ...(row.state === 'imported'
+        ? [{ kind: 'merge' as const, key: assetIndexKey(row.importedAt, row.asset), columns: { ledger: rebound.key } }]
+        : []),
+      { kind: 'put', key: unfinished, columns: { keys: rebound.key } },
+    ];
+    try {
+      await context.rows.write(name, [...old, ...fresh]);
+      return true;
+    } catch (error) {
+      if (error instanceof RowConflict) {
+        const there = await context.rows.get(name, rebound.key);
+        return there !== undefined;
+      }
+      throw error;
+    }
+  }
+}
+
+function sameInstant(known: unknown, met: number | undefined): boolean {
+  return typeof known !== 'number' || met === undefined || Math.abs(known - met) <= sameInstantMs;
+}
+
+/** SHA-256 of a mail's bytes, read to the end and kept nowhere. */
+export async function hashOf(content: Buffer | Readable): Promise<string> {
+  const hash = createHash('sha256');
+  if (Buffer.isBuffer(content)) {
+    return hash.update(content).digest('hex');
+  }
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+  }
+  return hash.digest('hex');
+}

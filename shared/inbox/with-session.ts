@@ -1,0 +1,86 @@
+import type { StoredAccount } from '../accounts/account-store.ts';
+import type { InboxContext } from './context.ts';
+import { Lease, type LeaseView } from './lease.ts';
+import { noCounts } from './runs.ts';
+import type { Work } from './work.ts';
+
+export interface SessionOptions {
+  readonly runId: string;
+  readonly purpose: 'import' | 'retention' | 'sweep' | 'dryRun';
+  /** Time until everything is cut. */
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+  /** Only this folder of the account. */
+  readonly folder?: string;
+}
+
+export type SessionResult<T> =
+  | { readonly kind: 'done'; readonly result: T }
+  | { readonly kind: 'busy'; readonly holder: LeaseView }
+  /** The account is disabled, gone, or has no store. */
+  | { readonly kind: 'off' };
+
+/** What is left of a run's time for leaving in good order, when the rest is over. */
+const partingMs = 5_000;
+
+/**
+ * Runs `task` as the one worker of the account: with its lease, held and renewed, and a signed-in session that is left
+ * in good order. Throws what the task throws.
+ */
+export async function withSession<T>(
+  context: InboxContext,
+  account: string,
+  options: SessionOptions,
+  begin: (stored: StoredAccount) => Promise<void>,
+  task: (work: Work, note: () => string | undefined) => Promise<T>,
+): Promise<SessionResult<T>> {
+  const { runId, purpose } = options;
+  const lease = await Lease.take(context, account, { runId, purpose });
+  if (!(lease instanceof Lease)) {
+    return { kind: 'busy', holder: lease };
+  }
+  const time = AbortSignal.timeout(options.budgetMs);
+  const signal = AbortSignal.any([options.signal, lease.lost, time]);
+  try {
+    const stored = await context.account(account, signal);
+    const store = stored?.account.enabled ? await context.store(stored.account) : undefined;
+    if (!stored || !store) {
+      return { kind: 'off' };
+    }
+    await begin(stored);
+    const session = await store.open({ signal });
+    let noted: string | undefined;
+    let pages = 0;
+    try {
+      const work: Work = {
+        context,
+        name: account,
+        runId,
+        stored,
+        store,
+        session,
+        folders: (stored.account.store?.folders ?? []).filter((folder) => (options.folder ?? folder) === folder),
+        signal,
+        counts: noCounts(),
+        nextPage: () => {
+          pages += 1;
+          return pages;
+        },
+        note: (error) => {
+          noted ??= error;
+        },
+      };
+      return { kind: 'done', result: await task(work, () => noted) };
+    } finally {
+      await Promise.race([session.close(), unrefTimeout(partingMs)]);
+    }
+  } finally {
+    await lease.release();
+  }
+}
+
+function unrefTimeout(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds).unref();
+  });
+}

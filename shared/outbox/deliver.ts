@@ -1,0 +1,219 @@
+import { Readable } from 'node:stream';
+import type { Account } from '../accounts/rules.ts';
+import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
+import { splitAccountId } from '../platform/ids.ts';
+import { errorText, log } from '../platform/log.ts';
+import { Claim, ClaimLost } from './claim.ts';
+import type { OutboxContext } from './context.ts';
+import { mimePath } from './mime-store.ts';
+import { publishEvent } from './outbox-events.ts';
+import { afterReceipt, isUnsettled, uncertainReceipt } from './outcome.ts';
+import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
+
+/** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
+const wholeBelow = 1 << 20;
+
+/** How early before its time a message may go: clocks of queue and app differ a little. */
+const earlyMs = 2_000;
+
+/**
+ * Delivers one message once: claims it, sends, writes the receipt, emits the event. Calling it again, at any time and
+ * from anywhere, is harmless. `waiting`: put back for a later attempt; `busy`: somebody else holds the claim.
+ */
+export async function deliver(
+  context: OutboxContext,
+  id: string,
+  options: { readonly signal: AbortSignal },
+): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
+  const parts = splitAccountId(id);
+  const row = parts && (await context.rows.get(parts.account, recordKey(parts.rest), options));
+  if (!parts || !row) {
+    log.warn('outbox.unknownMessage', { id });
+    return 'unknown';
+  }
+  const record = recordOf(parts.account, row);
+  if (!openStatuses.includes(record.status)) {
+    await publishEvent(context, record, row.etag);
+    return 'ended';
+  }
+  const now = context.clock.now();
+  if (record.status === 'sending' && (record.claimUntil ?? 0) > now) {
+    return 'busy';
+  }
+  const due = record.nextAttemptAt ?? 0;
+  if (record.status !== 'sending' && due > now + earlyMs) {
+    // The queue's clock ran ahead, or a delay longer than the queue's seven days was cut.
+    await context.enqueue(id, due - now);
+    return 'waiting';
+  }
+  const account = await context.account(record.account, options.signal);
+  const claim = await Claim.take(context, record, row);
+  if (!claim) {
+    return 'busy';
+  }
+  return await attempt(context, claim, record, account, options.signal);
+}
+
+async function attempt(
+  context: OutboxContext,
+  claim: Claim,
+  before: MessageRecord,
+  account: Account | undefined,
+  callerSignal: AbortSignal,
+): Promise<'ended' | 'waiting' | 'busy'> {
+  const signal = AbortSignal.any([callerSignal, claim.lost]);
+  const started = performance.now();
+  try {
+    const receipt = await receiptFor(context, claim, before, account, signal);
+    const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
+    const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
+    const after = afterReceipt(record, receipt, context.clock.now());
+    const etag = await claim.finish(after, openStatuses.includes(after.status));
+    log.info('outbox.attempt', {
+      account: after.account,
+      message: recordId(after),
+      status: after.status,
+      code: receipt.trouble?.code,
+      scope: receipt.trouble?.scope,
+      ms: Math.round(performance.now() - started),
+    });
+    await afterAttempt(context, after, etag, receipt);
+    return openStatuses.includes(after.status) ? 'waiting' : 'ended';
+  } catch (error) {
+    claim.abandon();
+    if (error instanceof ClaimLost) {
+      return 'busy';
+    }
+    throw error;
+  }
+}
+
+function interruptedAttempt(before: MessageRecord) {
+  return { at: new Date(before.claimedAt ?? 0).toISOString(), outcome: 'interrupted' as const };
+}
+
+async function afterAttempt(
+  context: OutboxContext,
+  after: MessageRecord,
+  etag: string,
+  receipt: Receipt,
+): Promise<void> {
+  const tasks: Promise<unknown>[] = [];
+  if (after.event) {
+    tasks.push(publishEvent(context, after, etag));
+  }
+  if (openStatuses.includes(after.status) && after.nextAttemptAt !== undefined) {
+    tasks.push(context.enqueue(recordId(after), after.nextAttemptAt - context.clock.now()));
+  }
+  if (receipt.trouble?.scope === 'account') {
+    tasks.push(context.health.failing(after.account, 'transport', receipt.trouble));
+  } else if (receipt.recipients.some((result) => result.outcome === 'accepted')) {
+    tasks.push(context.health.working(after.account, 'transport'));
+  }
+  // The receipt is durable: whatever fails here is done again by the recovery timer.
+  for (const result of await Promise.allSettled(tasks)) {
+    if (result.status === 'rejected') {
+      log.warn('outbox.afterAttempt', {
+        account: after.account,
+        message: recordId(after),
+        error: errorText(result.reason),
+      });
+    }
+  }
+}
+
+async function receiptFor(
+  context: OutboxContext,
+  claim: Claim,
+  before: MessageRecord,
+  account: Account | undefined,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const waiting = before.recipients.filter(isUnsettled).map((recipient) => recipient.address);
+  const all = (outcome: 'rejected' | 'deferred', code: string, reply: string): Receipt => ({
+    recipients: waiting.map((address) => ({ address, outcome, code, reply })),
+    trouble: { scope: outcome === 'rejected' ? 'message' : 'account', code, reply },
+  });
+  const transport = account?.enabled === false ? undefined : account && (await context.transport(account));
+  if (before.committing) {
+    return (await settled(context, claim, before, transport, waiting, signal)) ?? uncertainReceipt(before);
+  }
+  if (!account) {
+    return all('rejected', 'accountDeleted', 'The account was deleted before the mail was sent');
+  }
+  if (!transport) {
+    return all('deferred', account.enabled ? 'noTransport' : 'accountDisabled', 'The account cannot send now');
+  }
+  const mail = frozenMail(context, before, waiting);
+  const { remembered } = before;
+  return await transport.send(mail, {
+    signal,
+    beforeCommit: () => claim.commit(),
+    remember: (note) => claim.remember(note),
+    ...(remembered === undefined ? {} : { remembered }),
+  });
+}
+
+/** Asks the transport what became of an attempt that was cut after its commit point, where it can find out. */
+async function settled(
+  context: OutboxContext,
+  claim: Claim,
+  before: MessageRecord,
+  transport: MailTransport | undefined,
+  waiting: readonly string[],
+  signal: AbortSignal,
+): Promise<Receipt | undefined> {
+  return await transport?.settle?.(frozenMail(context, before, waiting), {
+    signal,
+    remember: (note) => claim.remember(note),
+    ...(before.remembered === undefined ? {} : { remembered: before.remembered }),
+  });
+}
+
+function frozenMail(context: OutboxContext, record: MessageRecord, to: readonly string[]): FrozenMail {
+  const { from, dsn } = record.envelope;
+  return {
+    id: recordId(record),
+    messageId: record.messageId,
+    envelope: { from, to, ...(dsn ? { dsn: definedOnly(dsn) } : {}) },
+    bcc: record.bcc,
+    headerFrom: record.headerFrom,
+    size: record.size,
+    open: (signal) => openMime(context, record, signal),
+  };
+}
+
+function definedOnly(dsn: NonNullable<MessageRecord['envelope']['dsn']>) {
+  return {
+    ...(dsn.notify ? { notify: dsn.notify } : {}),
+    ...(dsn.ret ? { ret: dsn.ret } : {}),
+    ...(dsn.envid ? { envid: dsn.envid } : {}),
+  };
+}
+
+async function openMime(context: OutboxContext, record: MessageRecord, signal: AbortSignal): Promise<Readable> {
+  const blob = (await context.mime()).getBlockBlobClient(mimePath(record.account, record.rest));
+  if (record.size <= wholeBelow) {
+    const { readableStreamBody } = await blob.download(0, undefined, { abortSignal: signal });
+    const chunks: Buffer[] = [];
+    for await (const chunk of readableStreamBody ?? []) {
+      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    }
+    return Readable.from([Buffer.concat(chunks)]);
+  }
+  // Pieces instead of one long download: a slow server may take longer than storage keeps a connection open.
+  return Readable.from(pieces(blob, record.size, signal), { objectMode: false, highWaterMark: 0 });
+}
+
+/** Bytes of one ranged read. */
+const pieceSize = 4 << 20;
+
+async function* pieces(
+  blob: { downloadToBuffer(offset: number, count: number, options: { abortSignal: AbortSignal }): Promise<Buffer> },
+  size: number,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  for (let offset = 0; offset < size; offset += pieceSize) {
+    yield await blob.downloadToBuffer(offset, Math.min(pieceSize, size - offset), { abortSignal: signal });
+  }
+}

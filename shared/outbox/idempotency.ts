@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { HttpProblem } from '../http/problem.ts';
+import { digest } from '../platform/ids.ts';
+
+/** Keys are kept this long per account (design section 3). */
+export const keepKeyMs = 7 * 86_400_000;
+
+/** A caller's key and what it was used for. */
+export interface Idempotency {
+  readonly key: string;
+  /** Hash over body, content type and query. */
+  readonly requestHash: string;
+}
+
+/** Row of a key; the key itself may hold anything, so it is hashed. */
+export function idempotencyRowKey(key: string): string {
+  return `i:${digest(40, key)}`;
+}
+
+/** Checks a key's form (1 to 256 characters). Throws HttpProblem 400. */
+export function parseIdempotencyKey(header: string | null): string | undefined {
+  if (header === null) {
+    return undefined;
+  }
+  const key = header.trim();
+  if (key.length < 1 || key.length > 256) {
+    throw new HttpProblem(400, 'Idempotency-Key must have 1 to 256 characters.');
+  }
+  return key;
+}
+
+/** Gathers the hash of a request while its body passes. */
+export function requestHasher(contentType: string, query: string) {
+  const hash = createHash('sha256').update(`${contentType}\n${query}\n`);
+  return {
+    update(bytes: Uint8Array): void {
+      hash.update(bytes);
+    },
+    digest(): string {
+      return hash.digest('hex');
+    },
+  };
+}

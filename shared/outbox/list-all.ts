@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { accountNameSchema } from '../accounts/model.ts';
+import { encodeContinue, parsePaging } from '../http/paging.ts';
+import { parseQuery } from '../http/query.ts';
+import type { OutboxContext } from './context.ts';
+import { listMessages } from './messages.ts';
+import { type MessageRecord, type MessageView, messageStatuses, messageView } from './record.ts';
+
+export const messageQuerySchema = z.object({
+  account: accountNameSchema.optional(),
+  status: z.enum(messageStatuses).optional(),
+});
+
+const tokenSchema = z.object({ after: z.string().max(64) });
+
+/** `GET /messages`: of one account or of all there are or were, newest first. */
+export async function listAll(
+  context: OutboxContext,
+  query: URLSearchParams,
+  options: { readonly signal: AbortSignal },
+): Promise<{ items: MessageView[]; continue?: string }> {
+  const { account, status } = parseQuery(messageQuerySchema, query);
+  const { top, continue: token } = parsePaging(query, tokenSchema);
+  const accounts = account === undefined ? await context.accountNames(options.signal) : [account];
+  const records: MessageRecord[] = [];
+  for (const name of accounts) {
+    const listed = await listMessages(context, name, {
+      ...options,
+      top,
+      ...(status === undefined ? {} : { status }),
+      ...(token === undefined ? {} : { after: token.after }),
+    });
+    records.push(...listed);
+  }
+  // Ids sort by time, the newest first, whichever account they are of.
+  records.sort((a, b) => (a.rest < b.rest ? -1 : 1));
+  const page = records.slice(0, top);
+  const last = page.at(-1);
+  return {
+    items: page.map(messageView),
+    ...(page.length === top && last ? { continue: encodeContinue({ after: last.rest }) } : {}),
+  };
+}

@@ -1,0 +1,42 @@
+import { Readable } from 'node:stream';
+import type { ContainerClient } from '@azure/storage-blob';
+
+/** Streams up to this size go in one request; longer ones in blocks of this size, two under way at a time. */
+const blockSize = 4 << 20;
+
+/**
+ * Uploads a stream whose length is not known, with at most three blocks in memory. A short one costs one storage
+ * transaction. Answers its bytes.
+ */
+export async function uploadUnknown(
+  container: ContainerClient,
+  path: string,
+  content: AsyncIterable<Buffer>,
+  contentType: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const blob = container.getBlockBlobClient(path);
+  const options = { abortSignal: signal, blobHTTPHeaders: { blobContentType: contentType } };
+  const head: Buffer[] = [];
+  let size = 0;
+  const chunks = content[Symbol.asyncIterator]();
+  while (size < blockSize) {
+    const next = await chunks.next();
+    if (next.done) {
+      const whole = Buffer.concat(head, size);
+      await blob.upload(whole, whole.length, options);
+      return size;
+    }
+    head.push(next.value);
+    size += next.value.length;
+  }
+  async function* all(): AsyncGenerator<Buffer> {
+    yield Buffer.concat(head.splice(0));
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      size += next.value.length;
+      yield next.value;
+    }
+  }
+  await blob.uploadStream(Readable.from(all(), { objectMode: false }), blockSize, 2, options);
+  return size;
+}

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import type { Disposal, ListedMail } from '../../shared/adapters/store.ts';
+import { never } from '../support/store-helpers.ts';
+import { type ContractTools, mailAt } from './store-contract-tools.ts';
+
+/** What becomes of originals. */
+export function disposalContract({ fixture, withSession, round, deliver }: ContractTools): void {
+  describe('disposing', () => {
+    const targetOf = ({ source, folder, size, receivedAt }: ListedMail) => ({
+      source,
+      folder,
+      ...(size === undefined ? {} : { size }),
+      ...(receivedAt === undefined ? {} : { receivedAt }),
+    });
+    const disposeIn = async (disposal: Disposal, pick: (mails: readonly ListedMail[]) => readonly ListedMail[]) =>
+      withSession(async (session) => {
+        const { mails } = await round(session);
+        const outcomes = await session.dispose(pick(mails).map(targetOf), disposal, { signal: never, verify: true });
+        return { mails, outcomes };
+      });
+
+    it('marks read where the protocol can', async ({ skip }) => {
+      if (!fixture().store().abilities.markRead) skip('the protocol has no read state');
+      await deliver('one', 'two');
+      const { mails, outcomes } = await disposeIn({ action: 'markRead' }, (all) => all.slice(0, 1));
+      expect(outcomes).toEqual(['done']);
+      expect(await fixture().witnessFlags(mailAt(mails, 0))).toEqual(['\\Seen']);
+      expect(await fixture().witnessFlags(mailAt(mails, 1))).toEqual([]);
+    });
+
+    it('deletes for good what it was told to, and nothing else', async () => {
+      await deliver('one', 'two', 'three');
+      const { mails, outcomes } = await disposeIn({ action: 'delete', mode: 'permanent' }, (all) => [
+        ...all.slice(0, 1),
+        ...all.slice(2),
+      ]);
+      expect(outcomes).toEqual(['done', 'done']);
+      expect(await fixture().witnessCount(fixture().folder)).toBe(1);
+      expect(await fixture().witnessBytes(mailAt(mails, 1))).toBeDefined();
+    });
+
+    it('moves to the trash and to a folder where the protocol can', async ({ skip }) => {
+      if (!fixture().store().abilities.move) skip('the protocol has one folder');
+      const { otherFolder, trashFolder } = fixture();
+      if (otherFolder === undefined || trashFolder === undefined) throw new Error('the fixture lacks folders');
+      await deliver('one', 'two');
+      expect((await disposeIn({ action: 'move', folder: otherFolder }, (all) => all.slice(0, 1))).outcomes).toEqual([
+        'done',
+      ]);
+      expect(await fixture().witnessCount(otherFolder)).toBe(1);
+      expect((await disposeIn({ action: 'delete', mode: 'trash' }, (all) => all)).outcomes).toEqual(['done']);
+      expect(await fixture().witnessCount(trashFolder)).toBe(1);
+      expect(await fixture().witnessCount(fixture().folder)).toBe(0);
+    });
+
+    it('says gone of what another client removed, and does the rest', async () => {
+      await deliver('one', 'two');
+      const { mails } = await withSession((session) => round(session));
+      await fixture().removeByOther(mailAt(mails, 0));
+      await withSession(async (session) => {
+        const action: Disposal = { action: 'delete', mode: 'permanent' };
+        const outcomes = await session.dispose(mails.map(targetOf), action, { signal: never, verify: true });
+        expect(outcomes).toEqual(['gone', 'done']);
+        expect(await session.dispose(mails.map(targetOf), action, { signal: never, verify: false })).toEqual([
+          'gone',
+          'gone',
+        ]);
+      });
+    });
+
+    it('leaves alone a mail that differs from what the ledger knows', async ({ skip }) => {
+      await deliver('one');
+      await withSession(async (session) => {
+        const [one] = (await round(session)).mails;
+        if (one?.size === undefined) return skip('the server tells no sizes');
+        const action: Disposal = { action: 'delete', mode: 'permanent' };
+        const other = [{ ...targetOf(one), size: one.size + 1 }];
+        expect(await session.dispose(other, action, { signal: never, verify: true })).toEqual(['mismatch']);
+        const foreign = [{ ...targetOf(one), source: { ...one.source, store: 'imap://someone@elsewhere.invalid' } }];
+        expect(await session.dispose(foreign, action, { signal: never, verify: false })).toEqual(['mismatch']);
+      });
+      expect(await fixture().witnessCount(fixture().folder)).toBe(1);
+    });
+  });
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import type { TestCertificates } from './certificates.ts';
+import type { DovecotPorts, MailOwner } from './dovecot.ts';
+
+export interface DovecotConfigOptions {
+  readonly base: string;
+  readonly mailDir: string;
+  readonly owner: MailOwner;
+  readonly ports: DovecotPorts;
+  readonly certificates: TestCertificates;
+  readonly format: 'maildir' | 'sdbox';
+  readonly extra: string;
+}
+
+/** The configuration of a Dovecot 2.3 that keeps to one directory, needs no system user database and answers at once. */
+export function dovecotConfig(options: DovecotConfigOptions): string {
+  const { base, mailDir, owner, ports, certificates, format } = options;
+  // The login processes run unprivileged and in a chroot as root; neither is possible (or needed) for another user.
+  const loginUser = owner.root ? 'dovenull' : owner.name;
+  const login = owner.root ? '' : 'chroot =';
+  const listener = (name: string, port: number, ssl: boolean) =>
+    `  inet_listener ${name} {\n    address = 127.0.0.1\n    port = ${port}\n    ssl = ${ssl ? 'yes' : 'no'}\n  }`;
+  const lmtp = ports.lmtp === undefined ? '' : `service lmtp {\n${listener('lmtp', ports.lmtp, false)}\n}`;
+  return `
+base_dir = ${join(base, 'run')}
+state_dir = ${join(base, 'state')}
+log_path = ${join(base, 'log')}
+protocols = imap pop3${ports.lmtp === undefined ? '' : ' lmtp'}
+listen = 127.0.0.1
+default_internal_user = ${owner.name}
+default_internal_group = ${owner.group}
+default_login_user = ${loginUser}
+first_valid_uid = 1
+first_valid_gid = 1
+ssl = yes
+ssl_cert = <${certificates.certPath}
+ssl_key = <${certificates.keyPath}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+# A refused sign-in is answered at once, and a penalty for the many of a test run is not wanted.
+auth_failure_delay = 0
+mail_location = ${format}:${join(mailDir, '%u')}
+# Every uidvalidity change and delivery must be seen by the very next command.
+mailbox_list_index = no
+mail_max_userip_connections = 200
+# Crashes of a test (kill) must lose nothing that was answered; speed matters more than the power cut of a real disk.
+mail_fsync = never
+passdb {
+  driver = passwd-file
+  args = ${join(base, 'passwd')}
+}
+userdb {
+  driver = static
+  args = uid=${owner.uid} gid=${owner.gid} home=${join(mailDir, '%u')}
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Trash {
+    special_use = \\Trash
+  }
+  mailbox Sent {
+    special_use = \\Sent
+  }
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+  chroot =
+}
+service imap-login {
+  ${login}
+${listener('imap', ports.imap, false)}
+${listener('imaps', ports.imaps, true)}
+}
+service pop3-login {
+  ${login}
+${listener('pop3', ports.pop3, false)}
+${listener('pop3s', ports.pop3s, true)}
+}
+${lmtp}
+service stats {
+  chroot =
+}
+${options.extra}
+`;
+}

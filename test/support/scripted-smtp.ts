@@ -1,0 +1,142 @@
+import net from 'node:net';
+
+/** What the server does where a reply is due. `cut` drops the connection, after the reply where one is given. */
+export type Answer = string | { readonly reply?: string; readonly next: 'cut' | 'silent' };
+
+export interface ScriptedMail {
+  readonly recipients: readonly string[];
+  /** The text with dots unstuffed; only of mail whose end came. */
+  readonly text: Buffer;
+}
+
+export interface Script {
+  /** Lines of the EHLO reply behind the first. Default: PIPELINING and 8BITMIME. */
+  readonly extensions?: readonly string[];
+  /**
+   * The answer at a step: `GREETING`, `EHLO`, `AUTH`, `MAIL`, `RCPT`, `DATA`, `END` (the final dot), `TEXT` (the first
+   * bytes of the text; nothing by default), or another verb. Undefined: the ordinary one. `connection` counts from 1.
+   */
+  answer?(step: string, line: string, connection: number): Answer | undefined;
+}
+
+export interface ScriptedSmtp {
+  readonly host: string;
+  readonly port: number;
+  /** Every command line, without its line end. */
+  readonly commands: readonly string[];
+  readonly mails: readonly ScriptedMail[];
+  /** Bytes of texts that came, whole or not. */
+  textBytes(): number;
+  connections(): number;
+  openConnections(): number;
+  stop(): Promise<void>;
+}
+
+const END_OF_TEXT = Buffer.from('\r\n.\r\n');
+
+/** A server on a raw socket that answers as a test says: refusals, silence and cuts at any step. */
+export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSmtp> {
+  const commands: string[] = [];
+  const mails: ScriptedMail[] = [];
+  const sockets = new Set<net.Socket>();
+  let connections = 0;
+  let textBytes = 0;
+
+  const ordinary: Readonly<Record<string, string>> = {
+    GREETING: '220 scripted.example ESMTP',
+    EHLO: ['scripted.example', ...(script.extensions ?? ['PIPELINING', '8BITMIME'])]
+      .map((line, index, all) => `250${index === all.length - 1 ? ' ' : '-'}${line}`)
+      .join('\r\n'),
+    AUTH: '235 2.7.0 welcome',
+    DATA: '354 go on',
+    END: '250 2.0.0 kept',
+    QUIT: '221 2.0.0 bye',
+    TEXT: '',
+  };
+
+  const server = net.createServer((socket) => {
+    connections += 1;
+    const connection = connections;
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => {});
+    let pending: Buffer = Buffer.alloc(0);
+    let inText = false;
+    let textBegun = false;
+    let silent = false;
+    let recipients: string[] = [];
+
+    function answer(step: string, line = ''): boolean {
+      const given = script.answer?.(step, line, connection) ?? ordinary[step] ?? '250 2.0.0 ok';
+      const reply = typeof given === 'string' ? given : given.reply;
+      if (reply) socket.write(`${reply}\r\n`);
+      if (typeof given !== 'string') {
+        silent = true;
+        // Everything written leaves before the end.
+        if (given.next === 'cut') socket.end(() => socket.destroy());
+      } else if (step === 'QUIT') socket.end();
+      return reply?.startsWith('3') === true || reply?.startsWith('2') === true;
+    }
+
+    function readText(): boolean {
+      const from = pending.subarray(0, 3).toString() === '.\r\n' ? 0 : pending.indexOf(END_OF_TEXT);
+      if (from < 0) return false;
+      const end = from === 0 && pending[0] === 0x2e ? 0 : from + 2;
+      const text = pending.subarray(0, end).toString('latin1').replace(/^\./gm, '');
+      pending = pending.subarray(end + 3);
+      inText = false;
+      mails.push({ recipients, text: Buffer.from(text, 'latin1') });
+      answer('END');
+      return true;
+    }
+
+    function readCommand(): boolean {
+      const end = pending.indexOf('\r\n');
+      if (end < 0) return false;
+      const line = pending.subarray(0, end).toString();
+      pending = pending.subarray(end + 2);
+      commands.push(line);
+      const step = (line.split(/[ :]/)[0] ?? '').toUpperCase();
+      const taken = answer(step, line);
+      if (step === 'MAIL') recipients = [];
+      if (step === 'RCPT' && taken) recipients.push(/<(.*)>/.exec(line)?.[1] ?? '');
+      if (step === 'DATA' && taken) {
+        inText = true;
+        textBegun = false;
+        textBytes += pending.length;
+      }
+      return true;
+    }
+
+    socket.on('data', (chunk: Buffer) => {
+      if (silent) return;
+      if (inText) {
+        textBytes += chunk.length;
+        if (!textBegun) {
+          textBegun = true;
+          answer('TEXT');
+        }
+        if (silent) return;
+      }
+      pending = Buffer.concat([pending, chunk]);
+      while (!silent && (inText ? readText() : readCommand()));
+    });
+    answer('GREETING');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    host: '127.0.0.1',
+    port: address.port,
+    commands,
+    mails,
+    textBytes: () => textBytes,
+    connections: () => connections,
+    openConnections: () => sockets.size,
+    async stop() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
