@@ -31,6 +31,11 @@ const packages: readonly ServerPackage[] = [
     suites: 'POP3 against Dovecot',
   },
   {
+    name: 'dovecot-lmtpd',
+    files: ['/usr/lib/dovecot/lmtp', '/usr/libexec/dovecot/lmtp', '/usr/local/libexec/dovecot/lmtp'],
+    suites: 'the round trip through OpenSMTPD and Dovecot',
+  },
+  {
     name: 'opensmtpd',
     files: ['/usr/sbin/smtpd', '/usr/local/sbin/smtpd'],
     suites: 'SMTP against OpenSMTPD',
