@@ -67,7 +67,7 @@ export async function importPage(work: Work, mails: readonly ListedMail[], optio
   return () =>
     settle(work, rows, {
       verify: options.retryOf !== undefined,
-      unfinished: rows.length > 0 ? keys.unfinished : undefined,
+      unfinished: rows.length > 0 ? [keys.unfinished] : [],
     });
 }
 

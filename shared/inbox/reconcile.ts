@@ -73,6 +73,11 @@ export class Reconciler {
     return this.#orphans.size > 0;
   }
 
+  /** Mails rebound so far: their originals are to be settled anew. */
+  get rebound(): number {
+    return this.#absorbed.size;
+  }
+
   /** The ledger row that this unknown mail may be; what is left to decide is whether the bytes are the same. */
   async candidates(mail: ListedMail): Promise<LedgerRow[]> {
     const { context, name, signal, store } = this.#work;

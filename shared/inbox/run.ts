@@ -206,9 +206,12 @@ async function importRound(work: Work, pipeline: Pipeline, mayBegin: () => boole
     more ||= left.more;
     oldestWaitingAt = earliest(oldestWaitingAt, left.oldestWaitingAt);
   }
+  await pipeline.idle();
+  if (reconciler.rebound > 0) {
+    await settleUnfinished(work);
+  }
   if (!more) {
     // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
-    await pipeline.idle();
     await retryPending(work, reconciler, pipeline, mayBegin);
   }
   return { more, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };

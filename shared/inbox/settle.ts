@@ -9,14 +9,14 @@ import type { Work } from './work.ts';
 /** Events under way at once. */
 const eventsAtOnce = 8;
 
-/** Committed pages that an earlier run left unfinished and this one finishes at most; the next run brings the rest. */
-const unfinishedPages = 200;
+/** Rows finished together: their clearing, with the rows that hold them, is one transaction. */
+const settledAtOnce = 48;
 
 export interface SettleOptions {
   /** The mails were fetched in another session: compare before anything is done to an original. */
   readonly verify: boolean;
-  /** The row that holds these mails together until all of them are done. */
-  readonly unfinished: string | undefined;
+  /** The rows that hold these mails together until all of them are done. */
+  readonly unfinished: readonly string[];
 }
 
 /** Runs `task` over items, a few at a time. The first failure is thrown once none is under way any more. */
@@ -70,8 +70,8 @@ export async function settle(work: Work, rows: readonly LedgerRow[], options: Se
     ];
   });
   const complete = rows.every((row) => !row.todoDispose || disposed.get(row.key)?.done);
-  if (options.unfinished && complete) {
-    cleared.push({ kind: 'delete', key: options.unfinished });
+  if (complete) {
+    cleared.push(...options.unfinished.map((key) => ({ kind: 'delete' as const, key })));
   }
   try {
     await writeAll(context.rows, name, cleared);
@@ -227,16 +227,26 @@ export async function tellDisposed(work: Work, rows: readonly LedgerRow[], dispo
   );
 }
 
-/** Finishes pages that were committed by a run which did not live to finish them. */
+/** Finishes what was committed, or rebound, and not settled: by a run that did not live to, or a moment ago. */
 export async function settleUnfinished(work: Work): Promise<void> {
   const { context, name, signal } = work;
-  const pages: { key: string; ledger: string[] }[] = [];
-  for await (const row of context.rows.prefix(name, 'u:', { signal, top: unfinishedPages })) {
+  const pages: { readonly key: string; readonly ledger: readonly string[] }[] = [];
+  for await (const row of context.rows.prefix(name, 'u:', { signal })) {
     const keys = typeof row.columns.keys === 'string' ? row.columns.keys : '';
     pages.push({ key: row.key, ledger: keys.split('\n').filter((key) => key !== '') });
   }
-  for (const page of pages) {
-    const rows = await readLedger(context.rows, name, page.ledger, { signal });
-    await settle(work, rows, { verify: true, unfinished: page.key });
+  while (pages.length > 0) {
+    const together: typeof pages = [];
+    for (let count = 0; count < settledAtOnce; ) {
+      const page = pages.shift();
+      if (!page) {
+        break;
+      }
+      together.push(page);
+      count += page.ledger.length + 1;
+    }
+    const ledger = together.flatMap((page) => page.ledger);
+    const rows = await readLedger(context.rows, name, ledger, { signal });
+    await settle(work, rows, { verify: true, unfinished: together.map((page) => page.key) });
   }
 }

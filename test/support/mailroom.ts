@@ -4,8 +4,8 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
 import { localCertificate } from '../../local/certificate.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
@@ -26,9 +26,11 @@ const masterKey = 'test-master-key';
 /** Never by itself: the tests fire the timers. */
 const never = '0 0 0 1 1 *';
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 export interface MailroomOptions {
-  /** Settings on top of the test's own; undefined takes one away. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Settings on top of the test's own; undefined takes one away. A function is asked at every start. */
+  readonly env?: Environment | ((azurite: Azurite) => Environment);
   /** Storage on disk, so that Azurite can be stopped and started again. */
   readonly durable?: boolean;
 }
@@ -142,7 +144,7 @@ export class Mailroom {
       CLOCK_SHIFT_MS: String(this.#shiftMs),
       AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
       AzureFunctionsJobHost__singleton__listenerLockRecoveryPollingInterval: '00:00:01',
-      ...this.#options.env,
+      ...(typeof this.#options.env === 'function' ? this.#options.env(this.azurite) : this.#options.env),
     };
     return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   }
@@ -201,7 +203,12 @@ export class Mailroom {
   }
 
   /** Like `call`, for answers that must have one of these statuses. */
-  async expect(status: number | readonly number[], method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  async expect(
+    status: number | readonly number[],
+    method: string,
+    path: string,
+    options: CallOptions = {},
+  ): Promise<Answer> {
     const answer = await this.call(method, path, options);
     if (![status].flat().includes(answer.status)) {
       throw new Error(`${method} ${path} answered ${answer.status}: ${answer.bytes.toString('utf8', 0, 800)}`);

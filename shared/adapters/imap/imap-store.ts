@@ -9,13 +9,18 @@ export interface StoreContext {
   secret(name: string, signal: AbortSignal): Promise<string>;
 }
 
+/** IANA's ports for imap and imaps. */
+const standardPorts = [143, 993];
+
 /**
- * Fetches mail by IMAP4rev1 (RFC 3501), with STARTTLS or over TLS. The identity is `imap://{user}@{host}`: protocol and
- * port are not part of it, so that a mailbox stays the same one when an account changes from imap to imaps.
+ * Fetches mail by IMAP4rev1 (RFC 3501), with STARTTLS or over TLS. The identity is `imap://{user}@{host}`, so that a
+ * mailbox stays the same one when an account changes from imap to imaps. A port of its own is part of it: two servers
+ * on one host may have made their folders in the same second, and so with the same UIDVALIDITY.
  */
 export function createImapStore(config: ImapConnectionConfig, context: StoreContext): MailStore {
   const { auth } = config;
-  const host = config.host.toLowerCase();
+  const port = config.port === undefined || standardPorts.includes(config.port) ? '' : `:${config.port}`;
+  const host = `${config.host.toLowerCase()}${port}`;
   const identity = auth.type === 'password' ? `imap://${auth.user}@${host}` : `imap://${host}`;
   return {
     protocol: config.protocol,

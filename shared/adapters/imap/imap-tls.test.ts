@@ -97,11 +97,16 @@ describe('IMAP and TLS', () => {
     },
   );
 
-  it('keeps one identity over protocols, ports and letter cases of the host', () => {
+  it('keeps one identity over protocols and letter cases of the host, and another for a port of its own', () => {
     const names = [
-      imapStore({ protocol: 'imap', host: 'Mail.Example.com' }),
+      imapStore({ protocol: 'imap', host: 'Mail.Example.com', port: 143 }),
+      imapStore({ protocol: 'imaps', host: 'mail.example.com', port: 993 }),
       imapStore({ protocol: 'imaps', host: 'mail.example.com', port: 1993 }),
     ].map(({ identity }) => identity);
-    expect(names).toEqual(['imap://tester@mail.example.com', 'imap://tester@mail.example.com']);
+    expect(names).toEqual([
+      'imap://tester@mail.example.com',
+      'imap://tester@mail.example.com',
+      'imap://tester@mail.example.com:1993',
+    ]);
   });
 });
