@@ -51,6 +51,8 @@ export function functionsEnvironment(env: Environment, parts: StartedParts): Rec
     AZURE_AUTHORITY_HOST: parts.authorityHost,
     LOCAL_FUNCTION_KEY: parts.functionKey,
     LOCAL_MASTER_KEY: parts.masterKey,
+    // The host takes 100 MiB unless told otherwise; a ready-made mail may have 150 MiB.
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
   };
   if (!isStorageGiven(env, 'MailStorage')) made.MailStorage = parts.connectionString;
   if (!isStorageGiven(env, 'AzureWebJobsStorage')) made.AzureWebJobsStorage = parts.connectionString;

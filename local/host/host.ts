@@ -104,6 +104,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     },
   });
   url = `http://${address.includes(':') ? `[${address}]` : address}:${server.port}`;
+  // The platform's word on where the app answers; Core Tools set it as well.
+  env.WEBSITE_HOSTNAME = new URL(url).host;
 
   try {
     const app = await startApp(appDir, () => log);

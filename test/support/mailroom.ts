@@ -142,6 +142,7 @@ export class Mailroom {
       SWEEP_SCHEDULE: never,
       NODE_OPTIONS: `--import ${shiftedClock}`,
       CLOCK_SHIFT_MS: String(this.#shiftMs),
+      FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
       AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
       AzureFunctionsJobHost__singleton__listenerLockRecoveryPollingInterval: '00:00:01',
       ...(typeof this.#options.env === 'function' ? this.#options.env(this.azurite) : this.#options.env),
