@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { assetRest, dueKey, fingerprintPrefix, ledgerKey } from './keys.ts';
+
+const source = (item: string, scope = '', store = 'graph:a@example.com') => ({ store, scope, item });
+
+describe('ledger keys', () => {
+  it('tell ids apart that differ in letter case alone', () => {
+    expect(ledgerKey(source('AAMkAGI'))).not.toBe(ledgerKey(source('AAMkAGi')));
+    expect(assetRest('a', source('AAMkAGI'))).not.toBe(assetRest('a', source('AAMkAGi')));
+  });
+
+  it('sort as UIDs do within a folder', () => {
+    const keys = ['0000000002', '0000000010', '0000000009'].map((uid) => ledgerKey(source(uid, 'INBOX;1')));
+    expect([...keys].sort()).toEqual([keys[0], keys[2], keys[1]]);
+  });
+
+  it.each(['a/b', 'a\\b', 'a#b', 'a?b', 'a%b', 'ü', '\u0007', 'x'.repeat(2_000), "o'clock"])(
+    'can hold the id %j',
+    (item) => {
+      const key = ledgerKey(source(item));
+      expect(key.length).toBeLessThan(512);
+      expect(key).toMatch(/^[\u0021-\u007e]+$/);
+      expect(key).not.toMatch(/[/\\#?%']/);
+    },
+  );
+
+  it('do not run into one another where parts are cut differently', () => {
+    expect(assetRest('a', source('bc', 'a'))).not.toBe(assetRest('a', source('c', 'ab')));
+  });
+});
+
+it('a fingerprint is the id itself, whatever stands around it', () => {
+  expect(fingerprintPrefix(' <a@b> (comment)')).toBe(fingerprintPrefix('<a@b>'));
+  expect(fingerprintPrefix(undefined)).toBe(fingerprintPrefix(''));
+});
+
+it('due rows sort by time', () => {
+  expect(dueKey(999, 'l:x') < dueKey(1_795_000_000_000, 'l:a')).toBe(true);
+});
