@@ -6,7 +6,8 @@ endpoint(
   async ({ param, services, signal }) => {
     const { download } = await import('./download.ts');
     const { attachment, content } = await services.assets.attachment(param('id'), Number(param('n')), { signal });
-    const name = attachment.path.slice(attachment.path.lastIndexOf('/') + 1);
+    // The blob's name without its number: the safe form of the sender's name.
+    const name = attachment.path.slice(attachment.path.lastIndexOf('/') + 1 + `${attachment.n}-`.length);
     return download(content.stream, content.size, attachment.contentType, name);
   },
 );

@@ -6,6 +6,7 @@ import {
   type InvocationContext,
 } from '@azure/functions';
 import type { Role } from '../shared/http/authorize.ts';
+import { signInInFront } from '../shared/platform/environment.ts';
 import type { Services } from './services.ts';
 
 /** The platform ends an HTTP request at 230 s; ours end before it, with an answer. */
@@ -35,7 +36,7 @@ export function endpoint(name: string, options: Endpoint, handle: (call: Call) =
   app.http(name, {
     methods: [options.method],
     route: options.route,
-    authLevel: 'function',
+    authLevel: signInInFront() ? 'anonymous' : 'function',
     handler: (request, context) => answer(request, context, options.role, handle),
   });
 }
@@ -54,7 +55,7 @@ async function answer(
       const { authorize } = await import('../shared/http/authorize.ts');
       const { services } = await import('./services.ts');
       const ready = await services();
-      authorize(request.headers, role, { signIn: ready.settings.signInFront });
+      authorize(request.headers, role, { signIn: signInInFront() });
       return await handle({
         request,
         param: (parameter) => request.params[parameter] ?? '',

@@ -1,26 +1,14 @@
 import { timer } from './timer.ts';
 
-timer('retention', { setting: 'RETENTION_SCHEDULE' }, async (services, signal) => {
+timer('retention', { setting: 'RETENTION_SCHEDULE' }, async ({ inbox, outbox, settings, accounts, assets }, signal) => {
   const { retainAll } = await import('../shared/inbox/retention.ts');
-  const { housekeep } = await import('../shared/retention/housekeeping.ts');
-  const { keepKeyMs } = await import('../shared/outbox/idempotency.ts');
-  const { inbox, outbox, settings, accounts, assets } = services;
+  const { removeOldRuns } = await import('../shared/inbox/housekeeping.ts');
+  const { removeOldMail } = await import('../shared/outbox/housekeeping.ts');
+  const { outboxRetentionDays: mimeDays, recordRetentionDays: recordDays, assetRetentionDays } = settings;
   await retainAll(inbox, { signal });
-  await housekeep(
-    {
-      now: inbox.clock.now(),
-      accounts: await accounts.everyName({ signal }),
-      outboxRows: outbox.rows,
-      inboxRows: inbox.rows,
-      mime: outbox.mime,
-      assets,
-      retention: {
-        outboxDays: settings.outboxRetentionDays,
-        recordDays: settings.recordRetentionDays,
-        assetDays: settings.assetRetentionDays,
-        keyMs: keepKeyMs,
-      },
-    },
-    { signal },
-  );
+  await removeOldMail(outbox, { mimeDays, recordDays }, { signal });
+  await removeOldRuns(inbox, recordDays, { signal });
+  if (assetRetentionDays !== undefined) {
+    await assets.deleteOlderThan(await accounts.everyName({ signal }), assetRetentionDays, inbox.clock, { signal });
+  }
 });

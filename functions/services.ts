@@ -1,5 +1,6 @@
 import type { AccountStore } from '../shared/accounts/account-store.ts';
 import type { Account } from '../shared/accounts/rules.ts';
+import type { StoreContext } from '../shared/adapters/create-store.ts';
 import type { MailStore } from '../shared/adapters/store.ts';
 import type { MailTransport } from '../shared/adapters/transport.ts';
 import type { AssetLibrary } from '../shared/assets/library.ts';
@@ -73,7 +74,8 @@ async function make(): Promise<Services> {
   const events = queueEvents(() => storage.queue(queueNames.events));
   const health = accountHealth(accountRows, events, clock);
   const readSecret = (name: string, signal: AbortSignal) => secrets.get(name, { signal });
-  const transports = sharedTransports(readSecret);
+  const graph = { endpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
+  const transports = sharedTransports(readSecret, graph);
 
   /** Base64, as the Functions queue trigger expects; never expires (design section 4.1). */
   const enqueue = async (queue: 'mail-send' | 'mail-import', body: unknown, delayMs: number) => {
@@ -104,7 +106,7 @@ async function make(): Promise<Services> {
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
     accountNames: (signal) => accounts.everyName({ signal }),
-    store: (account) => storeOf(account, readSecret),
+    store: (account) => storeOf(account, { secret: readSecret, graph }),
     events,
     health,
     budgetMs: settings.importBudgetMs,
@@ -113,13 +115,10 @@ async function make(): Promise<Services> {
   return { settings, accounts, accountRows, secrets, outbox, inbox, assets };
 }
 
-async function storeOf(
-  { store }: Account,
-  secret: (name: string, signal: AbortSignal) => Promise<string>,
-): Promise<MailStore | undefined> {
+async function storeOf({ store }: Account, context: StoreContext): Promise<MailStore | undefined> {
   if (!store) {
     return undefined;
   }
   const { createStore } = await import('../shared/adapters/create-store.ts');
-  return await createStore(store, { secret });
+  return await createStore(store, context);
 }

@@ -38,7 +38,7 @@ async function main(): Promise<number> {
     const laptop = await parts.start();
     console.log(`It answers on ${laptop.url}.\n`);
     await runDemo(laptop, { say: (line) => console.log(line), signal });
-    console.log('\nAll of it is true: sent once, arrived once, imported once.');
+    console.log('\nAll of it is true: sent once, arrived once, imported once, by SMTP, IMAP and Graph.');
     return 0;
   } catch (error) {
     console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
-import { functionsEnvironment, localIdentity, neededParts, registeredIdentity } from './laptop-settings.ts';
+import { functionsEnvironment, localIdentity, neededParts, registeredIdentity, whyNoGraph } from './laptop-settings.ts';
 
 const parts = {
   connectionString: 'local',
   authorityHost: 'https://localhost:1',
   keyVaultUri: 'https://localhost:2',
+  graphEndpoint: 'https://localhost:3',
   caFile: 'ca.pem',
   functionKey: 'f',
   masterKey: 'm',
@@ -13,13 +14,15 @@ const parts = {
 
 test('without settings every part is needed, and its setting made', () => {
   const env = { PATH: '/bin', KEY_VAULT_URI: '' };
-  expect(neededParts(env)).toEqual({ azurite: true, entra: true, keyVault: true });
+  expect(neededParts(env)).toEqual({ azurite: true, entra: true, keyVault: true, graph: true });
+  expect(whyNoGraph(env)).toBeUndefined();
   expect(functionsEnvironment(env, parts)).toEqual({
     PATH: '/bin',
     MailStorage: 'local',
     AzureWebJobsStorage: 'local',
     KEY_VAULT_URI: 'https://localhost:2',
     AZURE_AUTHORITY_HOST: 'https://localhost:1',
+    GRAPH_ENDPOINT: 'https://localhost:3',
     AZURE_TENANT_ID: localIdentity.tenantId,
     AZURE_CLIENT_ID: localIdentity.clientId,
     AZURE_CLIENT_SECRET: 's',
@@ -29,6 +32,7 @@ test('without settings every part is needed, and its setting made', () => {
     SWEEP_SCHEDULE: '0 0 3 * * *',
     LOCAL_FUNCTION_KEY: 'f',
     LOCAL_MASTER_KEY: 'm',
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '167772160',
   });
 });
 
@@ -39,7 +43,7 @@ test('a setting that is given is kept, and its part not started', () => {
     AZURE_AUTHORITY_HOST: 'https://login.example.com',
     IMPORT_SCHEDULE: '*/10 * * * * *',
   };
-  expect(neededParts(env)).toEqual({ azurite: false, entra: false, keyVault: true });
+  expect(neededParts(env)).toEqual({ azurite: false, entra: false, keyVault: true, graph: false });
   const made = functionsEnvironment(env, { functionKey: 'f', masterKey: 'm', clientSecret: 's' });
   expect(made).toMatchObject(env);
   expect(made).not.toHaveProperty('MailStorage');
@@ -52,4 +56,26 @@ test('a vault with an identity of its own belongs to the real Entra ID', () => {
   expect(neededParts(identity)).toMatchObject({ entra: true, keyVault: true });
   expect(registeredIdentity(identity, 's')).toEqual({ tenantId: 't', clientId: 'c', secret: 'given' });
   expect(functionsEnvironment(identity, parts)).toMatchObject(identity);
+});
+
+test('Graph is started only beside Entra ID, and not where it is given; the reason is told', () => {
+  const given = { GRAPH_ENDPOINT: 'https://graph.example.com' };
+  expect(neededParts(given)).toMatchObject({ entra: true, graph: false });
+  expect(whyNoGraph(given)).toMatch(/GRAPH_ENDPOINT is given/);
+  expect(functionsEnvironment(given, { ...parts, graphEndpoint: undefined })).toMatchObject(given);
+
+  const authority = { AZURE_AUTHORITY_HOST: 'https://login.example.com' };
+  expect(neededParts(authority)).toMatchObject({ entra: false, graph: false });
+  expect(whyNoGraph(authority)).toMatch(/given: AZURE_AUTHORITY_HOST/);
+  const cloud = {
+    KEY_VAULT_URI: 'https://v.vault.azure.net',
+    AZURE_TENANT_ID: 't',
+    AZURE_CLIENT_ID: 'c',
+    AZURE_CLIENT_SECRET: 'given',
+  };
+  expect(neededParts(cloud)).toMatchObject({ entra: false, graph: false });
+  expect(whyNoGraph(cloud)).toMatch(/given: a vault/);
+  expect(functionsEnvironment(cloud, { functionKey: 'f', masterKey: 'm', clientSecret: 's' }).GRAPH_ENDPOINT).toBe(
+    undefined,
+  );
 });

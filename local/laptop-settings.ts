@@ -6,6 +6,8 @@ export interface NeededParts {
   readonly azurite: boolean;
   readonly entra: boolean;
   readonly keyVault: boolean;
+  /** Takes only tokens of the stand-in for Entra ID, so it is needed only beside that. */
+  readonly graph: boolean;
 }
 
 /** An identity in the stand-in for Entra ID, where none is given. Any GUIDs would do. */
@@ -24,11 +26,24 @@ export function neededParts(env: Environment): NeededParts {
   const keyVault = !isGiven(env, 'KEY_VAULT_URI');
   // A real vault with an identity of its own belongs to the real Entra ID.
   const cloudIdentity = !keyVault && hasIdentity(env);
+  const entra = !isGiven(env, 'AZURE_AUTHORITY_HOST') && !cloudIdentity;
   return {
     azurite: !(isStorageGiven(env, 'MailStorage') && isStorageGiven(env, 'AzureWebJobsStorage')),
-    entra: !isGiven(env, 'AZURE_AUTHORITY_HOST') && !cloudIdentity,
+    entra,
     keyVault,
+    graph: entra && !isGiven(env, 'GRAPH_ENDPOINT'),
   };
+}
+
+/** Why there is no stand-in for Graph, as a sentence; undefined where there is one. */
+export function whyNoGraph(env: Environment): string | undefined {
+  if (neededParts(env).graph) return undefined;
+  if (isGiven(env, 'GRAPH_ENDPOINT')) return 'Graph stand-in: not started, GRAPH_ENDPOINT is given.';
+  const given = isGiven(env, 'AZURE_AUTHORITY_HOST') ? 'AZURE_AUTHORITY_HOST' : "a vault and the app's own identity";
+  return (
+    `Graph stand-in: not started, as the Entra ID stand-in whose tokens it takes is not (given: ${given}). ` +
+    "Graph accounts reach their cloud's own Graph."
+  );
 }
 
 /** What the parts that were started offer. */
@@ -36,6 +51,7 @@ export interface StartedParts {
   readonly connectionString?: string | undefined;
   readonly authorityHost?: string | undefined;
   readonly keyVaultUri?: string | undefined;
+  readonly graphEndpoint?: string | undefined;
   /** File with the authority of our certificate (and those that were trusted before). */
   readonly caFile?: string | undefined;
   readonly functionKey: string;
@@ -49,6 +65,7 @@ export function functionsEnvironment(env: Environment, parts: StartedParts): Rec
     ...defaultSchedules,
     KEY_VAULT_URI: parts.keyVaultUri,
     AZURE_AUTHORITY_HOST: parts.authorityHost,
+    GRAPH_ENDPOINT: parts.graphEndpoint,
     LOCAL_FUNCTION_KEY: parts.functionKey,
     LOCAL_MASTER_KEY: parts.masterKey,
     // The host takes 100 MiB unless told otherwise; a ready-made mail may have 150 MiB.
@@ -65,8 +82,15 @@ export function functionsEnvironment(env: Environment, parts: StartedParts): Rec
   return { ...made, ...given, ...(parts.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: parts.caFile }) };
 }
 
+/** An app registration that proves itself with a client secret. */
+export interface AppIdentity {
+  readonly tenantId: string;
+  readonly clientId: string;
+  readonly secret: string;
+}
+
 /** The app that the stand-in for Entra ID knows: the given identity, or the made-up one. */
-export function registeredIdentity(env: Environment, clientSecret: string) {
+export function registeredIdentity(env: Environment, clientSecret: string): AppIdentity {
   const given = hasIdentity(env);
   return {
     tenantId: (given && env.AZURE_TENANT_ID) || localIdentity.tenantId,

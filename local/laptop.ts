@@ -4,19 +4,24 @@ import { type Azurite, startAzurite } from './azurite.ts';
 import { localCertificate, type StoredCertificate } from './certificate.ts';
 import { startEntra, type TokenAuthority } from './entra/entra.ts';
 import { functionsProcess } from './functions-process.ts';
+import { type Graph, startGraph } from './graph/graph.ts';
 import { type ImapMailbox, startImapMailbox } from './imap-mailbox/imap-mailbox.ts';
 import { startKeyVault } from './key-vault/key-vault.ts';
+import { mailDelivery } from './laptop-mail.ts';
 import {
+  type AppIdentity,
   type Environment,
   functionsEnvironment,
   isGiven,
+  type NeededParts,
   neededParts,
   registeredIdentity,
   type StartedParts,
+  whyNoGraph,
 } from './laptop-settings.ts';
 import { type LocalKeys, localKeys } from './local-keys.ts';
 import { preferredPort } from './ports.ts';
-import { type SmtpSink, type SunkMail, startSmtpSink } from './smtp-sink.ts';
+import { type SmtpSink, startSmtpSink } from './smtp-sink.ts';
 
 export interface LaptopOptions {
   /** Settings given here are taken, and the part that would offer them is not started. */
@@ -41,10 +46,24 @@ export interface Laptop {
   readonly keys: LocalKeys;
   readonly sink: SmtpSink;
   readonly mailbox: ImapMailbox;
+  /** Undefined where a setting that was given takes its place. */
+  readonly graph: Graph | undefined;
+  /** What an account needs to sign in to Graph. */
+  readonly app: AppIdentity;
 }
 
 /** The user of the embedded IMAP mailbox. */
 export const mailboxUser = 'corpus';
+/** The one mailbox in the stand-in for Graph: its user, and its address, which is not the IMAP mailbox's. */
+export const graphUser = 'graph@example.com';
+/** Application permissions that Mailroom needs in Graph. */
+const graphRoles = ['Mail.ReadWrite', 'Mail.Send'] as const;
+
+interface IdentityAndSecrets {
+  readonly authorityHost?: string;
+  readonly keyVaultUri?: string;
+  readonly graph?: Graph;
+}
 
 /** Everything that one laptop runs, in the order of its start. */
 export class LaptopParts {
@@ -70,19 +89,27 @@ export class LaptopParts {
     };
     const certificate = await localCertificate(join(dataDirectory, 'certificate'));
 
+    const app = registeredIdentity(env, keys.clientSecret);
+
     let started: StartedParts = keys;
+    let graph: Graph | undefined;
     if (needed.azurite) started = { ...started, connectionString: (await this.#azurite()).connectionString };
     signal.throwIfAborted();
     if (needed.entra || needed.keyVault) {
-      started = { ...started, ...(await this.#identityAndSecrets(needed, certificate, keys)) };
-      started = { ...started, caFile: await trustFile(dataDirectory, certificate, env.NODE_EXTRA_CA_CERTS) };
+      const { authorityHost, keyVaultUri, graph: startedGraph } = await this.#identity(needed, certificate, app);
+      graph = startedGraph;
+      const caFile = await trustFile(dataDirectory, certificate, env.NODE_EXTRA_CA_CERTS);
+      started = { ...started, authorityHost, keyVaultUri, graphEndpoint: graph?.endpoint, caFile };
     }
-    const { sink, mailbox } = await this.#mail(certificate, keys);
+    const noGraph = whyNoGraph(env);
+    if (noGraph !== undefined) say(noGraph);
+    signal.throwIfAborted();
+    const { sink, mailbox } = await this.#mail(certificate, keys, graph);
     say(`Function key: ${isGiven(env, 'LOCAL_FUNCTION_KEY') ? 'as given in LOCAL_FUNCTION_KEY' : keys.functionKey}`);
     say(`Master key: ${isGiven(env, 'LOCAL_MASTER_KEY') ? 'as given in LOCAL_MASTER_KEY' : keys.masterKey}`);
     signal.throwIfAborted();
     const url = await this.#functions(functionsEnvironment(env, started));
-    return { url, keys, sink, mailbox };
+    return { url, keys, sink, mailbox, graph, app };
   }
 
   /** Ends everything in the opposite order of its start: the functions before the storage they write to. */
@@ -102,33 +129,43 @@ export class LaptopParts {
     return azurite;
   }
 
-  async #identityAndSecrets(
-    needed: { readonly entra: boolean; readonly keyVault: boolean },
-    certificate: StoredCertificate,
-    keys: LocalKeys,
-  ): Promise<{ authorityHost?: string; keyVaultUri?: string }> {
+  async #identity(needed: NeededParts, certificate: StoredCertificate, app: AppIdentity): Promise<IdentityAndSecrets> {
     const { env, dataDirectory, say } = this.#options;
-    const identity = registeredIdentity(env, keys.clientSecret);
     let authority: TokenAuthority = { authorityHost: env.AZURE_AUTHORITY_HOST ?? '' };
-    const found: { authorityHost?: string; keyVaultUri?: string } = {};
+    let found: IdentityAndSecrets = {};
     if (needed.entra) {
-      const entra = await startEntra({ certificate, apps: [identity] });
+      const entra = await startEntra({ certificate, apps: [{ ...app, roles: graphRoles }] });
       this.#stops.push(() => entra.stop());
       authority = entra;
-      found.authorityHost = entra.authorityHost;
+      found = { ...found, authorityHost: entra.authorityHost };
       say(`Entra ID stand-in: ${entra.authorityHost}`);
+      const secret = app.secret === env.AZURE_CLIENT_SECRET ? 'as given in AZURE_CLIENT_SECRET' : app.secret;
+      say(
+        `Its app, with ${graphRoles.join(' and ')}: tenant ${app.tenantId}, client ${app.clientId}, secret ${secret}`,
+      );
     }
     if (needed.keyVault) {
       const file = join(dataDirectory, 'key-vault.json');
-      const vault = await startKeyVault({ certificate, authority, tenantId: identity.tenantId, file });
+      const vault = await startKeyVault({ certificate, authority, tenantId: app.tenantId, file });
       this.#stops.push(() => vault.stop());
-      found.keyVaultUri = vault.uri;
+      found = { ...found, keyVaultUri: vault.uri };
       say(`Key Vault stand-in: ${vault.uri}`);
+    }
+    if (needed.graph) {
+      const mailboxes = [{ userPrincipalName: graphUser }];
+      const graph = await startGraph({ certificate, entra: authority, mailboxes });
+      this.#stops.push(() => graph.stop());
+      found = { ...found, graph };
+      say(`Graph stand-in: ${graph.endpoint}, mailbox ${graphUser} (in memory only)`);
     }
     return found;
   }
 
-  async #mail(certificate: StoredCertificate, keys: LocalKeys): Promise<{ sink: SmtpSink; mailbox: ImapMailbox }> {
+  async #mail(
+    certificate: StoredCertificate,
+    keys: LocalKeys,
+    graph: Graph | undefined,
+  ): Promise<{ sink: SmtpSink; mailbox: ImapMailbox }> {
     const { dataDirectory, mailPorts, say } = this.#options;
     const mailbox = await startImapMailbox({
       accounts: [{ user: mailboxUser, password: keys.mailboxPassword }],
@@ -141,7 +178,7 @@ export class LaptopParts {
       port: await preferredPort(mailPorts.smtp),
       certificate,
       directory,
-      deliver: (mail) => deliverTo(mailbox, mail),
+      deliver: mailDelivery(mailbox, graph?.mailbox(graphUser)),
     });
     this.#stops.push(() => sink.stop());
     say(`SMTP sink: 127.0.0.1:${sink.port}, STARTTLS offered, any user and password; mail is kept in ${directory}`);
@@ -149,6 +186,7 @@ export class LaptopParts {
       `IMAP mailbox: 127.0.0.1:${mailbox.port}, STARTTLS offered, user ${mailboxUser}, password ${keys.mailboxPassword}`,
     );
     say(`Mail to ${mailboxUser}@<any domain> that reaches the SMTP sink arrives in the IMAP mailbox (in memory only).`);
+    if (graph) say(`Mail to ${graphUser} that reaches the SMTP sink arrives in the Graph mailbox instead.`);
     return { sink, mailbox };
   }
 
@@ -178,12 +216,6 @@ export class LaptopParts {
       throw new Error(`The functions process ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-}
-
-/** Puts a mail into the mailbox of every recipient who has one: `corpus@anything` is the user `corpus`. */
-function deliverTo(mailbox: ImapMailbox, mail: SunkMail): void {
-  const users = new Set(mail.to.map((address) => address.slice(0, address.lastIndexOf('@')).toLowerCase()));
-  for (const user of users) mailbox.deliver(user, mail.bytes, { receivedAt: mail.receivedAt });
 }
 
 /** Node takes one file: ours, together with the one that was given. */

@@ -104,6 +104,39 @@ test('it answers, takes mail, brings killed functions back, and SIGTERM ends all
   expect([again, azurite].map(isAlive)).toEqual([false, false]);
 });
 
+test('mail to the Graph mailbox is imported by an account made of what was printed', async () => {
+  const port = await freePort();
+  const { output, said } = await ready({
+    PORT: String(port),
+    LOCAL_DATA_DIR: await dataDirectory(),
+    LOCAL_FUNCTION_KEY: 'given-key',
+  });
+  const app = /Its app, with Mail.ReadWrite and Mail.Send: tenant (\S+), client (\S+), secret (\S+)/.exec(output());
+  const user = /Graph stand-in: https:\/\/localhost:\d+, mailbox (\S+)/.exec(output())?.[1] ?? '';
+  expect(user).toBe('graph@example.com');
+  const sink = createTransport({ host: '127.0.0.1', port: said(/SMTP sink: 127\.0\.0\.1:(\d+)/), ignoreTLS: true });
+  await sink.sendMail({ from: 'a@example.com', to: user, subject: 'for Graph', text: 'hello' });
+
+  const call = async (method: string, path: string, body: object, prefer = '') => {
+    const headers = { 'x-functions-key': 'given-key', 'content-type': 'application/json', prefer };
+    const url = `http://127.0.0.1:${port}/api/accounts/box${path}`;
+    const answer = await fetch(url, { method, headers, body: JSON.stringify(body) });
+    return { status: answer.status, body: await answer.json() };
+  };
+  const credential = { type: 'clientSecret', tenantId: app?.[1], clientId: app?.[2], secret: 'box-client-secret' };
+  const account = {
+    from: user,
+    store: { protocol: 'graph', userId: user, credential },
+    import: { schedule: null },
+  };
+  expect(await call('PUT', '', account)).toMatchObject({ status: 201 });
+  expect(await call('PUT', '/secrets/box-client-secret', { value: app?.[3] })).toMatchObject({ status: 200 });
+  expect(await call('POST', '/import', {}, 'wait=30')).toMatchObject({
+    status: 200,
+    body: { status: 'done', imported: 1 },
+  });
+});
+
 test('when it is killed itself, its processes end by themselves', async () => {
   const { child, ended, pids } = await ready({ PORT: String(await freePort()), LOCAL_DATA_DIR: await dataDirectory() });
   child.kill('SIGKILL');

@@ -1,17 +1,7 @@
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
+import type { RegisteredApp } from './app.ts';
 import { EntraRefusal } from './errors.ts';
-import { parseJwt } from './jwt.ts';
-
-/** An app registration: who may ask for tokens, and how it proves itself. */
-export interface RegisteredApp {
-  readonly tenantId: string;
-  readonly clientId: string;
-  readonly secret?: string;
-  /** A certificate in PEM: the app signs assertions with its key. */
-  readonly certificate?: string;
-  /** App roles that its tokens carry (`roles`), such as Graph application permissions. */
-  readonly roles?: readonly string[];
-}
+import { type JwtHeader, parseJwt } from './jwt.ts';
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** Clocks may differ by this much. */
@@ -32,19 +22,17 @@ export function checkClientProof(
     throw new EntraRefusal('missingCredential', 'The request must carry client_secret or client_assertion.');
   } else if (app.secret === undefined || !sameText(secret, app.secret)) {
     throw new EntraRefusal('invalidSecret', `The client secret is not one of app '${app.clientId}'.`);
+  } else if (app.secretExpiresAt !== undefined && now >= app.secretExpiresAt) {
+    throw new EntraRefusal('expiredSecret', `The client secret of app '${app.clientId}' has expired.`);
   }
 }
 
 function checkAssertion(app: RegisteredApp, assertion: string, audiences: readonly string[], now: number): void {
   const jwt = parseJwt(assertion);
-  if (!jwt || app.certificate === undefined) {
-    throw new EntraRefusal('invalidAssertion', 'The assertion is malformed, or the app has no certificate.');
-  }
+  if (!jwt) throw new EntraRefusal('invalidAssertion', 'The assertion is malformed.');
   const { header, claims } = jwt;
-  const certificate = new X509Certificate(app.certificate);
-  const thumbprint = (algorithm: string) => createHash(algorithm).update(certificate.raw).digest('base64url');
-  const names = header['x5t#S256'] ?? header.x5t;
-  if (names !== thumbprint('sha256') && names !== thumbprint('sha1')) {
+  const certificate = certificatesOf(app).find((one) => isNamedBy(header, one));
+  if (!certificate) {
     throw new EntraRefusal('invalidAssertion', 'The assertion names a certificate that the app does not have.');
   }
   if (!jwt.isSignedBy(certificate.publicKey)) {
@@ -60,6 +48,21 @@ function checkAssertion(app: RegisteredApp, assertion: string, audiences: readon
   if ((claims.exp ?? 0) < seconds - skewSeconds || (claims.nbf ?? 0) > seconds + skewSeconds) {
     throw new EntraRefusal('assertionTime', 'The assertion is not valid at this time.');
   }
+  if (now > Date.parse(certificate.validTo)) {
+    throw new EntraRefusal('invalidAssertion', 'The certificate that signed the assertion has expired.');
+  }
+}
+
+function certificatesOf(app: RegisteredApp): readonly X509Certificate[] {
+  const all = [...(app.certificate === undefined ? [] : [app.certificate]), ...(app.certificates ?? [])];
+  return all.map((pem) => new X509Certificate(pem));
+}
+
+/** RFC 7515 sections 4.1.7 and 4.1.8: `x5t` is a SHA-1 thumbprint, `x5t#S256` one of SHA-256. */
+function isNamedBy(header: JwtHeader, certificate: X509Certificate): boolean {
+  const thumbprint = (algorithm: string) => createHash(algorithm).update(certificate.raw).digest('base64url');
+  const sha256 = header['x5t#S256'];
+  return sha256 === undefined ? header.x5t === thumbprint('sha1') : sha256 === thumbprint('sha256');
 }
 
 function sameText(one: string, other: string): boolean {

@@ -1,9 +1,12 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { LocalCertificate } from '../certificate.ts';
 import { type HttpsAnswer, type HttpsRequest, startHttps } from '../https-server.ts';
-import { checkClientProof, type RegisteredApp } from './client-proof.ts';
+import type { ManagedIdentity, RegisteredApp } from './app.ts';
 import { EntraRefusal, refusalAnswer } from './errors.ts';
-import { makeSigningKey, type SigningKey } from './jwt.ts';
+import { makeSigningKey } from './jwt.ts';
+import { type IssuedToken, mintToken, type TokenMint, tokenAnswer } from './token.ts';
+
+export type { ManagedIdentity, RegisteredApp } from './app.ts';
 
 export interface EntraOptions {
   readonly certificate: LocalCertificate;
@@ -12,6 +15,8 @@ export interface EntraOptions {
   readonly port?: number;
   /** Seconds a token lives. Entra's own tokens live 60 to 90 minutes. */
   readonly tokenLifetime?: number;
+  /** Milliseconds since the epoch. Absent: the system's clock. */
+  readonly now?: () => number;
 }
 
 /** What a resource needs in order to judge a token of this authority. */
@@ -27,6 +32,12 @@ export interface Entra extends TokenAuthority {
   readonly port: number;
   /** Tokens given out since the start: a test sees that clients keep theirs. */
   readonly issued: number;
+  /** Adds an app, or replaces the one with its tenant and client id: a rotated secret, another role. */
+  register(app: RegisteredApp): void;
+  /** Seconds; counts for tokens given out from now on. */
+  setTokenLifetime(seconds: number): void;
+  /** A token without a request, as Azure gives one to a managed identity. `resource` is its audience. */
+  issue(identity: ManagedIdentity, resource: string): IssuedToken;
   stop(): Promise<void>;
 }
 
@@ -37,38 +48,54 @@ const defaultLifetimeSeconds = 3599;
  * credentials with a secret or a certificate. Its signing key is new at every start.
  */
 export async function startEntra(options: EntraOptions): Promise<Entra> {
-  const signingKey = makeSigningKey();
+  const key = makeSigningKey();
+  const now = options.now ?? Date.now;
+  const apps = [...options.apps];
+  let lifetime = options.tokenLifetime ?? defaultLifetimeSeconds;
   let issued = 0;
+  const mint = (authorityHost: string): TokenMint => ({ key, authorityHost, lifetime, now: now() });
   const server = await startHttps({
     certificate: options.certificate,
     ...(options.port === undefined ? {} : { port: options.port }),
     answer(request) {
       try {
-        const answer = route(request, options, signingKey);
+        const answer = route(request, apps, mint(request.origin));
         if (answer.status === 200 && request.method === 'POST') issued++;
         return answer;
       } catch (error) {
-        if (error instanceof EntraRefusal) return refusalAnswer(error, Date.now());
+        if (error instanceof EntraRefusal) return refusalAnswer(error, now());
         throw error;
       }
     },
   });
+  const authorityHost = `https://localhost:${server.port}`;
   return {
     port: server.port,
-    authorityHost: `https://localhost:${server.port}`,
-    key: (kid) => (kid === signingKey.id ? signingKey.publicKey : undefined),
+    authorityHost,
+    key: (kid) => (kid === key.id ? key.publicKey : undefined),
     get issued() {
       return issued;
+    },
+    register(app) {
+      const at = apps.findIndex((one) => one.tenantId === app.tenantId && one.clientId === app.clientId);
+      apps.splice(at < 0 ? apps.length : at, at < 0 ? 0 : 1, app);
+    },
+    setTokenLifetime(seconds) {
+      lifetime = seconds;
+    },
+    issue(identity, resource) {
+      issued++;
+      return mintToken(mint(authorityHost), identity, resource, 'certificate');
     },
     stop: () => server.stop(),
   };
 }
 
-function route(request: HttpsRequest, options: EntraOptions, signingKey: SigningKey): HttpsAnswer {
+function route(request: HttpsRequest, apps: readonly RegisteredApp[], mint: TokenMint): HttpsAnswer {
   const [tenant = '', ...rest] = request.path;
   const what = `${request.method} ${rest.join('/')}`;
   if (what === 'GET discovery/instance') return instanceDiscovery(request);
-  if (!options.apps.some((app) => app.tenantId === tenant)) {
+  if (!apps.some((app) => app.tenantId === tenant)) {
     if (rest.length === 0) return { status: 404 };
     throw new EntraRefusal('tenantNotFound', `There is no tenant '${tenant}'.`);
   }
@@ -79,9 +106,9 @@ function route(request: HttpsRequest, options: EntraOptions, signingKey: Signing
       return openIdConfiguration(request.origin, tenant);
     case 'GET discovery/v2.0/keys':
     case 'GET discovery/keys':
-      return { status: 200, body: { keys: [{ ...signingKey.jwk, issuer: `${base}/v2.0` }] } };
+      return { status: 200, body: { keys: [{ ...mint.key.jwk, issuer: `${base}/v2.0` }] } };
     case 'POST oauth2/v2.0/token':
-      return token(request, tenant, options, signingKey);
+      return tokenAnswer(request, tenant, apps, mint);
     default:
       return { status: 404 };
   }
@@ -118,65 +145,4 @@ function openIdConfiguration(origin: string, tenant: string): HttpsAnswer {
       id_token_signing_alg_values_supported: ['RS256'],
     },
   };
-}
-
-function token(request: HttpsRequest, tenant: string, options: EntraOptions, signingKey: SigningKey): HttpsAnswer {
-  const form = new URLSearchParams(request.body);
-  const clientId = form.get('client_id');
-  const grant = form.get('grant_type');
-  if (clientId === null) throw new EntraRefusal('badRequest', "The request body must contain 'client_id'.");
-  if (grant === null) throw new EntraRefusal('badRequest', "The request body must contain 'grant_type'.");
-  if (grant !== 'client_credentials') {
-    throw new EntraRefusal('unsupportedGrant', `The grant type '${grant}' is not supported.`);
-  }
-  const app = options.apps.find((one) => one.tenantId === tenant && one.clientId === clientId);
-  if (!app) throw new EntraRefusal('unknownApp', `There is no app '${clientId}' in tenant '${tenant}'.`);
-  const base = `${request.origin}/${tenant}`;
-  const audiences = [`${base}/oauth2/v2.0/token`, `${base}/v2.0`, `${base}/oauth2/token`];
-  checkClientProof(app, form, audiences, Date.now());
-  const audience = resourceOf(form.get('scope') ?? '');
-  if (audience === undefined) {
-    throw new EntraRefusal('invalidScope', "The scope of client credentials is one resource followed by '/.default'.");
-  }
-  const lifetime = options.tokenLifetime ?? defaultLifetimeSeconds;
-  const now = Math.floor(Date.now() / 1000);
-  const objectId = objectIdOf(app);
-  const claims = {
-    aud: audience,
-    iss: `${request.origin}/${tenant}/`,
-    iat: now,
-    nbf: now,
-    exp: now + lifetime,
-    appid: app.clientId,
-    appidacr: form.has('client_assertion') ? '2' : '1',
-    idtyp: 'app',
-    oid: objectId,
-    sub: objectId,
-    tid: tenant,
-    ver: '1.0',
-    ...(app.roles ? { roles: app.roles } : {}),
-  };
-  const body = {
-    token_type: 'Bearer',
-    expires_in: lifetime,
-    ext_expires_in: lifetime,
-    access_token: signingKey.sign(claims),
-  };
-  return { status: 200, body };
-}
-
-/** `https://vault.azure.net/.default` is the resource `https://vault.azure.net`. OpenID scopes may stand beside it. */
-function resourceOf(scope: string): string | undefined {
-  const ignored = new Set(['openid', 'profile', 'offline_access', '']);
-  const [resource, ...more] = scope.split(' ').filter((part) => !ignored.has(part));
-  if (resource === undefined || more.length > 0 || !resource.endsWith('/.default')) return undefined;
-  return resource.slice(0, -'/.default'.length) || undefined;
-}
-
-/** The id of the app's service principal: made up, but the same at every start. */
-function objectIdOf(app: RegisteredApp): string {
-  const hex = createHash('sha256').update(`${app.tenantId}/${app.clientId}`).digest('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  );
 }

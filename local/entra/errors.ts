@@ -9,6 +9,8 @@ const refusals = {
   tenantNotFound: [90002, 'invalid_request', 400],
   unknownApp: [700016, 'unauthorized_client', 400],
   invalidSecret: [7000215, 'invalid_client', 401],
+  expiredSecret: [7000222, 'invalid_client', 401],
+  consentMissing: [65001, 'invalid_grant', 400],
   missingCredential: [7000218, 'invalid_client', 401],
   invalidAssertion: [700027, 'invalid_client', 401],
   assertionTime: [700024, 'invalid_client', 401],

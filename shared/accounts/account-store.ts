@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { HttpProblem, type Mistake } from '../http/problem.ts';
+import { peek } from '../http/validation.ts';
 import type { Clock } from '../platform/clock.ts';
-import { jsonColumns, jsonOf, type Row, RowConflict, type RowTable } from '../platform/rows.ts';
+import { errorText, log } from '../platform/log.ts';
+import { jsonColumns, jsonOf, type Row, RowConflict, type RowTable, type RowWrite } from '../platform/rows.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
-import { type Account, resolveAccount } from './rules.ts';
+import { accountNameSchema } from './model.ts';
+import { type Account, resolveAccount, secretsOf } from './rules.ts';
 
 export interface StoredAccount {
   readonly account: Account;
@@ -17,6 +20,11 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
+interface Change<T> {
+  readonly write: Exclude<RowWrite, { readonly kind: 'delete' }>;
+  readonly answer: T;
+}
+
 /** A condition on the account's present state, from If-Match and If-None-Match; throws HttpProblem 412 itself. */
 export type Precondition = (currentEtag: string | undefined) => void;
 
@@ -26,6 +34,9 @@ export interface SavedAccount extends StoredAccount {
 }
 
 const partition = 'accounts';
+
+/** How often a change is tried against others that are made at the same time. */
+const maxRounds = 20;
 
 /** How long a process uses an account without reading it again. Disposal reads it fresh (see `fresh`). */
 const cacheMs = 5_000;
@@ -38,7 +49,7 @@ export class AccountStore {
   readonly #rows: RowTable;
   readonly #secrets: SecretStore;
   readonly #clock: Clock;
-  readonly #cache = new Map<string, { stored: StoredAccount | undefined; at: number }>();
+  readonly #cache = new Map<string, { stored: StoredAccount; at: number }>();
 
   constructor(rows: RowTable, secrets: SecretStore, clock: Clock) {
     this.#rows = rows;
@@ -48,8 +59,13 @@ export class AccountStore {
 
   /** The account, read now. */
   async fresh(name: string, options: Options): Promise<StoredAccount | undefined> {
-    const row = await this.#rows.get(partition, name, options);
-    const stored = row && !isDeleted(row) ? storedOf(row) : undefined;
+    const row = await this.#row(name, options);
+    if (!row || isDeleted(row)) {
+      // Not remembered: callers may ask for any number of names.
+      this.#cache.delete(name);
+      return undefined;
+    }
+    const stored = storedOf(row);
     this.#cache.set(name, { stored, at: this.#clock.now() });
     return stored;
   }
@@ -66,7 +82,7 @@ export class AccountStore {
   async get(name: string, options: Options): Promise<StoredAccount> {
     const stored = await this.fresh(name, options);
     if (!stored) {
-      throw new HttpProblem(404, 'There is no account of this name.');
+      throw notThere();
     }
     return stored;
   }
@@ -75,7 +91,12 @@ export class AccountStore {
     const accounts: StoredAccount[] = [];
     for await (const row of this.#rows.prefix(partition, '', { signal: options.signal, top: maxAccounts })) {
       if (!isDeleted(row)) {
-        accounts.push(storedOf(row));
+        try {
+          accounts.push(storedOf(row));
+        } catch (error) {
+          // The others must go on working.
+          log.error('accounts.unreadable', { account: row.key, error: errorText(error) });
+        }
       }
     }
     return accounts;
@@ -94,66 +115,77 @@ export class AccountStore {
   /** Saves an account. Throws HttpProblem 400 with every mistake, 412 where the precondition does not hold. */
   async save(name: string, input: unknown, precondition: Precondition, options: Options): Promise<SavedAccount> {
     const { account, warnings } = resolveAccount(name, input);
-    const row = await this.#rows.get(partition, name, options);
-    const before = row && !isDeleted(row) ? storedOf(row) : undefined;
-    precondition(before?.etag);
-    const sinceAt = this.#sinceOf(account, before);
     const version = randomUUID();
-    const columns = { ...jsonColumns(account), version, sinceAt, deleted: false };
-    try {
-      await this.#rows.write(partition, [
-        row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
-      ]);
-    } catch (error) {
-      if (error instanceof RowConflict) {
-        const now = await this.#rows.get(partition, name, options);
-        if (now?.columns.version !== version) {
-          throw new HttpProblem(412, 'The account was changed by somebody else meanwhile.');
-        }
-      } else {
-        throw error;
-      }
-    }
-    this.#cache.delete(name);
+    const saved = await this.#change(name, options, (row) => {
+      const there = row && !isDeleted(row) ? row : undefined;
+      precondition(there && etagOf(there));
+      const sinceAt = this.#sinceOf(account, there);
+      const columns = { ...jsonColumns(account), version, sinceAt, deleted: false };
+      return {
+        write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
+        answer: { created: there === undefined, sinceAt },
+      };
+    });
     return {
       account,
-      sinceAt,
+      ...saved,
       etag: `"${version}"`,
-      created: before === undefined,
       warnings: [...warnings, ...(await this.#missingSecrets(account, options))],
     };
   }
 
   /** Deletes an account and keeps what it imported. Throws HttpProblem 404, 412. */
   async delete(name: string, precondition: Precondition, options: Options): Promise<void> {
-    const row = await this.#rows.get(partition, name, options);
-    if (!row || isDeleted(row)) {
-      throw new HttpProblem(404, 'There is no account of this name.');
-    }
-    precondition(storedOf(row).etag);
-    try {
-      await this.#rows.write(partition, [
-        { kind: 'merge', key: name, columns: { deleted: true, version: randomUUID() }, etag: row.etag },
-      ]);
-    } catch (error) {
-      if (error instanceof RowConflict) {
-        throw new HttpProblem(412, 'The account was changed by somebody else meanwhile.');
+    const version = randomUUID();
+    await this.#change(name, options, (row) => {
+      if (!row || isDeleted(row)) {
+        throw notThere();
       }
-      throw error;
-    } finally {
-      this.#cache.delete(name);
-    }
+      precondition(etagOf(row));
+      return {
+        write: { kind: 'merge', key: name, columns: { deleted: true, version }, etag: row.etag },
+        answer: undefined,
+      };
+    });
   }
 
-  #sinceOf(account: Account, before: StoredAccount | undefined): number | undefined {
+  async #row(name: string, options: Options): Promise<Row | undefined> {
+    return accountNameSchema.safeParse(name).success ? await this.#rows.get(partition, name, options) : undefined;
+  }
+
+  /**
+   * Writes what `decide` makes of the row as it is; where somebody else is faster, `decide` is asked again, so that of
+   * two callers without a precondition the later one wins. Throws what `decide` throws.
+   */
+  async #change<T>(name: string, options: Options, decide: (row: Row | undefined) => Change<T>): Promise<T> {
+    for (let round = 1; round <= maxRounds; round += 1) {
+      const { write, answer } = decide(await this.#row(name, options));
+      try {
+        await this.#rows.write(partition, [write]);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof RowConflict)) {
+          throw error;
+        }
+        // Storage may have carried out the write and the SDK repeated it: then the row has our version.
+        if ((await this.#row(name, options))?.columns.version === write.columns.version) {
+          return answer;
+        }
+      } finally {
+        this.#cache.delete(name);
+      }
+    }
+    throw new HttpProblem(409, 'The account is being changed by others; try again.');
+  }
+
+  #sinceOf(account: Account, before: Row | undefined): number | undefined {
     const { since } = account.import;
     if (since === 'all') {
       return undefined;
     }
     if (since === 'now') {
-      return before?.account.import.since === 'now' && before.sinceAt !== undefined
-        ? before.sinceAt
-        : this.#clock.now();
+      const fixed = before && peek(jsonOf(before), ['import', 'since']) === 'now' ? before.columns.sinceAt : undefined;
+      return typeof fixed === 'number' ? fixed : this.#clock.now();
     }
     return Date.parse(since);
   }
@@ -161,14 +193,9 @@ export class AccountStore {
   /** A secret may be written after the account that names it, but that is worth a word. */
   async #missingSecrets(account: Account, options: Options): Promise<readonly Mistake[]> {
     const warnings: Mistake[] = [];
-    for (const side of ['transport', 'store'] as const) {
-      const auth = account[side]?.auth;
-      if (auth?.type !== 'password') {
-        continue;
-      }
-      const pointer = `/${side}/auth/secret`;
+    for (const { pointer, name } of secretsOf(account)) {
       try {
-        if ((await this.#secrets.expiry(auth.secret, options)) === undefined) {
+        if ((await this.#secrets.expiry(name, options)) === undefined) {
           warnings.push({ pointer, detail: 'the secret is not in Key Vault yet' });
         }
       } catch {
@@ -183,12 +210,33 @@ function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;
 }
 
+/** Throws where this version cannot read what another version saved. */
 function storedOf(row: Row): StoredAccount {
-  const { sinceAt, version } = row.columns;
+  const { sinceAt } = row.columns;
   return {
-    // What was saved by an earlier version is brought to today's form by the same rules.
-    account: resolveAccount(row.key, jsonOf(row)).account,
+    account: resolvedOf(row),
     sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
-    etag: `"${String(version)}"`,
+    etag: etagOf(row),
   };
+}
+
+/** What was saved by an earlier version is brought to today's form by the same rules. */
+function resolvedOf(row: Row): Account {
+  try {
+    return resolveAccount(row.key, jsonOf(row)).account;
+  } catch (error) {
+    // The caller who reads it has made no mistake.
+    const fields = error instanceof HttpProblem ? error.errors?.map(({ pointer }) => pointer).join(' ') : undefined;
+    throw new Error(`Account ${row.key} cannot be read as it is stored${fields ? `: ${fields}` : ''}`, {
+      cause: error,
+    });
+  }
+}
+
+function etagOf(row: Row): string {
+  return `"${String(row.columns.version)}"`;
+}
+
+function notThere(): HttpProblem {
+  return new HttpProblem(404, 'There is no account of this name.');
 }

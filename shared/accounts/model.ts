@@ -75,6 +75,43 @@ const serverFields = {
   timeout: limitSchema.default(60_000),
 };
 
+/** A user's name, object id or address in a path of Microsoft Graph: one segment, which cannot leave the mailbox. */
+const userIdSchema = singleLine(320).regex(
+  /^(?!\.{1,2}$)[^\s/\\?#]+$/,
+  'must be a user principal name or an object id',
+);
+
+const tenantIdSchema = z
+  .string()
+  .max(253, 'must be at most 253 characters')
+  .regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, "must be the tenant's id or one of its domains");
+
+const clientIdSchema = z
+  .string()
+  .regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, "must be the app's client id, a GUID");
+
+const appFields = { tenantId: tenantIdSchema, clientId: clientIdSchema, secret: secretNameSchema };
+
+/** How an account signs in to Entra ID, as an app and never as a person. */
+const credentialSchema = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('clientSecret'), ...appFields }),
+    /** The secret holds certificate and key: PEM, or PFX in base64. */
+    z.strictObject({ type: z.literal('certificate'), ...appFields }),
+    z.strictObject({ type: z.literal('managedIdentity'), clientId: clientIdSchema.optional() }),
+  ],
+  { error: unionError('type') },
+);
+
+/** What transport and store share on Microsoft Graph. */
+const graphFields = {
+  protocol: z.literal('graph'),
+  userId: userIdSchema,
+  credential: credentialSchema,
+  cloud: z.enum(['global', 'usgov', 'dod', 'china']).default('global'),
+};
+
 const smtpFields = { ...serverFields, saveToSent: onlyFalse('saveToSent') };
 
 const transportSchema = z.discriminatedUnion(
@@ -82,21 +119,27 @@ const transportSchema = z.discriminatedUnion(
   [
     z.strictObject({ protocol: z.literal('smtp'), ...smtpFields }),
     z.strictObject({ protocol: z.literal('smtps'), ...smtpFields }),
+    z.strictObject({
+      ...graphFields,
+      /** `draft` needs Mail.ReadWrite and Mail.Send and settles lost answers; `direct` needs Mail.Send alone. */
+      sendMode: z.enum(['draft', 'direct']).default('draft'),
+    }),
   ],
   { error: unionError('protocol') },
 );
 
-const foldersSchema = z
-  .array(singleLine(255))
-  .min(1, 'must name a folder')
-  .max(50, 'must be at most 50 folders')
-  .default(['INBOX']);
+/** Graph names a folder by an id of some 120 characters, or by a path. */
+const foldersSchema = (longest: number) =>
+  z.array(singleLine(longest)).min(1, 'must name a folder').max(50, 'must be at most 50 folders');
+
+const imapFolders = foldersSchema(255).default(['INBOX']);
 
 const storeSchema = z.discriminatedUnion(
   'protocol',
   [
-    z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: foldersSchema }),
-    z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: foldersSchema }),
+    z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: imapFolders }),
+    z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: imapFolders }),
+    z.strictObject({ ...graphFields, folders: foldersSchema(1_000).default(['inbox']) }),
   ],
   { error: unionError('protocol') },
 );
@@ -124,7 +167,7 @@ const importSchema = z.strictObject({
     ])
     .default('never'),
   deleteMode: z.enum(['trash', 'permanent']).optional(),
-  moveTo: singleLine(255).nullable().default(null),
+  moveTo: singleLine(1_000).nullable().default(null),
   since: z
     .union([z.enum(['all', 'now']), z.iso.datetime({ offset: true, error: 'must be "all", "now" or an ISO instant' })])
     .default('all'),
@@ -177,8 +220,16 @@ export type ImportRule = z.output<typeof importSchema>;
 export type AccountLimits = z.output<typeof limitsSchema>;
 export type ServerAuth = z.output<typeof authSchema>;
 export type TlsConfig = z.output<typeof tlsSchema>;
+export type GraphCredential = z.output<typeof credentialSchema>;
+export type GraphTransportConfig = Extract<TransportConfig, { protocol: 'graph' }>;
+export type GraphStoreConfig = Extract<StoreConfig, { protocol: 'graph' }>;
+/** Endpoints with a host and a port. */
+export type ServerTransportConfig = Exclude<TransportConfig, { protocol: 'graph' }>;
+export type ServerStoreConfig = Exclude<StoreConfig, { protocol: 'graph' }>;
 /** Fields every host-and-port endpoint has, whatever its protocol. */
-export type ServerConfig = Omit<TransportConfig, 'protocol' | 'saveToSent'>;
+export type ServerConfig = Omit<ServerTransportConfig, 'protocol' | 'saveToSent'>;
+/** An endpoint as it is used: with its port, where it has one. */
+export type Located<T> = T extends { readonly protocol: 'graph' } ? T : T & { readonly port: number };
 
 /** Ports that IANA has assigned to the protocols. */
 export const defaultPorts = { smtp: 25, smtps: 465, imap: 143, imaps: 993 } as const;

@@ -118,7 +118,7 @@ describe('resolveAccount', () => {
   });
 
   it.each([
-    [{ ...base, transport: { protocol: 'graph' } }, '/transport/protocol', 'protocol graph is not supported'],
+    [{ ...base, transport: { protocol: 'ews' } }, '/transport/protocol', 'protocol ews is not supported'],
     [{ ...base, transport: { protocol: 'imap', host: 'h' } }, '/transport/protocol', 'protocol imap is not supported'],
     [{ ...base, store: { protocol: 'pop3s', host: 'h' } }, '/store/protocol', 'protocol pop3s is not supported'],
     [{ ...base, store: { host: 'h' } }, '/store/protocol', 'is required'],

@@ -1,4 +1,5 @@
-import { badInput, type Mistake } from '../http/problem.ts';
+import { parseFolderName } from '../adapters/graph/folder-name.ts';
+import type { Mistake } from '../http/problem.ts';
 import { checkFields, peek, toPointer } from '../http/validation.ts';
 import {
   type AccountInput,
@@ -6,7 +7,12 @@ import {
   accountInputSchema,
   accountNameSchema,
   defaultPorts,
+  type GraphStoreConfig,
+  type GraphTransportConfig,
   type ImportRule,
+  type Located,
+  type ServerStoreConfig,
+  type ServerTransportConfig,
   type StoreConfig,
   type TransportConfig,
 } from './model.ts';
@@ -16,8 +22,8 @@ export interface Account {
   readonly name: string;
   readonly from: string;
   readonly allowedFrom: readonly string[];
-  readonly transport?: TransportConfig & { readonly port: number };
-  readonly store?: StoreConfig & { readonly port: number };
+  readonly transport?: Located<TransportConfig>;
+  readonly store?: Located<StoreConfig>;
   readonly import: ImportRule & { readonly deleteMode: 'trash' | 'permanent' };
   readonly limits: AccountLimits;
   readonly webhook: null;
@@ -31,10 +37,37 @@ export interface ResolvedAccount {
   readonly warnings: readonly Mistake[];
 }
 
-/** IMAP compares the name INBOX without regard to case, and no other (RFC 9051 section 5.1). */
-function folderKey(folder: string): string {
+/**
+ * IMAP compares the name INBOX without regard to case, and no other (RFC 9051 section 5.1). Exchange compares all names
+ * so, and no ids.
+ */
+function folderKey(folder: string, graph: boolean): string {
+  if (graph) return folder.startsWith('id:') ? folder : folder.toLowerCase();
   return folder.toUpperCase() === 'INBOX' ? 'INBOX' : folder;
 }
+
+/** A secret that an account names, and where in its document. */
+export interface NamedSecret {
+  readonly pointer: string;
+  readonly name: string;
+}
+
+/** Every secret an account names. */
+export function secretsOf({ transport, store }: Pick<Account, 'transport' | 'store'>): readonly NamedSecret[] {
+  return (['transport', 'store'] as const).flatMap((side) => {
+    const end = side === 'transport' ? transport : store;
+    if (!end) return [];
+    if (end.protocol !== 'graph')
+      return end.auth.type === 'password' ? [{ pointer: `/${side}/auth/secret`, name: end.auth.secret }] : [];
+    const { credential } = end;
+    return credential.type === 'managedIdentity'
+      ? []
+      : [{ pointer: `/${side}/credential/secret`, name: credential.secret }];
+  });
+}
+
+const folderDetail =
+  'must be a well-known name such as inbox, "id:" with a folder\'s id, or a path such as inbox/Invoices (\\/ for a slash in a name)';
 
 /**
  * Rules across fields, tried on the input as it came, so that they also speak when another field is wrong. Whatever has
@@ -47,15 +80,18 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
     mistakes.push({ pointer: '/name', detail: 'is not the account of the path' });
 
   for (const side of ['transport', 'store']) {
-    const path = [side, 'auth', 'secret'];
-    const secret = peek(input, path);
-    if (typeof secret === 'string' && !(secret.startsWith(`${name}-`) && secret.length > name.length + 1))
-      mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
+    for (const field of ['auth', 'credential']) {
+      const path = [side, field, 'secret'];
+      const secret = peek(input, path);
+      if (typeof secret === 'string' && !(secret.startsWith(`${name}-`) && secret.length > name.length + 1))
+        mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
+    }
   }
 
+  const graph = peek(input, ['store', 'protocol']) === 'graph';
   const given = peek(input, ['store', 'folders']);
-  const folders = (Array.isArray(given) ? given : ['INBOX']).map((each: unknown) =>
-    typeof each === 'string' ? folderKey(each) : undefined,
+  const folders = (Array.isArray(given) ? given : [graph ? 'inbox' : 'INBOX']).map((each: unknown) =>
+    typeof each === 'string' ? folderKey(each, graph) : undefined,
   );
   folders.forEach((folder, index) => {
     if (folder !== undefined && folders.indexOf(folder) < index)
@@ -63,8 +99,17 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
   });
 
   const moveTo = peek(input, ['import', 'moveTo']);
+  if (graph) {
+    const named: readonly unknown[] = Array.isArray(given) ? given : [];
+    named.forEach((folder, index) => {
+      if (typeof folder === 'string' && !parseFolderName(folder))
+        mistakes.push({ pointer: toPointer(['store', 'folders', index]), detail: folderDetail });
+    });
+    if (typeof moveTo === 'string' && !parseFolderName(moveTo))
+      mistakes.push({ pointer: '/import/moveTo', detail: folderDetail });
+  }
   if (typeof moveTo === 'string') {
-    if (folders.includes(folderKey(moveTo)))
+    if (folders.includes(folderKey(moveTo, graph)))
       mistakes.push({ pointer: '/import/moveTo', detail: 'must not be one of the folders that are imported' });
     if ((peek(input, ['import', 'delete']) ?? 'never') !== 'never')
       mistakes.push({ pointer: '/import/moveTo', detail: 'excludes delete: a mail is moved or deleted, not both' });
@@ -72,7 +117,10 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
   return mistakes;
 }
 
-function serverWarnings(side: 'transport' | 'store', server: TransportConfig | StoreConfig): readonly Mistake[] {
+function serverWarnings(
+  side: 'transport' | 'store',
+  server: ServerTransportConfig | ServerStoreConfig,
+): readonly Mistake[] {
   const { host, auth, tls } = server;
   const warnings: Mistake[] = [];
   const warn = (field: string, detail: string) => warnings.push({ pointer: `/${side}${field}`, detail });
@@ -89,19 +137,34 @@ function serverWarnings(side: 'transport' | 'store', server: TransportConfig | S
   return warnings;
 }
 
+function graphWarnings(account: Account, store: GraphStoreConfig): readonly Mistake[] {
+  // Microsoft Learn, "message: permanentDelete": the global cloud only.
+  return store.cloud !== 'global' && account.import.deleteMode === 'permanent'
+    ? [{ pointer: '/import/deleteMode', detail: 'this cloud cannot delete for good: mail goes to Deleted Items' }]
+    : [];
+}
+
 function warningsOf(account: Account): readonly Mistake[] {
   const { transport, store } = account;
   const warnings: Mistake[] = [];
   if (!transport && !store)
     warnings.push({ pointer: '', detail: 'has neither transport nor store: it can neither send nor import' });
-  if (transport) warnings.push(...serverWarnings('transport', transport));
-  if (store) warnings.push(...serverWarnings('store', store));
+  if (transport && transport.protocol !== 'graph') warnings.push(...serverWarnings('transport', transport));
+  if (store)
+    warnings.push(...(store.protocol === 'graph' ? graphWarnings(account, store) : serverWarnings('store', store)));
   return warnings;
 }
 
-function withPort<T extends TransportConfig | StoreConfig>(server: T): T & { readonly port: number } {
+function withPort<T extends ServerTransportConfig | ServerStoreConfig>(server: T): T & { readonly port: number } {
   return { ...server, port: server.port ?? defaultPorts[server.protocol] };
 }
+
+const located = {
+  transport: (end: TransportConfig): GraphTransportConfig | (ServerTransportConfig & { readonly port: number }) =>
+    end.protocol === 'graph' ? end : withPort(end),
+  store: (end: StoreConfig): GraphStoreConfig | (ServerStoreConfig & { readonly port: number }) =>
+    end.protocol === 'graph' ? end : withPort(end),
+};
 
 function withDefaults(name: string, input: AccountInput): Account {
   const { transport, store } = input;
@@ -109,10 +172,13 @@ function withDefaults(name: string, input: AccountInput): Account {
     name,
     from: input.from.trim(),
     allowedFrom: input.allowedFrom,
-    ...(transport ? { transport: withPort(transport) } : {}),
-    ...(store ? { store: withPort(store) } : {}),
-    // IMAP has no trash of its own; a \Trash folder is used only where it is asked for.
-    import: { ...input.import, deleteMode: input.import.deleteMode ?? 'permanent' },
+    ...(transport ? { transport: located.transport(transport) } : {}),
+    ...(store ? { store: located.store(store) } : {}),
+    // IMAP has no trash of its own; a \Trash folder is used only where it is asked for. Every Graph mailbox has one.
+    import: {
+      ...input.import,
+      deleteMode: input.import.deleteMode ?? (store?.protocol === 'graph' ? 'trash' : 'permanent'),
+    },
     limits: input.limits,
     webhook: input.webhook,
     enabled: input.enabled,
@@ -125,11 +191,9 @@ function withDefaults(name: string, input: AccountInput): Account {
  * account that was answered once resolves to itself.
  */
 export function resolveAccount(name: string, input: unknown): ResolvedAccount {
-  const checkedName = accountNameSchema.safeParse(name);
-  if (!checkedName.success)
-    throw badInput(
-      checkedName.error.issues.map((issue) => ({ pointer: '', detail: `the account's name ${issue.message}` })),
-    );
-  const account = withDefaults(name, checkFields(accountInputSchema, input).complete(crossMistakes(name, input)));
+  const nameIssues = accountNameSchema.safeParse(name).error?.issues ?? [];
+  const nameMistakes = nameIssues.map(({ message }) => ({ pointer: '', detail: `the account's name ${message}` }));
+  const more = nameMistakes.length > 0 ? nameMistakes : crossMistakes(name, input);
+  const account = withDefaults(name, checkFields(accountInputSchema, input).complete(more));
   return { account, warnings: warningsOf(account) };
 }

@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/rules.ts';
+import type { GraphOverrides } from './graph/cloud.ts';
 import type { MailTransport } from './transport.ts';
 
 /** Transports kept per process; beyond it the one used longest ago is closed. */
@@ -12,8 +13,14 @@ export interface SharedTransports {
   get(account: Account): Promise<MailTransport | undefined>;
 }
 
-/** One transport per account and process, so that connections survive between invocations. */
-export function sharedTransports(secret: (name: string, signal: AbortSignal) => Promise<string>): SharedTransports {
+/**
+ * One transport per account and process, so that connections survive between invocations. `graph`: where Graph and its
+ * sign-in are, if not where an account's cloud has them.
+ */
+export function sharedTransports(
+  secret: (name: string, signal: AbortSignal) => Promise<string>,
+  graph: GraphOverrides = {},
+): SharedTransports {
   const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
 
   const retire = (transport: Promise<MailTransport>) => {
@@ -23,8 +30,13 @@ export function sharedTransports(secret: (name: string, signal: AbortSignal) => 
   };
 
   const create = async ({ transport, limits }: Account & { transport: NonNullable<Account['transport']> }) => {
+    const maxConnections = limits.connections;
+    if (transport.protocol === 'graph') {
+      const { createGraphTransport } = await import('./graph/graph-transport.ts');
+      return createGraphTransport(transport, { secret, maxConnections, graph });
+    }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
-    return createSmtpTransport(transport, { secret, maxConnections: limits.connections });
+    return createSmtpTransport(transport, { secret, maxConnections });
   };
 
   return {

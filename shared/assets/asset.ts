@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { newestFirst } from '../platform/ids.ts';
 
 const addressSchema = z.object({ name: z.string(), address: z.string() });
 
@@ -67,4 +68,9 @@ export function assetPaths(account: string, assetId: string) {
     html: `${folder}body.html`,
     attachment: (n: number, safeName: string) => `${folder}attachments/${n}-${safeName}`,
   };
+}
+
+/** Row of an asset in its account's index: the newest import first. `rest`: its id without the account. */
+export function assetIndexKey(importedAt: number, rest: string): string {
+  return `a:${newestFirst(importedAt)}:${rest}`;
 }

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
 import { HttpProblem } from '../http/problem.ts';
-import { assetIndexKey } from '../inbox/keys.ts';
-import { instantOf, newestFirst, splitAccountId } from '../platform/ids.ts';
+import type { Clock } from '../platform/clock.ts';
+import { newestFirst, splitAccountId } from '../platform/ids.ts';
 import { RowConflict, type RowTable } from '../platform/rows.ts';
 import { storageStatus } from '../platform/storage.ts';
-import { type Asset, assetPaths, assetSchema } from './asset.ts';
+import { type Asset, assetIndexKey, assetPaths, assetSchema } from './asset.ts';
 
 /** Descriptions read at once for a listing. */
 const readsAtOnce = 16;
@@ -77,9 +77,9 @@ export class AssetLibrary {
 
   #indexRows(account: string, { since, until, top, after, signal }: ListAssetsOptions) {
     // Newest first: what is before `until` comes after its key, what is not before `since` up to its key.
-    const begin = until === undefined ? 'a:' : `a:${newestFirst(until - 1)}`;
+    const begin = until === undefined ? 'a:' : `a:${newestFirst(sortable(until - 1))}`;
     const from = after !== undefined && `${after}!` > begin ? `${after}!` : begin;
-    const before = since === undefined ? 'a;' : `a:${newestFirst(since)};`;
+    const before = since === undefined ? 'a;' : `a:${newestFirst(sortable(since))};`;
     return this.#rows.range(account, from, before, { signal, top, select: ['asset'] });
   }
 
@@ -117,19 +117,18 @@ export class AssetLibrary {
     await this.#remove(asset.account, indexKeyOf(asset, rest), id, options.signal);
   }
 
-  /** Removes an account's assets imported before `before` (ms), at most `top`; answers how many. */
-  async deleteBefore(account: string, before: number, options: Options & { readonly top: number }): Promise<number> {
-    const { signal, top } = options;
-    const keys: string[] = [];
-    for await (const row of this.#rows.range(account, `a:${newestFirst(before - 1)}`, 'a;', { signal, top })) {
-      if (instantOf(row.key.slice(2)) < before) {
+  /** Removes assets imported more than `days` ago, at most 2,000 of each account; the next call brings the rest. */
+  async deleteOlderThan(accounts: readonly string[], days: number, clock: Clock, { signal }: Options): Promise<void> {
+    const before = clock.now() - days * 86_400_000;
+    for (const account of accounts) {
+      const keys: string[] = [];
+      for await (const row of this.#rows.range(account, `a:${newestFirst(before)};`, 'a;', { signal, top: 2_000 })) {
         keys.push(row.key);
       }
+      for (const key of keys) {
+        await this.#remove(account, key, `${account}.${key.slice(key.lastIndexOf(':') + 1)}`, signal);
+      }
     }
-    for (const key of keys) {
-      await this.#remove(account, key, `${account}.${key.slice(key.lastIndexOf(':') + 1)}`, signal);
-    }
-    return keys.length;
   }
 
   async #remove(account: string, indexKey: string, id: string, signal: AbortSignal): Promise<void> {
@@ -187,6 +186,11 @@ export class AssetLibrary {
       throw error;
     }
   }
+}
+
+/** Keys sort by time from 1970 on; nothing was imported before. */
+function sortable(milliseconds: number): number {
+  return Math.max(0, milliseconds);
 }
 
 function indexKeyOf(asset: Asset, rest: string): string {

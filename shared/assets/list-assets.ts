@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { accountNameSchema } from '../accounts/model.ts';
-import { encodeContinue, parsePaging } from '../http/paging.ts';
-import { parseQuery } from '../http/query.ts';
+import { encodeContinue, parseList } from '../http/paging.ts';
 import type { AssetLibrary, AssetSummary } from './library.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' });
@@ -21,8 +20,9 @@ export async function listAssets(
   query: URLSearchParams,
   options: { readonly signal: AbortSignal },
 ): Promise<{ items: AssetSummary[]; continue?: string }> {
-  const { account, since, until } = parseQuery(assetQuerySchema, query);
-  const { top, continue: token } = parsePaging(query, tokenSchema);
+  const { filters, paging } = parseList(query, assetQuerySchema, tokenSchema);
+  const { account, since, until } = filters;
+  const { top, continue: token } = paging;
   const page = await library.list(account === undefined ? await accountNames() : [account], {
     ...options,
     top,

@@ -9,14 +9,16 @@ export interface JsonBodyOptions extends Partial<ReadBodyOptions> {
   readonly optional?: boolean;
 }
 
-/** Refuses what does not say that it is JSON in UTF-8 (RFC 8259 section 8.1) with 415. */
-export function requireJson(source: Pick<BodySource, 'headers'>): void {
+/** Refuses what does not say that it is JSON in UTF-8 (RFC 8259 section 8.1) with 415. `also`: what else the route takes. */
+export function requireJson(source: Pick<BodySource, 'headers'>, also?: string): void {
   const { type, charset } = mediaType(source);
   const isJson = type === 'application/json' || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(type);
   if (!isJson || (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8'))
-    throw new HttpProblem(415, 'The body must be sent as Content-Type: application/json, in UTF-8.', {
-      headers: { Accept: 'application/json' },
-    });
+    throw new HttpProblem(
+      415,
+      `The body must be sent as Content-Type: application/json, in UTF-8${also === undefined ? '' : `, or as ${also}`}.`,
+      { headers: { Accept: also === undefined ? 'application/json' : `application/json, ${also}` } },
+    );
 }
 
 /** JSON from bytes. 400 for bytes that are no UTF-8 (nothing is replaced silently) and for anything but one JSON text. */

@@ -1,16 +1,22 @@
 import type { z } from 'zod';
-import { badInput, type Mistake } from './problem.ts';
-import { parseInput, toPointer } from './validation.ts';
+import type { Mistake } from './problem.ts';
+import { type CheckedFields, checkFields, toPointer } from './validation.ts';
 
-/** Query parameters by a schema of strings. A parameter given twice is a mistake: which one was meant is anybody's guess. */
-export function parseQuery<S extends z.ZodObject>(schema: S, query: URLSearchParams): z.output<S> {
+/**
+ * Query parameters by a schema of strings. A parameter given twice is a mistake: which one was meant is anybody's guess.
+ * Parameters that the schema does not know are passed over: the platform has some of its own (`code`).
+ */
+export function checkQuery<S extends z.ZodRawShape>(
+  schema: z.ZodObject<S>,
+  query: URLSearchParams,
+): Pick<CheckedFields<z.output<z.ZodObject<S>>>, 'mistakes' | 'complete'> {
   const values: Record<string, string> = {};
-  const mistakes: Mistake[] = [];
+  const twice: Mistake[] = [];
   for (const name of Object.keys(schema.shape)) {
     const given = query.getAll(name);
-    if (given.length > 1) mistakes.push({ pointer: toPointer([name]), detail: 'is given more than once' });
+    if (given.length > 1) twice.push({ pointer: toPointer([name]), detail: 'is given more than once' });
     if (given[0] !== undefined) values[name] = given[0];
   }
-  if (mistakes.length > 0) throw badInput(mistakes, 'The query has mistakes.');
-  return parseInput(schema, values);
+  const { mistakes, complete } = checkFields(schema, values);
+  return { mistakes: [...twice, ...mistakes], complete: (more = []) => complete([...twice, ...more]) };
 }

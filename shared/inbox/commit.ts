@@ -1,7 +1,8 @@
 import type { Account } from '../accounts/rules.ts';
+import { assetIndexKey } from '../assets/asset.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import type { CheckedIn } from './check-in.ts';
-import { assetIndexKey, dueKey, fingerprintKey, ledgerKey, scopeKey } from './keys.ts';
+import { dueKey, fingerprintKey, ledgerKey, scopeKey } from './keys.ts';
 import { type LedgerRow, ledgerColumns, readLedger } from './ledger.ts';
 import { disposals, dueAt } from './rule.ts';
 import type { Work } from './work.ts';

@@ -42,10 +42,6 @@ export function assetRest(account: string, source: SourceId): string {
   return digest(32, account, source.store, source.scope, source.item);
 }
 
-export function assetIndexKey(importedAt: number, rest: string): string {
-  return `a:${newestFirst(importedAt)}:${rest}`;
-}
-
 /** 13 digits of ms: sorts by time until the year 2286. */
 export function dueKey(dueAt: number, ledger: string): string {
   return `d:${String(dueAt).padStart(13, '0')}:${tail(ledger)}`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ListedMail, SourceId } from '../adapters/store.ts';
-import { maxEntitiesPerTransaction, type Row, type RowTable, type RowWrite } from '../platform/rows.ts';
+import type { Row, RowTable } from '../platform/rows.ts';
 import { ledgerKey } from './keys.ts';
 
 const columnsSchema = z.object({
@@ -117,11 +117,4 @@ export async function readLedger(
 ): Promise<LedgerRow[]> {
   const found = await Promise.all(keys.map((key) => rows.get(account, key, options)));
   return found.flatMap((row) => (row ? [ledgerRow(row)] : []));
-}
-
-/** Writes any number of rows, each transaction as full as it may be. Only for writes that need not stand together. */
-export async function writeAll(rows: RowTable, partition: string, writes: readonly RowWrite[]): Promise<void> {
-  for (let from = 0; from < writes.length; from += maxEntitiesPerTransaction) {
-    await rows.write(partition, writes.slice(from, from + maxEntitiesPerTransaction));
-  }
 }

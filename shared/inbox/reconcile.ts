@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { type ListedMail, StoreError } from '../adapters/store.ts';
+import { assetIndexKey } from '../assets/asset.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import { companionRows } from './commit.ts';
-import { assetIndexKey, fingerprintKey, fingerprintPrefix, ledgerKey, scopeKey, scopeRowKey } from './keys.ts';
+import { fingerprintKey, fingerprintPrefix, ledgerKey, scopeKey, scopeRowKey } from './keys.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow } from './ledger.ts';
 import { disposals } from './rule.ts';
 import type { Work } from './work.ts';

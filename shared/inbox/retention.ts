@@ -2,7 +2,7 @@ import { newestFirstId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
-import { type LedgerRow, readLedger, writeAll } from './ledger.ts';
+import { type LedgerRow, readLedger } from './ledger.ts';
 import { dueDisposal } from './rule.ts';
 import { disposeNow, ignoreConflict, tellDisposed } from './settle.ts';
 import { withSession } from './with-session.ts';
@@ -117,7 +117,7 @@ async function forget(
     ...outcomes.map(([row, disposed]) => ({ kind: 'merge' as const, key: row.key, columns: { disposed } })),
   ];
   try {
-    await writeAll(context.rows, name, writes);
+    await context.rows.writeAll(name, writes);
   } catch (error) {
     if (!(error instanceof RowConflict)) {
       throw error;

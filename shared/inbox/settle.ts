@@ -2,7 +2,7 @@ import { type Disposal, type DisposalOutcome, StoreError } from '../adapters/sto
 import { accountId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
-import { type LedgerRow, readLedger, sourceOf, writeAll } from './ledger.ts';
+import { type LedgerRow, readLedger, sourceOf } from './ledger.ts';
 import { disposals } from './rule.ts';
 import type { Work } from './work.ts';
 
@@ -74,7 +74,7 @@ export async function settle(work: Work, rows: readonly LedgerRow[], options: Se
     cleared.push(...options.unfinished.map((key) => ({ kind: 'delete' as const, key })));
   }
   try {
-    await writeAll(context.rows, name, cleared);
+    await context.rows.writeAll(name, cleared);
   } catch (error) {
     // A row that was rebound or removed meanwhile took the others with it: each on its own.
     if (!(error instanceof RowConflict)) {

@@ -1,5 +1,6 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
 import type { FailingSince } from '../accounts/health.ts';
+import { secretsOf } from '../accounts/rules.ts';
 import { toIso } from '../platform/clock.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
@@ -11,6 +12,14 @@ const countLimit = 5_000;
 
 /** Runs looked at for errors. */
 const recentRuns = 20;
+
+/** A secret that the account names; `unknown` where Key Vault could not be asked. */
+export interface SecretState {
+  readonly name: string;
+  readonly state: 'ok' | 'missing' | 'unknown';
+  /** Null: it has no end. */
+  readonly expiresAt: string | null;
+}
 
 export interface AccountStatus {
   readonly account: string;
@@ -25,8 +34,7 @@ export interface AccountStatus {
   readonly deletionsToCome: number;
   readonly failing: readonly FailingSince[];
   readonly lastErrors: readonly { readonly runId: string; readonly at: string; readonly error: string }[];
-  /** Per secret that the account names: its end, null for none, `missing` where Key Vault does not have it. */
-  readonly secrets: readonly { readonly name: string; readonly expiresAt: string | null; readonly missing: boolean }[];
+  readonly secrets: readonly SecretState[];
 }
 
 async function countRows(context: InboxContext, account: string, prefix: string, signal: AbortSignal): Promise<number> {
@@ -37,14 +45,22 @@ async function countRows(context: InboxContext, account: string, prefix: string,
   return count;
 }
 
-async function secretStates(secrets: SecretStore, { account }: StoredAccount, signal: AbortSignal) {
-  const names = new Set(
-    [account.transport?.auth, account.store?.auth].flatMap((auth) => (auth?.type === 'password' ? [auth.secret] : [])),
-  );
+async function secretStates(
+  secrets: SecretStore,
+  { account }: StoredAccount,
+  signal: AbortSignal,
+): Promise<SecretState[]> {
+  const names = new Set(secretsOf(account).map((secret) => secret.name));
   return await Promise.all(
     [...names].map(async (name) => {
-      const expiresAt = await secrets.expiry(name, { signal });
-      return { name, expiresAt: expiresAt?.toISOString() ?? null, missing: expiresAt === undefined };
+      try {
+        const expiresAt = await secrets.expiry(name, { signal });
+        const state: SecretState['state'] = expiresAt === undefined ? 'missing' : 'ok';
+        return { name, state, expiresAt: expiresAt?.toISOString() ?? null };
+      } catch {
+        // An account's status must be told while Key Vault is away.
+        return { name, state: 'unknown', expiresAt: null };
+      }
     }),
   );
 }

@@ -72,7 +72,8 @@ export class Claim {
 
   /** The commit point: from here on the outcome without a receipt is `uncertain`. Throws ClaimLost. */
   async commit(): Promise<void> {
-    await this.#merge({ committing: true, claimUntil: this.#context.clock.now() + claimMs });
+    const now = this.#context.clock.now();
+    await this.#merge({ committing: true, committedAt: now, claimUntil: now + claimMs });
   }
 
   async remember(note: string): Promise<void> {
@@ -107,7 +108,9 @@ export class Claim {
     });
   }
 
-  async #merge(columns: Partial<Pick<MessageRecord, 'claimUntil' | 'committing' | 'remembered'>>): Promise<void> {
+  async #merge(
+    columns: Partial<Pick<MessageRecord, 'claimUntil' | 'committing' | 'committedAt' | 'remembered'>>,
+  ): Promise<void> {
     await this.#exclusively(async () => {
       const key = recordKey(this.#record.rest);
       const [etag] = await this.#write([{ kind: 'merge', key, columns, etag: this.#etag }], (row) =>

@@ -7,11 +7,14 @@ import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
 import { mimePath } from './mime-store.ts';
 import { publishEvent } from './outbox-events.ts';
-import { afterReceipt, isUnsettled, uncertainReceipt } from './outcome.ts';
+import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
 
 /** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
 const wholeBelow = 1 << 20;
+
+/** Mail up to this many bytes is read while it waits for a connection, which then waits for no storage. */
+const aheadBelow = 256 << 10;
 
 /** How early before its time a message may go: clocks of queue and app differ a little. */
 const earlyMs = 2_000;
@@ -41,7 +44,7 @@ export async function deliver(
     return 'busy';
   }
   const due = record.nextAttemptAt ?? 0;
-  if (record.status !== 'sending' && due > now + earlyMs) {
+  if ((record.status !== 'sending' || record.claimUntil === undefined) && due > now + earlyMs) {
     // The queue's clock ran ahead, or a delay longer than the queue's seven days was cut.
     await context.enqueue(id, due - now);
     return 'waiting';
@@ -64,10 +67,11 @@ async function attempt(
   const signal = AbortSignal.any([callerSignal, claim.lost]);
   const started = performance.now();
   try {
-    const receipt = await receiptFor(context, claim, before, account, signal);
+    const { receipt, canSettle } = await receiptFor(context, claim, before, account, signal);
     const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
     const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
-    const after = afterReceipt(record, receipt, context.clock.now());
+    const now = context.clock.now();
+    const after = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
     const etag = await claim.finish(after, openStatuses.includes(after.status));
     log.info('outbox.attempt', {
       account: after.account,
@@ -128,15 +132,20 @@ async function receiptFor(
   before: MessageRecord,
   account: Account | undefined,
   signal: AbortSignal,
-): Promise<Receipt> {
+): Promise<{ readonly receipt: Receipt; readonly canSettle: boolean }> {
   const waiting = before.recipients.filter(isUnsettled).map((recipient) => recipient.address);
-  const all = (outcome: 'rejected' | 'deferred', code: string, reply: string): Receipt => ({
-    recipients: waiting.map((address) => ({ address, outcome, code, reply })),
-    trouble: { scope: outcome === 'rejected' ? 'message' : 'account', code, reply },
+  const all = (outcome: 'rejected' | 'deferred', code: string, reply: string) => ({
+    receipt: {
+      recipients: waiting.map((address) => ({ address, outcome, code, reply })),
+      trouble: { scope: outcome === 'rejected' ? ('message' as const) : ('account' as const), code, reply },
+    },
+    canSettle: false,
   });
   const transport = account?.enabled === false ? undefined : account && (await context.transport(account));
+  const canSettle = transport?.settle !== undefined;
   if (before.committing) {
-    return (await settled(context, claim, before, transport, waiting, signal)) ?? uncertainReceipt(before);
+    const receipt = await settled(context, claim, before, transport, waiting, signal);
+    return { receipt: receipt ?? uncertainReceipt(before), canSettle };
   }
   if (!account) {
     return all('rejected', 'accountDeleted', 'The account was deleted before the mail was sent');
@@ -144,14 +153,15 @@ async function receiptFor(
   if (!transport) {
     return all('deferred', account.enabled ? 'noTransport' : 'accountDisabled', 'The account cannot send now');
   }
-  const mail = frozenMail(context, before, waiting);
+  const mail = readAhead(frozenMail(context, before, waiting), signal);
   const { remembered } = before;
-  return await transport.send(mail, {
+  const receipt = await transport.send(mail, {
     signal,
     beforeCommit: () => claim.commit(),
     remember: (note) => claim.remember(note),
     ...(remembered === undefined ? {} : { remembered }),
   });
+  return { receipt, canSettle };
 }
 
 /** Asks the transport what became of an attempt that was cut after its commit point, where it can find out. */
@@ -180,6 +190,25 @@ function frozenMail(context: OutboxContext, record: MessageRecord, to: readonly 
     headerFrom: record.headerFrom,
     size: record.size,
     open: (signal) => openMime(context, record, signal),
+  };
+}
+
+/** The mail with its bytes on their way already, where they are few. */
+function readAhead(mail: FrozenMail, signal: AbortSignal): FrozenMail {
+  if (mail.size > aheadBelow) {
+    return mail;
+  }
+  const opened = mail.open(signal);
+  // A failure is met by whoever opens it; it may be that nobody does.
+  opened.catch(() => undefined);
+  let first = true;
+  return {
+    ...mail,
+    open: (again) => {
+      const use = first ? opened : mail.open(again);
+      first = false;
+      return use;
+    },
   };
 }
 

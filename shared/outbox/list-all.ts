@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { accountNameSchema } from '../accounts/model.ts';
-import { encodeContinue, parsePaging } from '../http/paging.ts';
-import { parseQuery } from '../http/query.ts';
+import { encodeContinue, parseList } from '../http/paging.ts';
 import type { OutboxContext } from './context.ts';
 import { listMessages } from './messages.ts';
 import { type MessageRecord, type MessageView, messageStatuses, messageView } from './record.ts';
@@ -19,8 +18,9 @@ export async function listAll(
   query: URLSearchParams,
   options: { readonly signal: AbortSignal },
 ): Promise<{ items: MessageView[]; continue?: string }> {
-  const { account, status } = parseQuery(messageQuerySchema, query);
-  const { top, continue: token } = parsePaging(query, tokenSchema);
+  const { filters, paging } = parseList(query, messageQuerySchema, tokenSchema);
+  const { account, status } = filters;
+  const { top, continue: token } = paging;
   const accounts = account === undefined ? await context.accountNames(options.signal) : [account];
   const records: MessageRecord[] = [];
   for (const name of accounts) {

@@ -45,9 +45,15 @@ const eventOfStatus: Partial<Record<MessageStatus, string>> = {
   uncertain: 'mailroom.message.uncertain',
 };
 
+/** Drops the claim and keeps what its attempt came to. */
+function released(record: MessageRecord): MessageRecord {
+  const { claimOwner: _, claimUntil: __, claimedAt: ___, nextAttemptAt: ____, ...rest } = record;
+  return rest;
+}
+
 /** Drops the claim; what is left is a record that nobody works on. */
 function unclaimed(record: MessageRecord): MessageRecord {
-  const { claimOwner: _, claimUntil: __, claimedAt: ___, committing: ____, nextAttemptAt: _____, ...rest } = record;
+  const { committing: _, committedAt: __, ...rest } = released(record);
   return rest;
 }
 
@@ -65,6 +71,22 @@ function merge(recipients: readonly Recipient[], receipt: Receipt): Recipient[] 
       ...(result.reply ? { reply: result.reply } : {}),
     };
   });
+}
+
+/** How long a transport that can find out is asked what became of a mail in doubt, from the commit on (design 4.5). */
+const settleForMs = 15 * 60_000;
+const settleEveryMs = 60_000;
+
+/**
+ * What a record becomes while its transport may yet find out what became of it: still sending, and asked about again in
+ * a minute. Undefined where nothing is in doubt, or the time for finding out is over.
+ */
+export function whileInDoubt(record: MessageRecord, receipt: Receipt, now: number): MessageRecord | undefined {
+  const inDoubt = receipt.recipients.some((result) => result.outcome === 'uncertain');
+  const until = (record.committedAt ?? record.claimedAt ?? now) + settleForMs;
+  return inDoubt && record.committing && now < until
+    ? { ...released(record), nextAttemptAt: Math.min(now + settleEveryMs, until) }
+    : undefined;
 }
 
 /** What a record becomes by an attempt's receipt: ended, or waiting for its next attempt. */

@@ -129,6 +129,7 @@ export async function freezeRaw(
     done = next.done === true;
     if (!next.done) start = Buffer.concat([start, next.value]);
   }
+  if (start.length === 0) throw new HttpProblem(400, 'The body is empty; a mail is expected.');
   try {
     const { headers, body } = splitMail(start);
     const { parties, messageId: given, hasDate, mistakes } = readHeaders(headers);

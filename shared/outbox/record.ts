@@ -68,6 +68,7 @@ const columnsSchema = z.object({
   claimedAt: z.number().optional(),
   /** The claim has passed its commit point: the last bytes may have left. */
   committing: z.boolean().optional(),
+  committedAt: z.number().optional(),
   firstAttemptAt: z.number().optional(),
   nextAttemptAt: z.number().optional(),
   /** An event that is still to be put on the queue. */
@@ -120,6 +121,7 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     claimUntil: record.claimUntil,
     claimedAt: record.claimedAt,
     committing: record.committing,
+    committedAt: record.committedAt,
     firstAttemptAt: record.firstAttemptAt,
     nextAttemptAt: record.nextAttemptAt,
     event: record.event,

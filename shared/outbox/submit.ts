@@ -1,7 +1,8 @@
 import type { Account } from '../accounts/rules.ts';
 import { type BodySource, mediaType, readBody } from '../http/body.ts';
 import { parseJson, requireJson } from '../http/json-body.ts';
-import { badInput, HttpProblem } from '../http/problem.ts';
+import { HttpProblem } from '../http/problem.ts';
+import { sleep } from '../platform/clock.ts';
 import { errorText, log } from '../platform/log.ts';
 import { accept, findByKey, type PreparedMail } from './accept.ts';
 import { composeMail } from './compose.ts';
@@ -10,7 +11,7 @@ import { deliver } from './deliver.ts';
 import { type Idempotency, parseIdempotencyKey, requestHasher } from './idempotency.ts';
 import { newMessageId } from './message-ids.ts';
 import { getMessage } from './messages.ts';
-import { freezeRaw } from './raw-message.ts';
+import { freezeRaw, maxRawBytes } from './raw-message.ts';
 import { type MessageRecord, openStatuses, recordId } from './record.ts';
 import { maxRequestBytes, parseSendRequest } from './request.ts';
 import { requireSending } from './senders.ts';
@@ -32,6 +33,11 @@ export interface Submitted {
   readonly ended: boolean;
 }
 
+const rawType = 'message/rfc822';
+
+/** How often a message that somebody else delivers is looked at. */
+const lookMs = 100;
+
 /**
  * A mail that a caller hands in, as JSON or ready-made as `message/rfc822`: checked, taken over, and, where the caller
  * waits, delivered at once. Throws HttpProblem; then nothing is stored and no key is held.
@@ -44,18 +50,22 @@ export async function submit(
 ): Promise<Submitted> {
   requireSending(account);
   const key = parseIdempotencyKey(request.headers.get('idempotency-key'));
-  const raw = mediaType(request).type === 'message/rfc822';
+  const raw = mediaType(request).type === rawType;
   const record = raw
     ? await takeRaw(context, account, request, key, options)
     : await takeJson(context, account, request, key, options);
-  if (options.waitMs !== undefined && openStatuses.includes(record.status) && record.status !== 'scheduled') {
+  const due = (record.nextAttemptAt ?? 0) <= context.clock.now();
+  if (options.waitMs !== undefined && openStatuses.includes(record.status) && due) {
     return await deliverNow(context, record, options.waitMs, options.signal);
   }
   return { record, ended: !openStatuses.includes(record.status) };
 }
 
 function hasherOf(request: SubmitRequest) {
-  return requestHasher(request.headers.get('content-type') ?? '', request.query.toString());
+  const query = new URLSearchParams(request.query.toString());
+  // The caller's function key is no part of the request: after a rotation it is still the same one.
+  query.delete('code');
+  return requestHasher(request.headers.get('content-type') ?? '', query.toString());
 }
 
 async function takeJson(
@@ -65,7 +75,7 @@ async function takeJson(
   key: string | undefined,
   { signal, waitMs }: SubmitOptions,
 ): Promise<MessageRecord> {
-  requireJson(request);
+  requireJson(request, rawType);
   const body = await readBody(request, { maxBytes: maxRequestBytes, signal });
   let idempotency: Idempotency | undefined;
   if (key !== undefined) {
@@ -96,7 +106,11 @@ async function takeRaw(
   { signal, waitMs }: SubmitOptions,
 ): Promise<MessageRecord> {
   if (!request.body) {
-    throw badInput([{ pointer: '', detail: 'the body is empty' }]);
+    throw new HttpProblem(400, 'The body is empty; a mail is expected.');
+  }
+  // Before it is uploaded; a body that declares no length is counted as it passes.
+  if (Number(request.headers.get('content-length') ?? 0) > maxRawBytes) {
+    throw new HttpProblem(413, `A mail is at most ${maxRawBytes} bytes.`);
   }
   const hasher = hasherOf(request);
   const bytes = bytesOf(request.body, (chunk) => key !== undefined && hasher.update(chunk));
@@ -139,13 +153,19 @@ async function deliverNow(
   const delivery = deliver(context, id, { signal: AbortSignal.timeout(deliveryMs) }).catch((error: unknown) => {
     log.error('outbox.deliverFailed', { message: id, error: errorText(error) });
   });
+  const until = performance.now() + waitMs;
   let timer: NodeJS.Timeout | undefined;
-  const time = new Promise((resolve) => {
-    timer = setTimeout(resolve, waitMs);
+  const time = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs);
   });
-  await Promise.race([delivery, time]);
+  const outcome = await Promise.race([delivery, time]);
   clearTimeout(timer);
-  const after = await getMessage(context, id, { signal });
+  let after = await getMessage(context, id, { signal });
+  // Another request with the same key, or the queue, is delivering it: the caller waits for that one.
+  while (outcome === 'busy' && after.status === 'sending' && performance.now() < until) {
+    await sleep(Math.min(lookMs, Math.max(1, until - performance.now())), signal);
+    after = await getMessage(context, id, { signal });
+  }
   return { record: after, ended: !openStatuses.includes(after.status) };
 }
 

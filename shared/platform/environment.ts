@@ -17,6 +17,14 @@ export function timerSchedule(setting: keyof typeof defaultSchedules): string {
   return environment()[setting] ? `%${setting}%` : defaultSchedules[setting];
 }
 
+/**
+ * App Service authentication stands in front: then app roles decide who may call, in place of function keys, and the
+ * principal header can be trusted.
+ */
+export function signInInFront(): boolean {
+  return environment().WEBSITE_AUTH_ENABLED?.toLowerCase() === 'true';
+}
+
 /** Where the app answers, by the platform's own word: the Host header of a request is anybody's. */
 export function ownOrigin(): string | undefined {
   const host = environment().WEBSITE_HOSTNAME;

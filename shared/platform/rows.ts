@@ -1,5 +1,6 @@
-import type { TableClient, TransactionAction } from '@azure/data-tables';
+import type { TableClient } from '@azure/data-tables';
 import { storageStatus } from './storage.ts';
+import { submitOne, toAction, toRow } from './table-entities.ts';
 
 /** A column's value. Dates are ISO text or milliseconds as a number, so that they sort and compare. */
 export type Column = string | number | boolean;
@@ -44,7 +45,7 @@ export class RowConflict extends Error {
 }
 
 /** Entity-group transactions hold at most 100 entities and 4 MiB (Microsoft: "Performing entity group transactions"). */
-export const maxEntitiesPerTransaction = 100;
+const maxEntitiesPerTransaction = 100;
 const maxBytesPerTransaction = 3_500_000;
 
 /** Storage keeps at most 32 Ki UTF-16 units in one string property; longer texts are cut over several. */
@@ -209,6 +210,21 @@ export class RowTable {
     });
   }
 
+  /** Writes any number of rows, each transaction as full as it may be: only for writes that need not stand together. */
+  async writeAll(partition: string, writes: readonly RowWrite[]): Promise<void> {
+    for (let from = 0; from < writes.length; from += maxEntitiesPerTransaction) {
+      await this.write(partition, writes.slice(from, from + maxEntitiesPerTransaction));
+    }
+  }
+
+  /** Deletes any number of rows that exist. */
+  async deleteAll(partition: string, keys: readonly string[]): Promise<void> {
+    await this.writeAll(
+      partition,
+      keys.map((key) => ({ kind: 'delete', key })),
+    );
+  }
+
   async #drain(partition: string): Promise<void> {
     this.#busy.add(partition);
     // Callers of the same turn of the event loop share the first transaction too.
@@ -299,62 +315,4 @@ export function prefixEnd(prefix: string): string {
   }
   const last = prefix.charCodeAt(prefix.length - 1);
   return prefix.slice(0, -1) + String.fromCharCode(last + 1);
-}
-
-function toRow(entity: Record<string, unknown>): Row {
-  const columns: Record<string, Column> = {};
-  for (const [name, value] of Object.entries(entity)) {
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      columns[name] = value;
-    }
-  }
-  const { rowKey, etag } = entity;
-  return { key: typeof rowKey === 'string' ? rowKey : '', etag: typeof etag === 'string' ? etag : '', columns };
-}
-
-function toEntity(partition: string, write: Exclude<RowWrite, { kind: 'delete' }>) {
-  const entity: { partitionKey: string; rowKey: string; [column: string]: unknown } = {
-    partitionKey: partition,
-    rowKey: write.key,
-  };
-  for (const [name, value] of Object.entries(write.columns)) {
-    if (value === undefined) {
-      continue;
-    }
-    // The SDK writes a whole number as Int32 and refuses larger ones: milliseconds go as doubles.
-    entity[name] = typeof value === 'number' ? { type: 'Double', value: String(value) } : value;
-  }
-  return entity;
-}
-
-function toAction(partition: string, write: RowWrite): TransactionAction {
-  switch (write.kind) {
-    case 'insert':
-      return ['create', toEntity(partition, write)];
-    case 'put':
-      return ['upsert', toEntity(partition, write), 'Replace'];
-    case 'replace':
-      return ['update', toEntity(partition, write), 'Replace', { etag: write.etag ?? '*' }];
-    case 'merge':
-      return ['update', toEntity(partition, write), 'Merge', { etag: write.etag ?? '*' }];
-    case 'delete':
-      return ['delete', { partitionKey: partition, rowKey: write.key }];
-  }
-}
-
-async function submitOne(client: TableClient, partition: string, write: RowWrite): Promise<string> {
-  switch (write.kind) {
-    case 'insert':
-      return (await client.createEntity(toEntity(partition, write))).etag ?? '';
-    case 'put':
-      return (await client.upsertEntity(toEntity(partition, write), 'Replace')).etag ?? '';
-    case 'replace':
-    case 'merge': {
-      const mode = write.kind === 'merge' ? 'Merge' : 'Replace';
-      return (await client.updateEntity(toEntity(partition, write), mode, { etag: write.etag ?? '*' })).etag ?? '';
-    }
-    case 'delete':
-      await client.deleteEntity(partition, write.key);
-      return '';
-  }
 }

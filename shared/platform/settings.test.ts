@@ -16,7 +16,6 @@ describe('settings', () => {
       outboxRetentionDays: 30,
       recordRetentionDays: 90,
       assetRetentionDays: undefined,
-      signInFront: false,
       storage: { kind: 'connectionString' },
       identity: { kind: 'clientSecret' },
     });
@@ -47,6 +46,7 @@ describe('settings', () => {
     [{ KEY_VAULT_URI: '' }, /KEY_VAULT_URI is missing/],
     [{ KEY_VAULT_URI: 'http://vault.example.net' }, /KEY_VAULT_URI must be an https URL/],
     [{ MailStorage: undefined }, /MailStorage is missing/],
+    [{ MailStorage: 'x' }, /MailStorage must be a connection string/],
     [{ AZURE_CLIENT_SECRET: undefined }, /identity is missing/],
     [{ IMPORT_BUDGET_SECONDS: 'soon' }, /IMPORT_BUDGET_SECONDS must be a number of seconds/],
     [{ RECORD_RETENTION_DAYS: '0' }, /RECORD_RETENTION_DAYS/],
@@ -58,6 +58,8 @@ describe('settings', () => {
   });
 
   it('every mistake is named at once', () => {
-    expect(() => readSettings({ IMPORT_BUDGET_SECONDS: 'x' })).toThrow(/KEY_VAULT_URI.*IMPORT_BUDGET_SECONDS/);
+    expect(() => readSettings({ IMPORT_BUDGET_SECONDS: 'x' })).toThrow(
+      /KEY_VAULT_URI.*IMPORT_BUDGET_SECONDS.*MailStorage.*identity/,
+    );
   });
 });

@@ -6,7 +6,12 @@ const serviceUrl = z.url({ protocol: /^https?$/, error: 'must be a URL' });
 const days = z.coerce.number({ error: 'must be a number of days' }).int().min(1).max(36_500);
 
 const schema = z.object({
-  MailStorage: z.string().min(1).optional(),
+  MailStorage: z
+    .string()
+    .regex(/(^|;)\s*(UseDevelopmentStorage=true|(AccountName|BlobEndpoint|SharedAccessSignature)=)/i, {
+      error: 'must be a connection string of a storage account',
+    })
+    .optional(),
   MailStorage__blobServiceUri: serviceUrl.optional(),
   MailStorage__queueServiceUri: serviceUrl.optional(),
   MailStorage__tableServiceUri: serviceUrl.optional(),
@@ -18,12 +23,12 @@ const schema = z.object({
   RECORD_RETENTION_DAYS: days.default(90),
   ASSET_RETENTION_DAYS: days.optional(),
   AZURE_AUTHORITY_HOST: httpsUrl.optional(),
+  GRAPH_ENDPOINT: httpsUrl.optional(),
   IDENTITY_ENDPOINT: z.string().optional(),
   AZURE_TENANT_ID: z.string().optional(),
   AZURE_CLIENT_ID: z.string().optional(),
   AZURE_CLIENT_SECRET: z.string().optional(),
   AZURE_CLIENT_CERTIFICATE_PATH: z.string().optional(),
-  WEBSITE_AUTH_ENABLED: z.string().optional(),
 });
 
 export type StorageSettings =
@@ -49,13 +54,13 @@ export interface Settings {
   readonly identity: IdentitySettings;
   /** Entra's host where it is not the public cloud's. */
   readonly authorityHost: string | undefined;
+  /** Microsoft Graph's host where it is not that of an account's cloud. */
+  readonly graphEndpoint: string | undefined;
   readonly keyVaultUri: string;
   readonly importBudgetMs: number;
   readonly outboxRetentionDays: number;
   readonly recordRetentionDays: number;
   readonly assetRetentionDays: number | undefined;
-  /** App Service authentication stands in front: its principal header can be trusted. */
-  readonly signInFront: boolean;
 }
 
 /** A missing or wrong setting; the message is one line, names the settings, and never a value. */
@@ -63,9 +68,9 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
 
-type Values = z.output<typeof schema>;
+type Given = Readonly<Record<string, string | undefined>>;
 
-function storageSettings(values: Values): StorageSettings | string {
+function storageSettings(values: Given): StorageSettings | string {
   if (values.MailStorage) {
     return { kind: 'connectionString', connectionString: values.MailStorage };
   }
@@ -85,7 +90,7 @@ function storageSettings(values: Values): StorageSettings | string {
   };
 }
 
-function identitySettings(values: Values): IdentitySettings | undefined {
+function identitySettings(values: Given): IdentitySettings | undefined {
   const { AZURE_TENANT_ID: tenantId, AZURE_CLIENT_ID: clientId } = values;
   if (values.IDENTITY_ENDPOINT) {
     return { kind: 'managedIdentity', clientId };
@@ -104,17 +109,13 @@ export function readSettings(from: Readonly<Record<string, string | undefined>> 
   // An empty setting is one that was left blank in the portal: the same as none.
   const given = Object.fromEntries(Object.entries(from).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given);
-  if (!parsed.success) {
-    const mistakes = parsed.error.issues.map((issue) => {
-      const name = String(issue.path[0]);
-      return given[name] === undefined ? `${name} is missing` : `${name} ${issue.message}`;
-    });
-    throw new SettingsError(`Settings: ${mistakes.join('; ')}`);
-  }
-  const values = parsed.data;
-  const storage = storageSettings(values);
-  const identity = identitySettings(values);
-  const mistakes: string[] = [];
+  const mistakes = (parsed.error?.issues ?? []).map((issue) => {
+    const name = String(issue.path[0]);
+    return given[name] === undefined ? `${name} is missing` : `${name} ${issue.message}`;
+  });
+  // Whether they are there can be told although another setting is wrong.
+  const storage = storageSettings(given);
+  const identity = identitySettings(given);
   if (typeof storage === 'string') {
     mistakes.push(storage);
   }
@@ -123,18 +124,19 @@ export function readSettings(from: Readonly<Record<string, string | undefined>> 
       'the identity is missing (a managed identity, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH)',
     );
   }
-  if (typeof storage === 'string' || !identity) {
+  const values = parsed.data;
+  if (mistakes.length > 0 || typeof storage === 'string' || !identity || !values) {
     throw new SettingsError(`Settings: ${mistakes.join('; ')}`);
   }
   return {
     storage,
     identity,
     authorityHost: values.AZURE_AUTHORITY_HOST,
+    graphEndpoint: values.GRAPH_ENDPOINT,
     keyVaultUri: values.KEY_VAULT_URI,
     importBudgetMs: values.IMPORT_BUDGET_SECONDS * 1000,
     outboxRetentionDays: values.OUTBOX_RETENTION_DAYS,
     recordRetentionDays: values.RECORD_RETENTION_DAYS,
     assetRetentionDays: values.ASSET_RETENTION_DAYS,
-    signInFront: values.WEBSITE_AUTH_ENABLED?.toLowerCase() === 'true',
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { accountNameSchema, secretNameSchema } from '../accounts/model.ts';
-import { badInput } from '../http/problem.ts';
-import { parseInput } from '../http/validation.ts';
+import type { Mistake } from '../http/problem.ts';
+import { checkFields } from '../http/validation.ts';
 import type { SecretOptions, SecretReceipt, SecretStore } from './secret-store.ts';
 
 /** Key Vault keeps values of at most 25 KB (Microsoft: "Azure Key Vault service limits"). */
@@ -12,7 +12,7 @@ export const secretInputSchema = z.strictObject({
   expiresAt: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }).nullish(),
 });
 
-/** Writes an account's secret. Throws HttpProblem 400 for a name that is not the account's own. */
+/** Writes an account's secret. Throws HttpProblem 400, also for a name that is not the account's own. */
 export async function putSecret(
   secrets: SecretStore,
   account: string,
@@ -20,19 +20,17 @@ export async function putSecret(
   input: unknown,
   options: SecretOptions,
 ): Promise<SecretReceipt> {
-  const { value, expiresAt } = parseInput(secretInputSchema, input);
-  if (!accountNameSchema.safeParse(account).success) {
-    throw badInput([{ pointer: '', detail: 'the account in the path is not an account name' }]);
-  }
-  // Whoever may edit one account must not reach another's secrets (design section 2).
-  if (
-    !secretNameSchema.safeParse(name).success ||
-    !name.startsWith(`${account}-`) ||
-    name.length === account.length + 1
-  ) {
-    throw badInput([
-      { pointer: '', detail: `the secret's name must start with "${account}-" and hold letters, digits and dashes` },
-    ]);
-  }
+  const { value, expiresAt } = checkFields(secretInputSchema, input).complete(nameMistakes(account, name));
   return await secrets.set(name, value, { ...options, ...(expiresAt ? { expiresAt: new Date(expiresAt) } : {}) });
+}
+
+/** Whoever may edit one account must not reach another's secrets (design section 2). */
+function nameMistakes(account: string, name: string): readonly Mistake[] {
+  if (!accountNameSchema.safeParse(account).success) {
+    return [{ pointer: '', detail: 'the account in the path is not an account name' }];
+  }
+  const prefix = `${account}-`;
+  return secretNameSchema.safeParse(name).success && name.startsWith(prefix) && name.length > prefix.length
+    ? []
+    : [{ pointer: '', detail: `the secret's name must start with "${prefix}" and hold letters, digits and dashes` }];
 }

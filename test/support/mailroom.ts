@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
 import { localCertificate } from '../../local/certificate.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
+import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -33,6 +34,8 @@ export interface MailroomOptions {
   readonly env?: Environment | ((azurite: Azurite) => Environment);
   /** Storage on disk, so that Azurite can be stopped and started again. */
   readonly durable?: boolean;
+  /** Microsoft Graph beside it, with these mailboxes. */
+  readonly graph?: readonly MailboxOptions[];
 }
 
 export interface CallOptions {
@@ -55,6 +58,7 @@ export class Mailroom {
   readonly directory: string;
   readonly entra: Entra;
   readonly keyVault: KeyVault;
+  readonly #graph: Graph | undefined;
   azurite: Azurite;
   readonly #options: MailroomOptions;
   readonly #caFile: string;
@@ -63,13 +67,21 @@ export class Mailroom {
   #shiftMs = 0;
 
   private constructor(
-    parts: { directory: string; azurite: Azurite; entra: Entra; keyVault: KeyVault; caFile: string },
+    parts: {
+      directory: string;
+      azurite: Azurite;
+      entra: Entra;
+      keyVault: KeyVault;
+      graph: Graph | undefined;
+      caFile: string;
+    },
     options: MailroomOptions,
   ) {
     this.directory = parts.directory;
     this.azurite = parts.azurite;
     this.entra = parts.entra;
     this.keyVault = parts.keyVault;
+    this.#graph = parts.graph;
     this.#caFile = parts.caFile;
     this.#options = options;
   }
@@ -78,11 +90,17 @@ export class Mailroom {
     const directory = await mkdtemp(join(tmpdir(), 'mailroom-test-'));
     const certificate = await localCertificate(join(directory, 'certificate'));
     const azurite = await startAzurite(options.durable ? { location: join(directory, 'azurite') } : {});
-    const entra = await startEntra({ certificate, apps: [identity] });
+    const entra = await startEntra({ certificate, apps: [{ ...identity, roles: ['Mail.ReadWrite', 'Mail.Send'] }] });
     const keyVault = await startKeyVault({ certificate, authority: entra, tenantId: identity.tenantId });
-    const mailroom = new Mailroom({ directory, azurite, entra, keyVault, caFile: certificate.caFile }, options);
+    const graph = options.graph && (await startGraph({ certificate, entra, mailboxes: options.graph }));
+    const mailroom = new Mailroom({ directory, azurite, entra, keyVault, graph, caFile: certificate.caFile }, options);
     await mailroom.run();
     return mailroom;
+  }
+
+  get graph(): Graph {
+    if (!this.#graph) throw new Error('Graph was not asked for');
+    return this.#graph;
   }
 
   get url(): string {
@@ -136,6 +154,7 @@ export class Mailroom {
       AZURE_TENANT_ID: identity.tenantId,
       AZURE_CLIENT_ID: identity.clientId,
       AZURE_CLIENT_SECRET: identity.secret,
+      GRAPH_ENDPOINT: this.#graph?.endpoint,
       NODE_EXTRA_CA_CERTS: this.#caFile,
       IMPORT_SCHEDULE: never,
       RETENTION_SCHEDULE: never,
@@ -170,6 +189,7 @@ export class Mailroom {
       clearTimeout(timer);
     }
     await this.azurite.stop();
+    await this.#graph?.stop();
     await this.keyVault.stop();
     await this.entra.stop();
     await rm(this.directory, { recursive: true, force: true });

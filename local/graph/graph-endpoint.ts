@@ -1,0 +1,222 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TokenAuthority } from '../entra/entra.ts';
+import { endWithout, refusalReply, requestIds, writeReply } from './answer-writer.ts';
+import { attachmentOperations } from './attachment-operations.ts';
+import { readCaller } from './bearer.ts';
+import type { Call, Handler, Service } from './call.ts';
+import type { Concurrency } from './concurrency.ts';
+import { deltaOperations } from './delta-operation.ts';
+import { draftOperations } from './draft-operations.ts';
+import { earlyEnd, spoiling } from './fault-answers.ts';
+import type { Faults } from './faults.ts';
+import { folderOperations } from './folder-operations.ts';
+import { badRequest, GraphRefusal, tooLarge } from './graph-error.ts';
+import { checkLanguage } from './language.ts';
+import { listOperations } from './list-operations.ts';
+import type { Mailbox } from './mailbox.ts';
+import { messageOperations } from './message-operations.ts';
+import { answerProblems, findOperation, graphOperations, type Operation, queryProblems } from './openapi.ts';
+import { graphSegments } from './path.ts';
+import { checkPermission } from './permissions.ts';
+import { readPrefer } from './prefer.ts';
+import type { Records } from './records.ts';
+import type { Reply } from './reply.ts';
+import { requestBody } from './request-body.ts';
+import { readBody } from './wire.ts';
+
+/** Bytes of a request (Microsoft Graph, "Create message": 4 MB). */
+const maxRequest = 4 * 1024 * 1024;
+
+const handlers: Readonly<Record<string, Handler>> = {
+  ...attachmentOperations,
+  ...deltaOperations,
+  ...draftOperations,
+  ...folderOperations,
+  ...listOperations,
+  ...messageOperations,
+};
+
+export interface EndpointOptions {
+  readonly service: Service;
+  readonly authority: TokenAuthority;
+  /** What a token must be for. */
+  readonly audience: string;
+  readonly faults: Faults;
+  readonly records: Records;
+  readonly concurrency: Concurrency;
+  /** Milliseconds that every request takes at least, so that requests at once are seen to be at once. */
+  readonly latency: number;
+  /** By object id or user principal name. */
+  readonly mailbox: (user: string) => Mailbox | undefined;
+}
+
+/** One request to Graph: recognized, let in, checked, done, and answered. */
+export async function serveGraph(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: EndpointOptions,
+): Promise<void> {
+  const { service, records } = options;
+  const { authorization, host = 'localhost' } = request.headers;
+  const method = request.method ?? 'GET';
+  const ids = requestIds(request);
+  const record = records.begin(method, authorization !== undefined, service.now());
+  const target = recognize(request, `https://${host}`, options);
+  const { operation, mailbox, query } = target;
+  record.route = operation?.template ?? 'unknown';
+  record.user = mailbox?.userPrincipalName;
+  const faults = options.faults.strike({ method, route: record.route, user: record.user, query });
+  const prefer = readPrefer(request.headers.prefer);
+  let leave: () => void = () => undefined;
+  const finish = (reply: Reply, spoilt = spoiling(faults)) => {
+    record.code = codeOf(reply);
+    return writeReply(response, reply, {
+      ids,
+      spoiling: spoilt,
+      now: service.now(),
+      headers: prefer.applied.length > 0 ? { 'preference-applied': prefer.applied.join(', ') } : {},
+      // All that a client may look at once it has its answer is settled before that.
+      beforeEnd: (status) => {
+        record.status = status;
+        leave();
+      },
+    });
+  };
+  const reading = readBody(request, maxRequest);
+  // It is awaited further down, unless a fault ends the request before.
+  reading.catch(() => undefined);
+
+  try {
+    const early = await whenRead(reading, () =>
+      earlyEnd(faults, () => `${target.address}?$deltatoken=`, service.now()),
+    );
+    if (early && 'end' in early) return await endWithout(response, early.end);
+    if (early) {
+      await reading;
+      return await finish(early.reply, {});
+    }
+    const admitted = await whenRead(reading, () => admit(request, target, options));
+    leave = admitted.leave;
+    if (options.latency > 0) await delay(options.latency);
+    const body = await reading;
+    if (!body) throw tooLarge();
+    const content = requestBody(admitted.operation, request.headers['content-type'], body);
+    const problems = [...queryProblems(admitted.operation, query, request.headers), ...content.problems];
+    if (problems.length > 0) {
+      records.violate({ of: 'request', method, route: record.route, problems });
+      throw badRequest(problems.join('; '));
+    }
+    const reply = run(admitted.operation, {
+      service,
+      mailbox: admitted.mailbox,
+      parameters: target.parameters,
+      query,
+      prefer,
+      ifMatch: request.headers['if-match'],
+      origin: target.origin,
+      json: content.json,
+      mime: content.mime,
+      faults,
+    });
+    checkAnswer(reply, admitted.operation, records, method);
+    await finish(reply);
+  } catch (error) {
+    const refusal = refusalReply(error, ids, service.now());
+    if (!refusal || response.headersSent) throw error;
+    if (operation) checkAnswer(refusal, operation, records, method);
+    await finish(refusal, {});
+  } finally {
+    leave();
+  }
+}
+
+interface Target {
+  readonly origin: string;
+  /** Without the query. */
+  readonly address: string;
+  readonly operation: Operation | undefined;
+  readonly isPathKnown: boolean;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly mailbox: Mailbox | undefined;
+}
+
+function recognize(request: IncomingMessage, origin: string, options: EndpointOptions): Target {
+  const url = URL.parse(request.url ?? '/', origin);
+  const segments = url && graphSegments(url.pathname);
+  const found = segments && findOperation(graphOperations(), request.method ?? 'GET', segments);
+  const { operation, parameters = {} } = found && found !== 'wrongMethod' ? found : {};
+  return {
+    origin: url?.origin ?? origin,
+    address: `${url?.origin}${url?.pathname}`,
+    operation,
+    isPathKnown: found !== undefined && found !== null,
+    parameters,
+    query: url?.searchParams ?? new URLSearchParams(),
+    mailbox: options.mailbox(parameters['user-id'] ?? ''),
+  };
+}
+
+/** A refusal waits until the body is read: the client is still sending, and would see a reset. */
+async function whenRead<T>(reading: Promise<unknown>, decide: () => T): Promise<T> {
+  try {
+    return decide();
+  } catch (error) {
+    await reading;
+    throw error;
+  }
+}
+
+/** Lets a request in, or throws the first thing that is wrong with it, in the order in which Graph looks. */
+function admit(request: IncomingMessage, target: Target, options: EndpointOptions) {
+  const { service, authority, audience, concurrency } = options;
+  const caller = readCaller(request.headers.authorization, authority, audience, service.now());
+  checkLanguage(request.headers['accept-language']);
+  const { operation, mailbox } = target;
+  if (!operation) throw unknownPath(target, options.records, request.method ?? 'GET');
+  checkPermission(caller, operation.id);
+  if (!mailbox) throw unknownUser(target.parameters['user-id'], operation);
+  if (!mailbox.enabled) {
+    throw new GraphRefusal(404, 'MailboxNotEnabledForRESTAPI', 'The mailbox is inactive, soft-deleted or on-premises.');
+  }
+  return { operation, mailbox, leave: concurrency.enter(caller.appId, mailbox.userId) };
+}
+
+function run(operation: Operation, call: Call): Reply {
+  const handler = handlers[operation.id];
+  if (!handler) throw new GraphRefusal(501, 'NotImplemented', 'This operation is not offered here.');
+  return handler(call);
+}
+
+/** An answer that does not fit the description is a mistake of this stand-in, and must not pass as Graph's. */
+function checkAnswer(reply: Reply, operation: Operation, records: Records, method: string): void {
+  const mediaType = reply.json !== undefined ? 'application/json' : reply.pieces ? (reply.mediaType ?? '') : undefined;
+  const problems = answerProblems(operation, reply.status, mediaType, reply.json);
+  if (problems.length > 0) records.violate({ of: 'answer', method, route: operation.template, problems });
+}
+
+function codeOf(reply: Reply): string | undefined {
+  const { json } = reply;
+  if (reply.status < 400 || typeof json !== 'object' || json === null || !('error' in json)) return undefined;
+  const { error } = json;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+function unknownPath(target: Target, records: Records, method: string): GraphRefusal {
+  const depth = target.address.split('/').length - 4;
+  const problem = target.isPathKnown ? 'the method is not one of this path' : `a path of ${depth} segments is unknown`;
+  records.violate({ of: 'request', method, route: 'unknown', problems: [problem] });
+  return target.isPathKnown
+    ? new GraphRefusal(405, 'Request_BadRequest', 'The method is not allowed for the target resource.')
+    : badRequest('Resource not found for the segment.');
+}
+
+function unknownUser(user: string | undefined, operation: Operation): GraphRefusal {
+  if (user === undefined) return new GraphRefusal(501, 'NotImplemented', `${operation.id} is not offered here.`);
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(user)) {
+    return new GraphRefusal(404, 'ResourceNotFound', 'The user could not be found.');
+  }
+  return new GraphRefusal(404, 'ErrorInvalidUser', 'The requested user is invalid.');
+}

@@ -1,0 +1,217 @@
+import { Client, ResponseType } from '@microsoft/microsoft-graph-client';
+import type { z } from 'zod';
+import { sleep } from '../../platform/clock.ts';
+import { answerError, discard, readJson } from './answers.ts';
+import type { GraphPlace } from './cloud.ts';
+import { Gate } from './gate.ts';
+import { abortedError, GraphError } from './graph-error.ts';
+import { BearerToken, Call, PinnedHost, StandardHeaders, Wire } from './middleware.ts';
+import type { SignIn } from './sign-in.ts';
+import { defaultLimits, useConnections, type WireAnswer, type WireLimits } from './wire.ts';
+
+/** Outlook takes four requests at a time from an app on a mailbox (Microsoft Learn, "Microsoft Graph throttling"). */
+const mailboxPlaces = 4;
+
+/** Mailboxes remembered; beyond it the one used longest ago is forgotten. */
+const maxMailboxes = 1_000;
+
+const mailboxes = new Map<string, Gate>();
+
+/** The gate that everybody in this process goes through who asks for something of that mailbox. */
+function mailboxGate(key: string): Gate {
+  const gate = mailboxes.get(key) ?? new Gate(mailboxPlaces);
+  mailboxes.delete(key);
+  mailboxes.set(key, gate);
+  const oldest = mailboxes.keys().next();
+  if (mailboxes.size > maxMailboxes && !oldest.done) mailboxes.delete(oldest.value);
+  return gate;
+}
+
+/** How long a user of the client is ready to wait for Retry-After, all in all. Spent as it is used. */
+export interface Patience {
+  leftMs: number;
+}
+
+/** Longest single wait within a run; a longer one is handed back. */
+const maxWaitMs = 10_000;
+/** A 429 that does not say how long. */
+const unknownWaitMs = 2_000;
+const maxWaits = 3;
+
+export interface GraphRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly url: URL;
+  readonly signal: AbortSignal;
+  /** Sent as JSON, unless it is bytes; then `contentType` says what they are. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  /** Preferences beside immutable ids, such as `odata.maxpagesize=50`. */
+  readonly prefer?: readonly string[];
+  readonly accept?: string;
+  /** Awaited once, just before the last bytes leave. Throws it, the request fails with `COMMIT_REFUSED`. */
+  readonly beforeLast?: () => Promise<void>;
+}
+
+export interface ClientOptions {
+  readonly place: GraphPlace;
+  readonly signIn: SignIn;
+  /** The mailbox; calls of one mailbox share its limit. */
+  readonly userId: string;
+  /** Requests of this client at a time. */
+  readonly atOnce: number;
+  readonly limits?: Partial<WireLimits> | undefined;
+  /** Absent: a Retry-After is never waited for. */
+  readonly patience?: Patience;
+}
+
+/** An answer whose body is being read, and the place in the gates that it takes until `release`. */
+export interface OpenAnswer {
+  readonly answer: WireAnswer;
+  release(): void;
+}
+
+/**
+ * Microsoft Graph by its JavaScript library with a chain of our own: nothing is repeated inside it, bytes stay bytes,
+ * links are used as they are, and no token goes anywhere but to the configured endpoint. Every method throws GraphError.
+ */
+export class GraphClient {
+  readonly place: GraphPlace;
+  readonly #client: Client;
+  readonly #gate: Gate;
+  readonly #mailbox: Gate;
+  readonly #patience: Patience;
+  readonly #connections = useConnections();
+  readonly #closed = new AbortController();
+
+  constructor(options: ClientOptions) {
+    const { place, signIn, userId } = options;
+    this.place = place;
+    this.#gate = new Gate(options.atOnce);
+    this.#mailbox = mailboxGate(`${place.base} ${userId.toLowerCase()}`);
+    this.#patience = options.patience ?? { leftMs: 0 };
+    const limits = { ...defaultLimits, ...options.limits };
+    this.#client = Client.initWithMiddleware({
+      baseUrl: place.base,
+      middleware: [
+        new PinnedHost(place),
+        new StandardHeaders(),
+        new BearerToken(signIn),
+        new Wire(this.#connections.agent, limits),
+      ],
+    });
+  }
+
+  get agent() {
+    return this.#connections.agent;
+  }
+
+  /** Sends a request and reads its JSON answer. */
+  async json<T>(request: GraphRequest, schema: z.ZodType<T>): Promise<T> {
+    const { answer, release } = await this.open(request);
+    try {
+      return await readJson(answer, schema);
+    } finally {
+      release();
+    }
+  }
+
+  /** Sends a request whose answer does not matter beyond its status. Bodies of a 202 are empty, whatever its type says. */
+  async done(request: GraphRequest): Promise<void> {
+    const { answer, release } = await this.open(request);
+    try {
+      await discard(answer);
+    } finally {
+      release();
+    }
+  }
+
+  /** Sends a request; its answer is a success and still to be read. `release` when that is over. */
+  async open(request: GraphRequest): Promise<OpenAnswer> {
+    for (let waits = 0; ; waits += 1) {
+      const signal = AbortSignal.any([request.signal, this.#closed.signal]);
+      const release = await this.#enter(signal);
+      let keep = false;
+      let error: GraphError;
+      try {
+        const answer = await this.#exchange(request, signal);
+        if (answer.status >= 200 && answer.status < 300) {
+          keep = true;
+          return { answer, release };
+        }
+        error = await answerError(answer, Date.now());
+      } finally {
+        if (!keep) release();
+      }
+      await this.#waitOrThrow(error, request, waits, signal);
+    }
+  }
+
+  /** Cuts what is under way. Idle connections end with their last user. */
+  close(): void {
+    this.#closed.abort(new Error('closed'));
+    this.#connections.leave();
+  }
+
+  async #enter(signal: AbortSignal): Promise<() => void> {
+    try {
+      const leave = await this.#gate.enter(signal);
+      try {
+        const leaveMailbox = await this.#mailbox.enter(signal);
+        return () => {
+          leaveMailbox();
+          leave();
+        };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    } catch {
+      const { code, hint, message } = abortedError(signal);
+      throw new GraphError('aborted', message, { code, hint, mayHaveArrived: false });
+    }
+  }
+
+  async #exchange(request: GraphRequest, signal: AbortSignal): Promise<WireAnswer> {
+    const { method, url, body, accept, prefer = [] } = request;
+    const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+    const type = request.contentType ?? 'application/json';
+    const call = new Call({
+      method,
+      url,
+      signal,
+      beforeLast: request.beforeLast,
+      // A POST without a body says so: Graph answers 411 otherwise.
+      body: bytes ?? (method === 'POST' ? Buffer.alloc(0) : undefined),
+      headers: {
+        // Ids that stay the same when a mail is moved; the header counts for this one request.
+        prefer: ['IdType="ImmutableId"', ...prefer].join(', '),
+        ...(bytes === undefined ? {} : { 'content-type': type }),
+        ...(accept === undefined ? {} : { accept }),
+      },
+    });
+    const library = this.#client.api('').middlewareOptions([call]).responseType(ResponseType.RAW);
+    try {
+      if (method === 'GET') await library.get();
+      else if (method === 'DELETE') await library.delete();
+      else if (method === 'PATCH') await library.patch(undefined);
+      else await library.post(undefined);
+    } catch (error) {
+      throw call.failure ?? error;
+    }
+    if (!call.answer) throw new Error('a request without an answer');
+    return call.answer;
+  }
+
+  /** Waits where the server asks for little; else throws. Nothing is repeated that may have been done. */
+  async #waitOrThrow(error: GraphError, request: GraphRequest, waits: number, signal: AbortSignal): Promise<void> {
+    const repeatable = error.status === 429 || (error.status === 503 && request.method === 'GET');
+    const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
+    if (!repeatable || waits >= maxWaits || wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
+    this.#patience.leftMs -= wait;
+    try {
+      await sleep(wait, signal);
+    } catch {
+      throw abortedError(signal);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import type { GraphStoreConfig } from '../../accounts/model.ts';
+import type { MailStore } from '../store.ts';
+import { type GraphOverrides, graphPlace } from './cloud.ts';
+import { Folders } from './folders.ts';
+import { GraphClient } from './graph-client.ts';
+import { GraphSession } from './graph-session.ts';
+import { type ReadSecret, signInFor } from './sign-in.ts';
+import { storeError } from './store-errors.ts';
+import type { WireLimits } from './wire.ts';
+
+/** What store and transport ask of the service. */
+export interface GraphContext {
+  readonly secret: ReadSecret;
+  readonly graph?: GraphOverrides | undefined;
+  /** How long servers may be silent, in ms; the defaults where absent. */
+  readonly limits?: Partial<WireLimits & { readonly signIn: number }> | undefined;
+}
+
+/** Requests of one import at a time: one fewer than Outlook takes, so that the mailbox can still send. */
+const importAtOnce = 3;
+
+/** All the waiting for Retry-After in one session; what asks for more is handed back to the queue. */
+const sessionPatienceMs = 20_000;
+
+/**
+ * Fetches mail by Microsoft Graph v1.0 as an app. The identity is `graph:{userId}` in lower case; a mail's id is its
+ * immutable id, which it keeps in whatever folder.
+ */
+export function createGraphStore(config: GraphStoreConfig, context: GraphContext): MailStore {
+  const { userId } = config;
+  const identity = `graph:${userId.toLowerCase()}`;
+  return {
+    protocol: config.protocol,
+    // Graph rebuilds MIME whenever it is asked.
+    abilities: { markRead: true, move: true, stableBytes: false },
+    identity,
+    open: async ({ signal }) => {
+      const place = graphPlace(config.cloud, context.graph);
+      try {
+        const signIn = await signInFor(config.credential, place, context.secret, {
+          signal,
+          limitMs: context.limits?.signIn,
+        });
+        await signIn.token(signal);
+        const client = new GraphClient({
+          place,
+          signIn,
+          userId,
+          atOnce: importAtOnce,
+          limits: context.limits,
+          patience: { leftMs: sessionPatienceMs },
+        });
+        return new GraphSession({ client, folders: new Folders(client, userId), identity, userId });
+      } catch (error) {
+        throw storeError(error, signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,222 @@
+import { TableClient } from '@azure/data-tables';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Mailroom } from './support/mailroom.ts';
+import { problem } from './support/problem.ts';
+
+let mailroom: Mailroom;
+
+beforeAll(async () => {
+  mailroom = await Mailroom.start();
+});
+
+afterAll(() => mailroom?.stop());
+
+const accounts = '/api/accounts';
+
+const smtpAndImap = {
+  from: 'Corpus <corpus@example.com>',
+  transport: { protocol: 'smtp', host: 'mail.example.com', port: 587 },
+  store: {
+    protocol: 'imaps',
+    host: 'mail.example.com',
+    auth: { type: 'password', user: 'corpus', secret: 'corpus-imap' },
+  },
+  import: { schedule: null },
+};
+
+const put = (name: string, body: unknown, headers: Record<string, string> = {}) =>
+  mailroom.call('PUT', `${accounts}/${name}`, { body, headers });
+
+const minimal = (name: string) => ({ from: `${name}@example.com`, import: { schedule: null } });
+
+describe('accounts', () => {
+  it('are made, read, changed and deleted', async () => {
+    const made = await put('corpus', smtpAndImap);
+    expect(made.status).toBe(201);
+    expect(made.headers.get('location')).toBe('/api/accounts/corpus');
+    expect(made.headers.get('etag')).toMatch(/^"[^"]+"$/);
+    expect(made.headers.get('content-type')).toMatch(/^application\/json\b/);
+    const { warnings, ...account } = made.json;
+    // As it will be used: every default is told.
+    expect(account).toEqual({
+      name: 'corpus',
+      from: 'Corpus <corpus@example.com>',
+      allowedFrom: [],
+      transport: {
+        protocol: 'smtp',
+        host: 'mail.example.com',
+        port: 587,
+        auth: { type: 'none' },
+        tls: { starttls: 'preferred', ca: null, minVersion: 'TLSv1.2' },
+        connectionTimeout: 30_000,
+        timeout: 60_000,
+        saveToSent: false,
+      },
+      store: {
+        protocol: 'imaps',
+        host: 'mail.example.com',
+        port: 993,
+        auth: { type: 'password', user: 'corpus', secret: 'corpus-imap' },
+        tls: { starttls: 'preferred', ca: null, minVersion: 'TLSv1.2' },
+        connectionTimeout: 30_000,
+        timeout: 60_000,
+        folders: ['INBOX'],
+      },
+      import: {
+        schedule: null,
+        markRead: true,
+        delete: 'never',
+        deleteMode: 'permanent',
+        moveTo: null,
+        since: 'all',
+        maxMessageSize: 157_286_400,
+      },
+      limits: { perMinute: null, connections: 5 },
+      webhook: null,
+      enabled: true,
+      debug: false,
+    });
+    expect(warnings).toEqual([{ pointer: '/store/auth/secret', detail: expect.stringContaining('not in Key Vault') }]);
+
+    const read = await mailroom.expect(200, 'GET', `${accounts}/corpus`);
+    expect(read.json).toEqual(account);
+    expect(read.headers.get('etag')).toBe(made.headers.get('etag'));
+
+    // What is read can be put back.
+    const same = await put('corpus', read.json);
+    const { warnings: _, ...again } = same.json;
+    expect([same.status, again]).toEqual([200, account]);
+    expect(same.headers.get('location')).toBeNull();
+    expect(same.headers.get('etag')).not.toBe(made.headers.get('etag'));
+
+    await mailroom.expect(204, 'DELETE', `${accounts}/corpus`);
+    problem(await mailroom.call('GET', `${accounts}/corpus`), 404);
+    problem(await mailroom.call('DELETE', `${accounts}/corpus`), 404);
+    expect((await put('corpus', smtpAndImap)).status).toBe(201);
+  });
+
+  it('are changed only where the version is the one that was read', async () => {
+    const old = (await put('guarded', minimal('guarded'))).headers.get('etag') ?? '';
+    problem(await put('guarded', minimal('guarded'), { 'if-none-match': '*' }), 412);
+    const changed = await put('guarded', minimal('guarded'), { 'if-match': old });
+    expect(changed.status).toBe(200);
+    problem(await put('guarded', minimal('guarded'), { 'if-match': old }), 412);
+    problem(await mailroom.call('DELETE', `${accounts}/guarded`, { headers: { 'if-match': old } }), 412);
+    problem(await put('guarded', minimal('guarded'), { 'if-match': 'no quotes' }), 400);
+    problem(await put('not-yet', minimal('not-yet'), { 'if-match': '*' }), 412);
+    expect((await put('not-yet', minimal('not-yet'), { 'if-none-match': '*' })).status).toBe(201);
+    const now = changed.headers.get('etag') ?? '';
+    await mailroom.expect(204, 'DELETE', `${accounts}/guarded`, { headers: { 'if-match': now } });
+  });
+
+  it('changed by many at once: the last one wins, or the first where they name a version', async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, () => put('race', minimal('race'))));
+    expect(all.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
+    const etag = (await mailroom.expect(200, 'GET', `${accounts}/race`)).headers.get('etag') ?? '';
+    expect(all.map(({ headers }) => headers.get('etag'))).toContain(etag);
+    const named = await Promise.all(
+      Array.from({ length: 8 }, () => put('race', minimal('race'), { 'if-match': etag })),
+    );
+    expect(named.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412, 412, 412, 412]);
+  });
+
+  it('every mistake is told at once, and nothing is stored', async () => {
+    const answer = await put('wrong', {
+      name: 'other',
+      bogus: 1,
+      from: 'no address',
+      transport: { protocol: 'smpt', host: 'mail.example.com' },
+      store: {
+        protocol: 'imap',
+        host: 'a host',
+        port: '993',
+        auth: { type: 'password', user: 'x', secret: 'other-imap', password: 'hunter2' },
+        nope: true,
+      },
+      import: { schedule: 'often', delete: 'sometimes', moveTo: 'inbox', since: 'yesterday' },
+      enabled: 'yes',
+    });
+    expect(problem(answer, 400).pointers).toEqual([
+      '/bogus',
+      '/enabled',
+      '/from',
+      '/import/delete',
+      '/import/moveTo',
+      '/import/moveTo',
+      '/import/schedule',
+      '/import/since',
+      '/name',
+      '/store/auth/password',
+      '/store/auth/secret',
+      '/store/host',
+      '/store/nope',
+      '/store/port',
+      '/transport/protocol',
+    ]);
+    expect(answer.bytes.toString()).not.toContain('hunter2');
+    problem(await mailroom.call('GET', `${accounts}/wrong`), 404);
+    expect(problem(await put('Wrong_Name', { bogus: 1 }), 400).pointers).toEqual(['', '/bogus', '/from']);
+  });
+
+  it.each([
+    ['{', 'application/json', 400],
+    ['', 'application/json', 400],
+    ['[]', 'application/json', 400],
+    ['"text"', 'application/json', 400],
+    [Buffer.from([0x22, 0xe9, 0x22]), 'application/json', 400],
+    ['{}', 'text/plain', 415],
+    ['{}', 'application/json; charset=iso-8859-1', 415],
+    ['from=x', 'application/x-www-form-urlencoded', 415],
+  ])('a body %j of type %s is refused with %i', async (text, type, status) => {
+    const raw = Buffer.from(text);
+    const answer = await mailroom.call('PUT', `${accounts}/wrong`, { raw, headers: { 'content-type': type } });
+    problem(answer, status);
+    expect(answer.headers.get('accept')).toBe(status === 415 ? 'application/json' : null);
+  });
+
+  it('a body of more than 1 MiB is refused with 413', async () => {
+    problem(await put('wrong', { from: 'a'.repeat(1 << 20) }), 413);
+  });
+
+  it('are listed by name, page by page', async () => {
+    for (const name of ['list-c', 'list-a', 'list-b']) await put(name, minimal(name));
+    const all = await mailroom.expect(200, 'GET', accounts);
+    const names: string[] = all.json.items.map((account: { name: string }) => account.name);
+    expect(names).toEqual([...names].sort());
+    expect(names).toEqual(expect.arrayContaining(['list-a', 'list-b', 'list-c']));
+    expect(all.json).not.toHaveProperty('continue');
+    const paged: string[] = [];
+    for (let token = ''; ; ) {
+      const { json } = await mailroom.expect(200, 'GET', `${accounts}?top=2${token}`);
+      expect(json.items.length).toBeLessThanOrEqual(2);
+      paged.push(...json.items.map((account: { name: string }) => account.name));
+      if (json.continue === undefined) break;
+      token = `&continue=${json.continue}`;
+    }
+    expect(paged).toEqual(names);
+    expect(problem(await mailroom.call('GET', `${accounts}?top=0&continue=!`), 400).pointers).toEqual([
+      '/continue',
+      '/top',
+    ]);
+    problem(await mailroom.call('GET', `${accounts}?top=1001`), 400);
+    problem(await mailroom.call('GET', `${accounts}?top=1&top=2`), 400);
+  });
+
+  it('one that another version saved and this one cannot read does not take the others down', async () => {
+    await put('from-later', minimal('from-later'));
+    await put('neighbour', minimal('neighbour'));
+    const table = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'accounts', {
+      allowInsecureConnection: true,
+    });
+    const json0 = JSON.stringify({ ...minimal('from-later'), fieldOfLater: 1 });
+    await table.updateEntity({ partitionKey: 'accounts', rowKey: 'from-later', json0 }, 'Merge');
+    const { json } = await mailroom.expect(200, 'GET', accounts);
+    const names = json.items.map((account: { name: string }) => account.name);
+    expect(names).toContain('neighbour');
+    expect(names).not.toContain('from-later');
+    problem(await mailroom.call('GET', `${accounts}/from-later`), 500);
+    expect(await mailroom.log()).toContain('Account from-later cannot be read as it is stored: /fieldOfLater');
+    expect((await put('from-later', minimal('from-later'))).status).toBe(200);
+    await mailroom.expect(200, 'GET', `${accounts}/from-later`);
+  });
+});

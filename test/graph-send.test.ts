@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { graphAccount } from './support/graph-account.ts';
+import { Mailroom, until } from './support/mailroom.ts';
+import { noise, random } from './support/mails.ts';
+
+/** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
+const kills = process.env.SOAK ? 30 : 6;
+
+const users = Array.from({ length: 16 }, (_, n) => `sender${n}@example.com`);
+
+let mailroom: Mailroom;
+let count = 0;
+let name = '';
+let user = '';
+
+beforeAll(async () => {
+  mailroom = await Mailroom.start({
+    graph: [...users, 'partner@example.org'].map((userPrincipalName) => ({
+      userPrincipalName,
+      sendAs: ['shared@example.com'],
+    })),
+  });
+});
+
+afterAll(() => mailroom?.stop());
+
+beforeEach(async () => {
+  user = users[count] ?? '';
+  name = `out${count}`;
+  count += 1;
+});
+
+const sent = () => mailroom.graph.sent(user);
+
+async function post(body: Record<string, unknown>, headers: Record<string, string> = { prefer: 'wait=60' }) {
+  return (await mailroom.expect([200, 202], 'POST', `/api/accounts/${name}/messages`, { body, headers })).json;
+}
+
+async function record(id: string) {
+  return (await mailroom.expect(200, 'GET', `/api/messages/${id}`)).json;
+}
+
+const letter = {
+  to: 'partner@example.org',
+  cc: ['"Zweite, Person" <second@example.org>'],
+  bcc: 'hidden@example.org',
+  replyTo: 'answers@example.com',
+  subject: 'Grüße — wichtig',
+  text: 'Text für alle.',
+  html: '<p>Text für <b>alle</b>.</p>',
+  inReplyTo: '<earlier@example.org>',
+  references: ['<first@example.org>', '<earlier@example.org>'],
+};
+
+describe('a letter', () => {
+  it('keeps its headers, both bodies, names and bytes, and leaves once', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user });
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n));
+    const attachments = [{ filename: 'Anhang ü.bin', content: bytes.toString('base64') }];
+    const answer = await post({ ...letter, attachments });
+    expect(answer).toMatchObject({ status: 'sent', recipients: [{ status: 'accepted' }, {}, { status: 'accepted' }] });
+    const [mail] = sent();
+    expect(sent()).toHaveLength(1);
+    expect(mail).toMatchObject({ subject: letter.subject, messageId: answer.messageId });
+    expect(mail?.recipients).toEqual(['partner@example.org', 'second@example.org', 'hidden@example.org']);
+    expect(mail?.bcc.map(({ address }) => address)).toEqual(['hidden@example.org']);
+    expect(mail?.attachments).toMatchObject([{ name: 'Anhang ü.bin', size: 256 }]);
+    // As the recipient's own mailbox has it.
+    const arrived = mailroom.graph
+      .mailbox('partner@example.org')
+      .mails('inbox')
+      .find((one) => one.messageId === answer.messageId);
+    const mime = arrived?.bytes().toString('latin1') ?? '';
+    expect(mime).toMatch(/^Reply-To: .*answers@example\.com/im);
+    expect(mime).toMatch(/^In-Reply-To: <earlier@example\.org>/im);
+    expect(mime).toMatch(/^References: <first@example\.org>\s+<earlier@example\.org>/im);
+    expect(mime).toMatch(/text\/plain/);
+    expect(mime).toMatch(/text\/html/);
+    expect(mime).not.toMatch(/hidden@example\.org/);
+    expect(mailroom.graph.violations).toEqual([]);
+  });
+
+  it('from a shared mailbox has that address in From', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user, allowedFrom: ['shared@example.com'] });
+    await post({ ...letter, from: 'Shared <shared@example.com>' });
+    expect(sent()).toHaveLength(1);
+    expect(sent()[0]?.from.address).toBe('shared@example.com');
+    expect(sent()[0]?.attachments).toEqual([]);
+  });
+
+  it('of 20 MB goes by upload sessions, and no token goes along', { timeout: 120_000 }, async () => {
+    await graphAccount(mailroom, name, { user });
+    const attachments = [
+      { filename: 'large.bin', content: noise(20_000_000, random(1)).toString('base64') },
+      { filename: 'small.txt', content: Buffer.from('small').toString('base64') },
+    ];
+    expect(await post({ ...letter, attachments })).toMatchObject({ status: 'sent' });
+    expect(sent()).toHaveLength(1);
+    const sizes = Object.fromEntries((sent()[0]?.attachments ?? []).map((each) => [each.name, each.size]));
+    expect(sizes).toEqual({ 'large.bin': 20_000_000, 'small.txt': 5 });
+    expect(mailroom.graph.leaks).toEqual([]);
+    expect(mailroom.graph.violations).toEqual([]);
+  });
+});
+
+describe('an answer that is lost', () => {
+  it.each([
+    ['504 after the work was done', { kind: 'gatewayTimeout', done: true }],
+    ['504 before', { kind: 'gatewayTimeout', done: false }],
+    ['a connection reset after the work was done', { kind: 'reset', done: true }],
+    ['a connection reset before', { kind: 'reset', done: false }],
+  ] as const)(
+    'of send (%s): found out by the draft, and the mail leaves once',
+    { timeout: 120_000 },
+    async (_, fault) => {
+      await graphAccount(mailroom, name, { user });
+      mailroom.graph.faults.add({ fault, method: 'POST', route: '/send', user });
+      const { id } = await post(letter);
+      let shiftMs = 0;
+      await until('sent', 60, async () => {
+        if ((await record(id)).status === 'sent') return true;
+        shiftMs += 120_000;
+        await mailroom.kill();
+        await mailroom.run({ shiftMs });
+        await mailroom.fire('outbox-recovery');
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
+        return false;
+      });
+      expect(sent()).toHaveLength(1);
+      await mailroom.kill();
+      await mailroom.run({ shiftMs: 0 });
+    },
+  );
+
+  it('of sendMail in direct mode: uncertain, and never sent again', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user, transport: { sendMode: 'direct' } });
+    mailroom.graph.faults.add({ fault: { kind: 'gatewayTimeout', done: true }, route: '/sendMail', user });
+    const { id, status } = await post(letter);
+    expect(status).toBe('uncertain');
+    await mailroom.fire('outbox-recovery');
+    expect(await record(id)).toMatchObject({ status: 'uncertain' });
+    expect(sent()).toHaveLength(1);
+  });
+});
+
+describe('a refusal', () => {
+  it('of the sender ends the mail', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user, allowedFrom: ['*@elsewhere.example'] });
+    expect(await post({ ...letter, from: 'x@elsewhere.example' })).toMatchObject({ status: 'failed' });
+    expect(sent()).toEqual([]);
+  });
+
+  it('of the permission is the account’s trouble: the mail waits', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user });
+    mailroom.graph.faults.add({
+      fault: { kind: 'refused', status: 403, code: 'ErrorAccessDenied' },
+      user,
+      method: 'POST',
+    });
+    const { id } = await post(letter);
+    expect(await record(id)).toMatchObject({ status: 'queued', recipients: [{ status: 'deferred' }, {}, {}] });
+    const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${name}/status`);
+    expect(json.failing).toMatchObject([{ side: 'transport', hint: expect.stringMatching(/\S/) }]);
+  });
+
+  it('429 with Retry-After is heard', { timeout: 60_000 }, async () => {
+    await graphAccount(mailroom, name, { user });
+    mailroom.graph.faults.add({ fault: { kind: 'throttled', retryAfter: 600 }, user, method: 'POST' });
+    const began = Date.now();
+    const { id } = await post(letter);
+    const { status, nextAttemptAt } = await record(id);
+    expect(status).toBe('queued');
+    expect(Date.parse(nextAttemptAt) - began).toBeGreaterThanOrEqual(600_000);
+  });
+});
+
+it(`killed at ${kills} random moments of a send with a 20 MB attachment: one sent mail per request`, {
+  timeout: 900_000,
+}, async () => {
+  await graphAccount(mailroom, name, { user });
+  const moment = random(7);
+  const attachments = [{ filename: 'large.bin', content: noise(20_000_000, random(2)).toString('base64') }];
+  const requests: { id: string; messageId: string }[] = [];
+  let shiftMs = 0;
+  for (let kill = 0; kill < kills; kill += 1) {
+    requests.push(await post({ to: 'partner@example.org', subject: `Number ${kill}`, text: 'Large', attachments }, {}));
+    await new Promise((resolve) => setTimeout(resolve, 50 + moment() * 1_200));
+    shiftMs += 180_000;
+    await mailroom.kill();
+    await mailroom.run({ shiftMs });
+    await mailroom.fire('outbox-recovery');
+  }
+  const allSent = async () => {
+    const states = await Promise.all(requests.map(({ id }) => record(id)));
+    if (states.some(({ status }) => status === 'failed' || status === 'uncertain')) {
+      throw new Error(JSON.stringify(states.map(({ status, attempts }) => [status, attempts])));
+    }
+    return states.every(({ status }) => status === 'sent');
+  };
+  // What was cut is found by the recovery, some of it only when a claim has lapsed or an attempt's wait is over.
+  for (let round = 0; round < 8 && !(await allSent()); round += 1) {
+    await until('all sent', 15, allSent).catch((error: Error) => {
+      if (!error.message.startsWith('Not within')) throw error;
+    });
+    if (await allSent()) break;
+    shiftMs += 360_000;
+    await mailroom.kill();
+    await mailroom.run({ shiftMs });
+    await mailroom.fire('outbox-recovery');
+  }
+  expect(
+    sent()
+      .map((mail) => mail.messageId)
+      .sort(),
+  ).toEqual(requests.map(({ messageId }) => messageId).sort());
+  expect(sent().every((mail) => mail.attachments[0]?.size === 20_000_000)).toBe(true);
+  expect(mailroom.graph.mailbox(user).mails('sentitems')).toHaveLength(kills);
+});
