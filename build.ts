@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { z } from 'zod';
@@ -11,6 +13,15 @@ const bundle = fileURLToPath(new URL('dist/main.cjs', import.meta.url));
 /** Loading takes well under a second; a bundle that hangs at load would hang in Azure too. */
 const loadMs = 30_000;
 
+/** The name of the second bundle before its content is known; as long as the one it gets. */
+const laterDraft = 'later-00000000.cjs';
+
+/** Second bundles of earlier builds stay this long: whoever loaded their first one may not have asked for them yet. */
+const keepMs = 86_400_000;
+
+/** Loads with the app and again with the second bundle; it keeps nothing between calls. */
+const inBoth: ReadonlySet<string> = new Set(['shared/platform/environment.ts']);
+
 export interface BuildOptions {
   /** Where `dist/main.cjs` goes instead. */
   readonly outfile?: string;
@@ -19,30 +30,58 @@ export interface BuildOptions {
 }
 
 /**
- * Bundles the app into one CommonJS file, as Azure Functions loads it fastest, and answers the names of the functions
- * that it registers. Throws when it cannot be built or registers none; an earlier bundle then stays as it is. The new
- * one takes its place in one step, so that whoever loads it meanwhile gets a whole one.
+ * Bundles the app as Azure Functions loads it fastest, and answers the names of the functions that it registers: one
+ * CommonJS file that registers them, and beside it `later-….cjs` with everything that they `import()` when they are
+ * called, which Node need not read before. Throws when it cannot be built or registers none; an earlier build then stays
+ * as it is. The new one takes its place in one step, so that whoever loads it meanwhile gets a whole one.
  */
 export async function build(options: BuildOptions = {}): Promise<readonly string[]> {
   const outfile = options.outfile ?? bundle;
+  const directory = dirname(outfile);
   const draft = `${outfile}.${process.pid}.cjs`;
+  const imported = new Set<string>();
+  const first = await bundled(outfile, { entryPoints: [options.entry ?? 'functions/index.ts'] }, [apart(imported)]);
+  const second = imported.size === 0 ? undefined : await bundled(join(directory, laterDraft), laterEntry(imported));
+  const later = second && laterDraft.replace('00000000', digest(second.code));
+  if (second) refuseTwins(first, second);
+  await mkdir(directory, { recursive: true });
   try {
-    const names = await buildDraft(options.entry ?? 'functions/index.ts', draft);
+    if (second && later) {
+      await putInPlace(join(directory, `${later}.map`), second.map);
+      await putInPlace(join(directory, later), second.code);
+    }
+    await writeFile(draft, later === undefined ? first.code : first.code.replaceAll(laterDraft, later));
+    const names = await registeredFunctions(draft, later);
     if (names.length === 0) throw new Error(`${outfile} registers no functions`);
-    await rename(`${draft}.map`, `${outfile}.map`);
+    await putInPlace(`${outfile}.map`, first.map);
     await rename(draft, outfile);
+    if (later !== undefined) await removeOld(directory, later);
     return names;
   } finally {
-    await Promise.all([draft, `${draft}.map`].map((file) => rm(file, { force: true })));
+    await rm(draft, { force: true });
   }
 }
 
-async function buildDraft(entry: string, outfile: string): Promise<readonly string[]> {
-  const { warnings } = await esbuild.build({
+interface Bundled {
+  readonly code: string;
+  readonly map: string;
+  /** Files it was made of, relative to the project. */
+  readonly inputs: readonly string[];
+}
+
+async function bundled(
+  outfile: string,
+  input: Pick<esbuild.BuildOptions, 'entryPoints' | 'stdin'>,
+  plugins: esbuild.Plugin[] = [],
+): Promise<Bundled> {
+  const { warnings, outputFiles, metafile } = await esbuild.build({
+    ...input,
     absWorkingDir: root,
-    entryPoints: [entry],
     outfile,
+    plugins,
     bundle: true,
+    write: false,
+    metafile: true,
     platform: 'node',
     target: 'node22',
     format: 'cjs',
@@ -53,14 +92,80 @@ async function buildDraft(entry: string, outfile: string): Promise<readonly stri
     sourcesContent: false,
     legalComments: 'none',
     logLevel: 'silent',
-    // There only inside the Functions worker, which puts it into `require`.
-    external: ['@azure/functions-core'],
+    // The first is there only inside the Functions worker, which puts it into `require`.
+    external: ['@azure/functions-core', `./${laterDraft}`],
     // Some dependencies ask for it even when bundled as CommonJS.
     define: { 'import.meta.url': '__bundleUrl' },
     banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   });
   for (const line of await esbuild.formatMessages(warnings, { kind: 'warning' })) console.warn(line);
-  return registeredFunctions(outfile);
+  const text = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? '';
+  return { code: text('.cjs'), map: text('.map'), inputs: Object.keys(metafile.inputs) };
+}
+
+/** Leaves what our own modules `import()` to the second bundle, and notes it. */
+function apart(imported: Set<string>): esbuild.Plugin {
+  const namespace = 'later';
+  return {
+    name: namespace,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\.?\// }, ({ kind, path, importer, resolveDir }) => {
+        if (kind !== 'dynamic-import' || importer.includes('node_modules')) return undefined;
+        const name = relative(root, resolve(resolveDir, path)).replaceAll(sep, '/');
+        imported.add(name);
+        return { path: name, namespace };
+      });
+      onLoad({ filter: /./, namespace }, ({ path }) => ({
+        contents: `module.exports = require('./${laterDraft}')[${JSON.stringify(path)}]();`,
+        resolveDir: root,
+      }));
+    },
+  };
+}
+
+/** Each module of the second bundle is run when it is first asked for, as if it were a file of its own. */
+function laterEntry(imported: ReadonlySet<string>): { stdin: esbuild.StdinOptions } {
+  const modules = [...imported].sort().map((name) => [name, `./${name}`].map((text) => JSON.stringify(text)));
+  return {
+    stdin: {
+      contents: modules.map(([name, path]) => `exports[${name}] = () => require(${path});`).join('\n'),
+      resolveDir: root,
+      sourcefile: 'later.cjs',
+    },
+  };
+}
+
+/** A module in both bundles would be there twice, with what it remembers twice. */
+function refuseTwins(first: Bundled, second: Bundled): void {
+  const there = new Set(first.inputs);
+  const twins = second.inputs.filter((input) => there.has(input) && !inBoth.has(input));
+  if (twins.length > 0) {
+    throw new Error(
+      `Imported both at load and later: ${twins.slice(0, 5).join(', ')}. Use import() for all but types.`,
+    );
+  }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+async function putInPlace(file: string, content: string): Promise<void> {
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, content);
+  await rename(draft, file);
+}
+
+async function removeOld(directory: string, current: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/^later-[0-9a-f]{8}\.cjs(\.map)?$/.test(name) || name.startsWith(current)) continue;
+    const file = join(directory, name);
+    const age = await stat(file).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > keepMs) await rm(file, { force: true });
+  }
 }
 
 const reportSchema = z.union([z.array(z.string()), z.object({ error: z.string() })]);
@@ -69,8 +174,9 @@ const reportSchema = z.union([z.array(z.string()), z.object({ error: z.string() 
  * Loads the bundle in a process of its own, with a worker API that only writes down what is registered. Without that
  * API the library registers nothing at all and says so only in passing: a bundle like that must not be deployed.
  */
-async function registeredFunctions(outfile: string): Promise<readonly string[]> {
-  const child = spawn(process.execPath, ['--eval', `(${probe})(${JSON.stringify(outfile)})`], {
+async function registeredFunctions(outfile: string, later: string | undefined): Promise<readonly string[]> {
+  const files = later === undefined ? [outfile] : [outfile, join(dirname(outfile), later)];
+  const child = spawn(process.execPath, ['--eval', `(${probe})(${JSON.stringify(files)})`], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     timeout: loadMs,
     killSignal: 'SIGKILL',
@@ -86,7 +192,7 @@ async function registeredFunctions(outfile: string): Promise<readonly string[]> 
 }
 
 /** Runs in the child as text: it may use nothing from this file. */
-const probe = `(outfile) => {
+const probe = `(files) => {
   const Module = require('node:module');
   const names = [];
   const disposable = { dispose() {} };
@@ -103,7 +209,7 @@ const probe = `(outfile) => {
   const load = Module.prototype.require;
   Module.prototype.require = function (id) { return id === '@azure/functions-core' ? core : load.call(this, id); };
   try {
-    require(outfile);
+    for (const file of files) require(file);
     process.send(names);
   } catch (error) {
     process.send({ error: String(error && error.stack || error) });

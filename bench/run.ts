@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
 import { onNpmGone } from '../local/npm-parent.ts';
 import { importRate } from './import-rate.ts';
+import { loadTime } from './load-time.ts';
+import { memory } from './memory.ts';
 import { type Goal, goalText, reached, type SectionResult, sectionText } from './report.ts';
 import { sendRate } from './send-rate.ts';
 import { transactions } from './transactions.ts';
@@ -14,6 +16,8 @@ const sections: Readonly<Record<string, (options: { readonly quick: boolean }) =
   import: importRate,
   transactions,
   send: sendRate,
+  load: loadTime,
+  memory,
 };
 
 async function main(): Promise<void> {

@@ -235,7 +235,7 @@ async function openMime(context: OutboxContext, record: MessageRecord, signal: A
 }
 
 /** Bytes of one ranged read. */
-const pieceSize = 4 << 20;
+const pieceSize = 2 << 20;
 
 async function* pieces(
   blob: { downloadToBuffer(offset: number, count: number, options: { abortSignal: AbortSignal }): Promise<Buffer> },

@@ -18,6 +18,7 @@ export async function* fetchMails(
   const signal = AbortSignal.any([options.signal, cut.signal]);
   const ahead: { readonly mail: ListedMail; readonly content: Promise<MailContent> }[] = [];
   let next = 0;
+  let current: MailContent | undefined;
   const start = () => {
     const mail = mails[next];
     if (mail === undefined) return;
@@ -35,6 +36,7 @@ export async function* fetchMails(
     while (ahead.length < atOnce && next < mails.length) start();
     for (let one = ahead.shift(); one !== undefined; one = ahead.shift()) {
       const content = await one.content;
+      current = content;
       // A stream is one of the two until it has been read.
       if (content.kind !== 'stream') start();
       yield { mail: one.mail, content };
@@ -44,6 +46,7 @@ export async function* fetchMails(
       }
     }
   } finally {
+    if (current?.kind === 'stream') current.stream.destroy();
     cut.abort(new Error('the reader left'));
     for (const { content } of ahead) {
       content.then(

@@ -39,8 +39,11 @@ function deliver(bytes: Buffer = mail('one')): ListedMail {
   return { source: { store: identity, scope: '', item: immutableId }, folder: 'inbox', receivedAt };
 }
 
+/** The content of a mail, read to its end. */
 async function contentOf(one: ListedMail, headersOnly = false): Promise<MailContent> {
-  for await (const { content } of session.fetch([one], { signal: never, headersOnly })) return content;
+  for await (const { content } of session.fetch([one], { signal: never, headersOnly })) {
+    return content.kind === 'stream' ? { kind: 'bytes', bytes: await contentBytes(content) } : content;
+  }
   throw new Error('nothing fetched');
 }
 

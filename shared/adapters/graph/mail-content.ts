@@ -78,7 +78,10 @@ async function wholeMail(open: OpenAnswer, signal: AbortSignal): Promise<MailCon
   const parts = rest(held, body, open, signal);
   const stream = Readable.from(parts, { objectMode: false, highWaterMark: smallMail });
   // A generator that never began runs no `finally`.
-  stream.once('close', () => {});
+  stream.once('close', () => {
+    open.answer.cancel();
+    open.release();
+  });
   return { kind: 'stream', stream };
 }
 
