@@ -166,6 +166,31 @@ it('drafts and mail in other folders are not imported; a draft that is sent late
   expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
 });
 
+it('a mail above maxMessageSize becomes an asset of headers only, and its original stays', {
+  timeout: 60_000,
+}, async () => {
+  const next = random(44);
+  const [small, middle, large] = [
+    testMail({ n: 1 }, next),
+    testMail({ n: 2, text: 60_000 }, next),
+    testMail({ n: 3, attachment: 900_000 }, next),
+  ];
+  for (const mail of [small, middle, large]) box.deliver(mail.bytes);
+  await graphAccount(mailroom, name, { user, rule: { delete: 'immediately', maxMessageSize: 50_000 } });
+  // Graph does not tell sizes beforehand.
+  expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 3, pending: 0, disposed: 1 });
+  const assets = await mailroom.assets(name);
+  expect(
+    assets
+      .filter((asset) => asset.flags.oversize)
+      .map((asset) => asset.messageId)
+      .sort(),
+  ).toEqual([middle.messageId, large.messageId].sort());
+  expect(assets.every((asset) => asset.size < 50_000)).toBe(true);
+  expect(box.mails('inbox')).toHaveLength(2);
+  expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
+});
+
 it('an idle poll is one request; an imported and marked mail costs at most 2.1', { timeout: 60_000 }, async () => {
   const mails = mixedMails(100, 35, 4_000);
   deliver(mails);

@@ -61,7 +61,7 @@ export interface FrozenMail {
   readonly headerFrom: string;
   /** Bytes of the MIME text. */
   readonly size: number;
-  /** Opens the MIME text from its first byte; CRLF line ends. Called once per attempt. */
+  /** Opens the MIME text from its first byte; CRLF line ends. An attempt may open it more than once. */
   open(signal: AbortSignal): Promise<Readable>;
 }
 

@@ -10,7 +10,7 @@ import { toIso } from '../platform/clock.ts';
 import { accountId } from '../platform/ids.ts';
 import { uploadUnknown } from '../platform/upload.ts';
 import { assetRest, sourceText } from './keys.ts';
-import { MailTrouble } from './trouble.ts';
+import { MailTrouble, Oversize } from './trouble.ts';
 
 /** A mail whose blobs are all written and which only the commit is missing. */
 export interface CheckedIn {
@@ -28,6 +28,8 @@ export interface CheckInOptions {
   readonly signal: AbortSignal;
   readonly importedAt: number;
   readonly oversize: boolean;
+  /** Throws Oversize as soon as the mail is seen to be larger, in bytes. */
+  readonly maxBytes: number;
 }
 
 /**
@@ -41,14 +43,14 @@ export async function checkIn(
   content: Buffer | Readable,
   options: CheckInOptions,
 ): Promise<CheckedIn> {
-  const { signal, importedAt, oversize } = options;
+  const { signal, importedAt, oversize, maxBytes } = options;
   const rest = assetRest(account, mail.source);
   const id = accountId(account, rest);
   const paths = assetPaths(account, id);
   const kept = new KeptParts(container, paths, signal);
   const raw = Buffer.isBuffer(content)
-    ? await whole(container, paths.message, content, kept, signal)
-    : await streamed(container, paths.message, content, kept, signal);
+    ? await whole(container, paths.message, within(content, maxBytes), kept, signal)
+    : await streamed(container, paths.message, content, kept, { signal, maxBytes });
   if (!oversize && mail.size !== undefined && raw.size === 0 && mail.size > 0) {
     throw new MailTrouble('The server sent an empty mail');
   }
@@ -103,6 +105,13 @@ export async function checkIn(
     messageId: parsed.messageId,
     oversize,
   };
+}
+
+function within(content: Buffer, maxBytes: number): Buffer {
+  if (content.length > maxBytes) {
+    throw new Oversize();
+  }
+  return content;
 }
 
 interface Raw {
@@ -162,7 +171,7 @@ async function streamed(
   path: string,
   content: Readable,
   sink: MimeSink,
-  signal: AbortSignal,
+  { signal, maxBytes }: Pick<CheckInOptions, 'signal' | 'maxBytes'>,
 ): Promise<Raw> {
   const hash = createHash('sha256');
   const toBlob = new PassThrough({ highWaterMark: 256 << 10 });
@@ -180,6 +189,9 @@ async function streamed(
   const share = async () => {
     for await (const chunk of content as AsyncIterable<Buffer>) {
       size += chunk.length;
+      if (size > maxBytes) {
+        throw new Oversize();
+      }
       hash.update(chunk);
       await Promise.all([write(toBlob, chunk), write(toReader, chunk)]);
     }

@@ -10,7 +10,7 @@ import { inWorkRow, maxAttempts, type PendingMail, pageKeys, pendingRow, removeA
 import { quarantine } from './quarantine.ts';
 import { hashOf, type Reconciler } from './reconcile.ts';
 import { settle } from './settle.ts';
-import { isOwnTrouble } from './trouble.ts';
+import { isOwnTrouble, Oversize } from './trouble.ts';
 import type { Work } from './work.ts';
 
 /** Mails being checked in at once, and bytes of them held at once: what bounds a run's memory. */
@@ -50,7 +50,8 @@ export async function importPage(work: Work, mails: readonly ListedMail[], optio
   const regular = wanted.filter((mail) => (mail.size ?? 0) <= maxMessageSize);
   try {
     await fetchAndCheckIn(work, regular, false, options, tally);
-    await fetchAndCheckIn(work, oversize, true, options, tally);
+    // Some servers do not tell a mail's size beforehand.
+    await fetchAndCheckIn(work, [...oversize, ...tally.oversize], true, options, tally);
     signal.throwIfAborted();
   } catch (error) {
     await isolate(work, wanted, keys.inWork, error, options);
@@ -100,6 +101,7 @@ async function isolate(
 /** What became of a page's mails so far. */
 class PageTally {
   readonly checkedIn: CheckedIn[] = [];
+  readonly oversize: ListedMail[] = [];
   readonly failed: { readonly mail: ListedMail; readonly reason: string }[] = [];
   gone = 0;
 }
@@ -212,10 +214,15 @@ async function take(
     }
     const container = await work.context.assets();
     const importedAt = work.context.clock.now();
+    const maxBytes = oversize ? Number.POSITIVE_INFINITY : work.stored.account.import.maxMessageSize;
     tally.checkedIn.push(
-      await checkIn(container, work.name, mail, bytes, { signal: work.signal, importedAt, oversize }),
+      await checkIn(container, work.name, mail, bytes, { signal: work.signal, importedAt, oversize, maxBytes }),
     );
   } catch (error) {
+    if (error instanceof Oversize) {
+      tally.oversize.push(mail);
+      return;
+    }
     if (!isOwnTrouble(error) || work.signal.aborted) {
       throw error;
     }

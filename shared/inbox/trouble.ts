@@ -7,6 +7,11 @@ export class MailTrouble extends Error {
   override readonly name = 'MailTrouble';
 }
 
+/** The mail turned out larger than the account imports whole, which its server had not told: its headers are enough. */
+export class Oversize extends Error {
+  override readonly name = 'Oversize';
+}
+
 /** Trouble that this one mail makes, as against servers, storage, network, time. */
 export function isOwnTrouble(error: unknown): boolean {
   if (error instanceof MailTrouble || error instanceof EmptyMailError) {
