@@ -37,14 +37,47 @@ const unionError = (field: string) => (issue: { readonly code?: string; readonly
 
 /** A field of the contract whose default is all there is: anything else is refused rather than passed over. */
 const onlyNull = (what: string) => z.null({ error: `${what} is not supported; leave it out or null` }).default(null);
-const onlyFalse = (what: string) =>
-  z.literal(false, { error: `${what} is not supported; leave it out or false` }).default(false);
+
+const tenantIdSchema = z
+  .string()
+  .max(253, 'must be at most 253 characters')
+  .regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, "must be the tenant's id or one of its domains");
+
+const clientIdSchema = z
+  .string()
+  .regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, "must be the app's client id, a GUID");
+
+const appFields = { tenantId: tenantIdSchema, clientId: clientIdSchema, secret: secretNameSchema };
+
+/** How an account signs in to Entra ID, as an app and never as a person. */
+const credentialSchema = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('clientSecret'), ...appFields }),
+    /** The secret holds certificate and key: PEM, or PFX in base64. */
+    z.strictObject({ type: z.literal('certificate'), ...appFields }),
+    z.strictObject({ type: z.literal('managedIdentity'), clientId: clientIdSchema.optional() }),
+  ],
+  { error: unionError('type') },
+);
 
 const authSchema = z.discriminatedUnion(
   'type',
   [
     z.strictObject({ type: z.literal('none') }),
-    z.strictObject({ type: z.literal('password'), user: singleLine(320), secret: secretNameSchema }),
+    z.strictObject({
+      type: z.literal('password'),
+      user: singleLine(320),
+      secret: secretNameSchema,
+      /** Only these SASL mechanisms, in the order in which they are tried; absent: what the server offers. */
+      mechanisms: z
+        .array(z.enum(['PLAIN', 'LOGIN', 'CRAM-MD5']))
+        .min(1, 'must name a mechanism')
+        .max(3)
+        .optional(),
+    }),
+    /** XOAUTH2 with a token of Entra ID for Exchange Online. */
+    z.strictObject({ type: z.literal('oauth2'), user: singleLine(320), credential: credentialSchema }),
   ],
   { error: unionError('type') },
 );
@@ -81,29 +114,6 @@ const userIdSchema = singleLine(320).regex(
   'must be a user principal name or an object id',
 );
 
-const tenantIdSchema = z
-  .string()
-  .max(253, 'must be at most 253 characters')
-  .regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, "must be the tenant's id or one of its domains");
-
-const clientIdSchema = z
-  .string()
-  .regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, "must be the app's client id, a GUID");
-
-const appFields = { tenantId: tenantIdSchema, clientId: clientIdSchema, secret: secretNameSchema };
-
-/** How an account signs in to Entra ID, as an app and never as a person. */
-const credentialSchema = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({ type: z.literal('clientSecret'), ...appFields }),
-    /** The secret holds certificate and key: PEM, or PFX in base64. */
-    z.strictObject({ type: z.literal('certificate'), ...appFields }),
-    z.strictObject({ type: z.literal('managedIdentity'), clientId: clientIdSchema.optional() }),
-  ],
-  { error: unionError('type') },
-);
-
 /** What transport and store share on Microsoft Graph. */
 const graphFields = {
   protocol: z.literal('graph'),
@@ -112,13 +122,36 @@ const graphFields = {
   cloud: z.enum(['global', 'usgov', 'dod', 'china']).default('global'),
 };
 
-const smtpFields = { ...serverFields, saveToSent: onlyFalse('saveToSent') };
+/** RFC 3461: what the account's mail asks to be told, unless the mail itself says. */
+const dsnSchema = z.strictObject({
+  notify: z
+    .array(z.enum(['never', 'success', 'failure', 'delay']))
+    .min(1)
+    .max(3)
+    .refine((notify) => notify.length === 1 || !notify.includes('never'), 'never stands alone (RFC 3461 section 4.1)')
+    .optional(),
+  ret: z.enum(['full', 'headers']).optional(),
+});
+
+const smtpFields = {
+  ...serverFields,
+  /** The name given with EHLO; absent: the socket's own address as a literal (RFC 5321 section 4.1.3). */
+  heloName: hostSchema.optional(),
+  dsn: dsnSchema.optional(),
+  /** Append a copy to the store's `\Sent` folder (RFC 6154). */
+  saveToSent: z.boolean().default(false),
+};
+
+/** IMAP as a transport: the mail is appended to a folder. */
+const appendFields = { ...serverFields, folder: singleLine(255).default('INBOX') };
 
 const transportSchema = z.discriminatedUnion(
   'protocol',
   [
     z.strictObject({ protocol: z.literal('smtp'), ...smtpFields }),
     z.strictObject({ protocol: z.literal('smtps'), ...smtpFields }),
+    z.strictObject({ protocol: z.literal('imap'), ...appendFields }),
+    z.strictObject({ protocol: z.literal('imaps'), ...appendFields }),
     z.strictObject({
       ...graphFields,
       /** `draft` needs Mail.ReadWrite and Mail.Send and settles lost answers; `direct` needs Mail.Send alone. */
@@ -134,11 +167,23 @@ const foldersSchema = (longest: number) =>
 
 const imapFolders = foldersSchema(255).default(['INBOX']);
 
+/** POP3 has one maildrop and no folders (RFC 1939); it goes by the name INBOX. */
+const popFolders = z
+  .array(z.string())
+  .refine(
+    (folders) => folders.length === 1 && folders[0]?.toUpperCase() === 'INBOX',
+    'POP3 has no folders; leave it out or ["INBOX"]',
+  )
+  .transform(() => ['INBOX'])
+  .default(['INBOX']);
+
 const storeSchema = z.discriminatedUnion(
   'protocol',
   [
     z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: imapFolders }),
     z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: imapFolders }),
+    z.strictObject({ protocol: z.literal('pop3'), ...serverFields, folders: popFolders }),
+    z.strictObject({ protocol: z.literal('pop3s'), ...serverFields, folders: popFolders }),
     z.strictObject({ ...graphFields, folders: foldersSchema(1_000).default(['inbox']) }),
   ],
   { error: unionError('protocol') },
@@ -159,7 +204,8 @@ const importSchema = z.strictObject({
     .nullable()
     .default('0 */5 * * * *')
     .meta({ description: 'NCRONTAB expression of six or five fields, in UTC; null: only on request.' }),
-  markRead: z.boolean().default(true),
+  /** Default: true where the protocol has a read state. */
+  markRead: z.boolean().optional(),
   delete: z
     .union([
       z.enum(['never', 'immediately']),
@@ -179,7 +225,8 @@ const importSchema = z.strictObject({
 });
 
 const limitsSchema = z.strictObject({
-  perMinute: onlyNull('a limit per minute'),
+  /** Mails sent in a minute, over all processes; null: no limit. Default: 30 on graph, else null. */
+  perMinute: z.int().min(1).max(10_000).nullable().optional(),
   /** Connections to the server at a time, over all processes. Servers refuse more than some tens (Dovecot: 10). */
   connections: z.int().min(1).max(50).default(5),
 });
@@ -203,6 +250,9 @@ const senderPatternSchema = z
 export const accountInputSchema = z.strictObject({
   name: accountNameSchema.optional(),
   from: mailboxTextSchema.meta({ description: 'Default From, "Name <a@b>"; its address is the envelope sender.' }),
+  sender: mailboxTextSchema
+    .optional()
+    .meta({ description: "Envelope sender of the account's mail; default: the address of `from`." }),
   allowedFrom: z.array(senderPatternSchema).max(100, 'must be at most 100 patterns').default([]),
   transport: transportSchema.nullish(),
   store: storeSchema.nullish(),
@@ -210,7 +260,8 @@ export const accountInputSchema = z.strictObject({
   limits: limitsSchema.prefault({}),
   webhook: onlyNull('a webhook'),
   enabled: z.boolean().default(true),
-  debug: onlyFalse('debug'),
+  /** The protocol dialogue in the log, redacted, for one hour. */
+  debug: z.boolean().default(false),
 });
 
 export type AccountInput = z.output<typeof accountInputSchema>;
@@ -227,11 +278,11 @@ export type GraphStoreConfig = Extract<StoreConfig, { protocol: 'graph' }>;
 export type ServerTransportConfig = Exclude<TransportConfig, { protocol: 'graph' }>;
 export type ServerStoreConfig = Exclude<StoreConfig, { protocol: 'graph' }>;
 /** Fields every host-and-port endpoint has, whatever its protocol. */
-export type ServerConfig = Omit<ServerTransportConfig, 'protocol' | 'saveToSent'>;
+export type ServerConfig = Pick<ServerStoreConfig, 'host' | 'port' | 'auth' | 'tls' | 'connectionTimeout' | 'timeout'>;
 /** An endpoint as it is used: with its port, where it has one. */
 export type Located<T> = T extends { readonly protocol: 'graph' } ? T : T & { readonly port: number };
 
 /** Ports that IANA has assigned to the protocols. */
-export const defaultPorts = { smtp: 25, smtps: 465, imap: 143, imaps: 993 } as const;
+export const defaultPorts = { smtp: 25, smtps: 465, imap: 143, imaps: 993, pop3: 110, pop3s: 995 } as const;
 
 export { authSchema, importSchema, storeSchema, tlsSchema, transportSchema };

@@ -6,6 +6,8 @@ import { resolveAccount } from './rules.ts';
 
 const smtp = { protocol: 'smtp', host: 'mail.example.com' };
 const imaps = { protocol: 'imaps', host: 'mail.example.com' };
+const pop = { protocol: 'pop3s', host: 'mail.example.com' };
+const app = { type: 'clientSecret', tenantId: 'example.com', clientId: '9f1d2c3b-0000-4000-8000-00000000000a' };
 const password = { type: 'password', user: 'corpus', secret: 'corpus-imap' };
 const base = { from: 'Corpus <corpus@example.com>' };
 
@@ -90,9 +92,9 @@ describe('resolveAccount', () => {
       transport: { ...smtp, port: 0, auth: { type: 'password', user: 'a\r\nb', secret: 'other-smtp' }, folder: 'x' },
       store: { ...imaps, folders: ['INBOX', 'inbox', 'Sent'] },
       import: { schedule: 'hourly', moveTo: 'Inbox', delete: 'immediately', since: 'yesterday' },
-      limits: { perMinute: 30, connections: 51 },
+      limits: { perMinute: 0, connections: 51 },
       webhook: { url: 'https://x.example' },
-      debug: true,
+      debug: 'yes',
       colour: 'red',
     };
     expect([...pointersOf(input)].sort()).toEqual(
@@ -119,14 +121,18 @@ describe('resolveAccount', () => {
 
   it.each([
     [{ ...base, transport: { protocol: 'ews' } }, '/transport/protocol', 'protocol ews is not supported'],
-    [{ ...base, transport: { protocol: 'imap', host: 'h' } }, '/transport/protocol', 'protocol imap is not supported'],
-    [{ ...base, store: { protocol: 'pop3s', host: 'h' } }, '/store/protocol', 'protocol pop3s is not supported'],
+    [{ ...base, transport: { protocol: 'pop3', host: 'h' } }, '/transport/protocol', 'protocol pop3 is not supported'],
+    [{ ...base, store: { protocol: 'smtp', host: 'h' } }, '/store/protocol', 'protocol smtp is not supported'],
+    [{ ...base, store: { ...pop, folders: ['INBOX', 'Old'] } }, '/store/folders', /no folders/],
+    [{ ...base, store: pop, import: { moveTo: 'Done' } }, '/import/moveTo', /no folders/],
+    [{ ...base, store: pop, import: { deleteMode: 'trash' } }, '/import/deleteMode', /no trash/],
     [{ ...base, store: { host: 'h' } }, '/store/protocol', 'is required'],
-    [{ ...base, store: { ...imaps, auth: { type: 'oauth2' } } }, '/store/auth/type', 'type oauth2 is not supported'],
+    [{ ...base, store: { ...imaps, auth: { type: 'ntlm' } } }, '/store/auth/type', 'type ntlm is not supported'],
+    [{ ...base, transport: { ...smtp, saveToSent: true } }, '/transport/saveToSent', /needs a store on imap or imaps/],
     [
-      { ...base, transport: { ...smtp, saveToSent: true } },
-      '/transport/saveToSent',
-      'saveToSent is not supported; leave it out or false',
+      { ...base, store: { ...pop, auth: { type: 'oauth2', user: 'u', credential: { ...app, secret: 'other-x' } } } },
+      '/store/auth/credential/secret',
+      /must start with/,
     ],
     [{ ...base, import: { moveTo: 'Done', delete: { afterDays: 3 } } }, '/import/moveTo', /excludes delete/],
     [{ ...base, import: { delete: { afterDays: 0 } } }, '/import/delete/afterDays', /at least 1/],
@@ -146,6 +152,26 @@ describe('resolveAccount', () => {
     expect(mistakesOf(input)).toEqual([{ pointer, detail: expect.stringMatching(detail) }]);
   });
 
+  it('adapts its defaults to what the protocol can do', () => {
+    const onPop = resolveAccount('corpus', { ...base, store: pop });
+    expect(onPop).toMatchObject({
+      account: { store: { port: 995, folders: ['INBOX'] }, import: { markRead: false, deleteMode: 'permanent' } },
+      warnings: [],
+    });
+    const graph = { protocol: 'graph', userId: 'corpus@example.com', credential: { ...app, secret: 'corpus-app' } };
+    const onGraph = (limits: unknown) => resolveAccount('corpus', { ...base, transport: graph, limits }).account.limits;
+    expect(
+      [onGraph({}), onGraph({ perMinute: null }), onGraph({ perMinute: 5 })].map((each) => each.perMinute),
+    ).toEqual([30, null, 5]);
+  });
+
+  it('resolves an account that was answered once to itself', () => {
+    for (const ends of [{ store: pop }, { transport: { protocol: 'imaps', host: 'h' } }, { store: imaps }]) {
+      const { account } = resolveAccount('corpus', { ...base, ...ends });
+      expect(resolveAccount('corpus', account).account).toEqual(account);
+    }
+  });
+
   it('refuses a name that is none', () => {
     for (const name of ['', 'A', '-a', 'a_b', 'a'.repeat(33), '../x']) expect(pointersOf(base, name)).toEqual(['']);
   });
@@ -161,6 +187,7 @@ describe('resolveAccount', () => {
       '/store/tls/starttls',
       /unencrypted/,
     ],
+    [{ store: pop, import: { markRead: true } }, '/import/markRead', /no read state/],
   ])('warns of %j', (input, pointer, detail) => {
     expect(resolveAccount('corpus', { ...base, ...input }).warnings).toEqual([
       { pointer, detail: expect.stringMatching(detail) },

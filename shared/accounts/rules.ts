@@ -21,14 +21,15 @@ import {
 export interface Account {
   readonly name: string;
   readonly from: string;
+  readonly sender?: string;
   readonly allowedFrom: readonly string[];
   readonly transport?: Located<TransportConfig>;
   readonly store?: Located<StoreConfig>;
-  readonly import: ImportRule & { readonly deleteMode: 'trash' | 'permanent' };
-  readonly limits: AccountLimits;
+  readonly import: ImportRule & { readonly deleteMode: 'trash' | 'permanent'; readonly markRead: boolean };
+  readonly limits: AccountLimits & { readonly perMinute: number | null };
   readonly webhook: null;
   readonly enabled: boolean;
-  readonly debug: false;
+  readonly debug: boolean;
 }
 
 export interface ResolvedAccount {
@@ -46,6 +47,8 @@ function folderKey(folder: string, graph: boolean): string {
   return folder.toUpperCase() === 'INBOX' ? 'INBOX' : folder;
 }
 
+const isPop = (protocol: unknown): boolean => protocol === 'pop3' || protocol === 'pop3s';
+
 /** A secret that an account names, and where in its document. */
 export interface NamedSecret {
   readonly pointer: string;
@@ -57,12 +60,15 @@ export function secretsOf({ transport, store }: Pick<Account, 'transport' | 'sto
   return (['transport', 'store'] as const).flatMap((side) => {
     const end = side === 'transport' ? transport : store;
     if (!end) return [];
-    if (end.protocol !== 'graph')
-      return end.auth.type === 'password' ? [{ pointer: `/${side}/auth/secret`, name: end.auth.secret }] : [];
-    const { credential } = end;
-    return credential.type === 'managedIdentity'
+    if (end.protocol !== 'graph' && end.auth.type === 'password')
+      return [{ pointer: `/${side}/auth/secret`, name: end.auth.secret }];
+    const [field, credential] =
+      end.protocol === 'graph'
+        ? ['credential', end.credential]
+        : ['auth/credential', end.auth.type === 'oauth2' ? end.auth.credential : undefined];
+    return !credential || credential.type === 'managedIdentity'
       ? []
-      : [{ pointer: `/${side}/credential/secret`, name: credential.secret }];
+      : [{ pointer: `/${side}/${field}/secret`, name: credential.secret }];
   });
 }
 
@@ -80,15 +86,16 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
     mistakes.push({ pointer: '/name', detail: 'is not the account of the path' });
 
   for (const side of ['transport', 'store']) {
-    for (const field of ['auth', 'credential']) {
-      const path = [side, field, 'secret'];
+    for (const fields of [['auth'], ['credential'], ['auth', 'credential']]) {
+      const path = [side, ...fields, 'secret'];
       const secret = peek(input, path);
       if (typeof secret === 'string' && !(secret.startsWith(`${name}-`) && secret.length > name.length + 1))
         mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
     }
   }
 
-  const graph = peek(input, ['store', 'protocol']) === 'graph';
+  const storeProtocol = peek(input, ['store', 'protocol']);
+  const graph = storeProtocol === 'graph';
   const given = peek(input, ['store', 'folders']);
   const folders = (Array.isArray(given) ? given : [graph ? 'inbox' : 'INBOX']).map((each: unknown) =>
     typeof each === 'string' ? folderKey(each, graph) : undefined,
@@ -98,7 +105,16 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
       mistakes.push({ pointer: toPointer(['store', 'folders', index]), detail: 'is named twice' });
   });
 
+  if (peek(input, ['transport', 'saveToSent']) === true && storeProtocol !== 'imap' && storeProtocol !== 'imaps')
+    mistakes.push({ pointer: '/transport/saveToSent', detail: 'needs a store on imap or imaps to append the copy to' });
+
   const moveTo = peek(input, ['import', 'moveTo']);
+  if (isPop(storeProtocol)) {
+    if (typeof moveTo === 'string')
+      mistakes.push({ pointer: '/import/moveTo', detail: 'POP3 has no folders to move mail to' });
+    if (peek(input, ['import', 'deleteMode']) === 'trash')
+      mistakes.push({ pointer: '/import/deleteMode', detail: 'POP3 has no trash: it deletes for good' });
+  }
   if (graph) {
     const named: readonly unknown[] = Array.isArray(given) ? given : [];
     named.forEach((folder, index) => {
@@ -124,9 +140,13 @@ function serverWarnings(
   const { host, auth, tls } = server;
   const warnings: Mistake[] = [];
   const warn = (field: string, detail: string) => warnings.push({ pointer: `/${side}${field}`, detail });
-  const plain = server.protocol === 'smtp' || server.protocol === 'imap';
+  const plain = !server.protocol.endsWith('s');
   const encrypts = !(plain && tls.starttls === 'never');
-  if (!encrypts && auth.type === 'password') warn('/tls/starttls', 'the password crosses the network unencrypted');
+  if (!encrypts && auth.type !== 'none')
+    warn(
+      '/tls/starttls',
+      `the ${auth.type === 'oauth2' ? 'access token' : 'password'} crosses the network unencrypted`,
+    );
   if (encrypts && tls.trust === '*') warn('/tls/trust', "the server's certificate is not checked at all");
   if (encrypts && Array.isArray(tls.trust) && !tls.trust.some((each) => each.toLowerCase() === host.toLowerCase()))
     warn('/tls/trust', `does not name ${host}: every connection to it will be refused`);
@@ -152,6 +172,8 @@ function warningsOf(account: Account): readonly Mistake[] {
   if (transport && transport.protocol !== 'graph') warnings.push(...serverWarnings('transport', transport));
   if (store)
     warnings.push(...(store.protocol === 'graph' ? graphWarnings(account, store) : serverWarnings('store', store)));
+  if (isPop(store?.protocol) && account.import.markRead)
+    warnings.push({ pointer: '/import/markRead', detail: 'POP3 has no read state: nothing is marked' });
   return warnings;
 }
 
@@ -171,15 +193,22 @@ function withDefaults(name: string, input: AccountInput): Account {
   return {
     name,
     from: input.from.trim(),
+    ...(input.sender === undefined ? {} : { sender: input.sender.trim() }),
     allowedFrom: input.allowedFrom,
     ...(transport ? { transport: located.transport(transport) } : {}),
     ...(store ? { store: located.store(store) } : {}),
     // IMAP has no trash of its own; a \Trash folder is used only where it is asked for. Every Graph mailbox has one.
     import: {
       ...input.import,
+      markRead: input.import.markRead ?? !isPop(store?.protocol),
       deleteMode: input.import.deleteMode ?? (store?.protocol === 'graph' ? 'trash' : 'permanent'),
     },
-    limits: input.limits,
+    // Exchange Online takes 30 mails a minute from a mailbox ("Sending limits", Exchange Online limits).
+    limits: {
+      ...input.limits,
+      perMinute:
+        input.limits.perMinute === undefined ? (transport?.protocol === 'graph' ? 30 : null) : input.limits.perMinute,
+    },
     webhook: input.webhook,
     enabled: input.enabled,
     debug: input.debug,

@@ -21,5 +21,8 @@ export async function createStore(config: Located<StoreConfig>, context: StoreCo
       const { createGraphStore } = await import('./graph/graph-store.ts');
       return createGraphStore(config, context);
     }
+    case 'pop3':
+    case 'pop3s':
+      throw new Error(`${config.protocol} is not there yet`);
   }
 }

@@ -35,6 +35,9 @@ export function sharedTransports(
       const { createGraphTransport } = await import('./graph/graph-transport.ts');
       return createGraphTransport(transport, { secret, maxConnections, graph });
     }
+    if (transport.protocol === 'imap' || transport.protocol === 'imaps') {
+      throw new Error(`${transport.protocol} as a transport is not there yet`);
+    }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
     return createSmtpTransport(transport, { secret, maxConnections });
   };
