@@ -1,3 +1,4 @@
+import { type EndingSecret, endingSecrets } from '../shared/accounts/ending-secrets.ts';
 import { errorText } from '../shared/platform/log.ts';
 import { SettingsError } from '../shared/platform/settings.ts';
 import { services } from './services.ts';
@@ -6,10 +7,15 @@ export interface Health {
   readonly status: 'healthy' | 'unhealthy';
   /** Per part the service cannot do without: `ok`, or what is wrong. */
   readonly checks: Readonly<Record<string, string>>;
+  /**
+   * Secrets of accounts that end within 30 days or have ended: the accounts' trouble, and not the service's. Null where
+   * that could not be found out.
+   */
+  readonly endingSecrets?: readonly EndingSecret[] | null;
 }
 
-/** Asks what the service cannot do without. Never throws. */
-export async function checkHealth(signal: AbortSignal): Promise<Health> {
+/** Asks what the service cannot do without, and with `detail` what will soon need a hand. Never throws. */
+export async function checkHealth(signal: AbortSignal, options: { readonly detail: boolean }): Promise<Health> {
   const checks: Record<string, string> = {};
   const check = async (name: string, task: () => Promise<unknown>) => {
     try {
@@ -19,9 +25,16 @@ export async function checkHealth(signal: AbortSignal): Promise<Health> {
       checks[name] = error instanceof SettingsError ? error.message : errorText(error);
     }
   };
+  let ending: Promise<readonly EndingSecret[] | null> | undefined;
   await check('settings', services);
   if (checks.settings === 'ok') {
-    const { accounts, secrets } = await services();
+    const { accounts, secrets, inbox } = await services();
+    if (options.detail) {
+      ending = accounts
+        .list({ signal })
+        .then((all) => endingSecrets(all, secrets, inbox.clock, { signal }))
+        .catch(() => null);
+    }
     await Promise.all([
       check('storage', () => accounts.fresh('health', { signal })),
       // No account can have this name: only whether the vault answers counts.
@@ -29,5 +42,6 @@ export async function checkHealth(signal: AbortSignal): Promise<Health> {
     ]);
   }
   const healthy = Object.values(checks).every((result) => result === 'ok');
-  return { status: healthy ? 'healthy' : 'unhealthy', checks };
+  const status = healthy ? 'healthy' : 'unhealthy';
+  return ending ? { status, checks, endingSecrets: await ending } : { status, checks };
 }

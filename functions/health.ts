@@ -10,11 +10,12 @@ async function answer(request: HttpRequest, context: InvocationContext): Promise
   const { logTo } = await import('./log-sink.ts');
   return await withLogSink(logTo(context), async () => {
     const { checkHealth } = await import('./health-check.ts');
-    const { status, checks } = await checkHealth(AbortSignal.timeout(probeMs));
+    const detail = await hasKey(request);
+    const health = await checkHealth(AbortSignal.timeout(probeMs), { detail });
     return {
-      status: status === 'healthy' ? 200 : 503,
+      status: health.status === 'healthy' ? 200 : 503,
       headers: { 'Cache-Control': 'no-store' },
-      jsonBody: (await hasKey(request)) ? { status, checks } : { status },
+      jsonBody: detail ? health : { status: health.status },
     };
   });
 }

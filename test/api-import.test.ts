@@ -203,4 +203,20 @@ describe('status', () => {
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/locked/status');
     expect(json.failing).toEqual([]);
   });
+
+  it('trap 45: a secret that ends in ten days is told beforehand, by status, health and the log', async () => {
+    const expiresAt = new Date(Math.floor(Date.now() / 1000) * 1000 + 10 * 86_400_000 + 3_600_000).toISOString();
+    const body = { value: passwordOf('locked'), expiresAt };
+    await mailroom.expect(200, 'PUT', '/api/accounts/locked/secrets/locked-new', { body });
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/locked/status');
+    expect(json.secrets).toEqual([{ name: 'locked-new', state: 'ending', expiresAt }]);
+    const health = await mailroom.expect(200, 'GET', '/api/health');
+    const ending = { account: 'locked', secret: 'locked-new', expiresAt, days: 10 };
+    expect(health.json).toMatchObject({ status: 'healthy', endingSecrets: [ending] });
+    await mailroom.fire('retention');
+    const told = await until('the line in the log', 20, async () =>
+      (await mailroom.log()).split('\n').find((line) => line.includes('secrets.expiring')),
+    );
+    expect(told).toContain(JSON.stringify({ account: 'locked', secret: 'locked-new', days: 10 }).slice(1, -1));
+  });
 });

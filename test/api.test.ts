@@ -98,7 +98,8 @@ describe('health', () => {
     expect(bare.headers.get('cache-control')).toBe('no-store');
     const wrong = await mailroom.call('GET', '/api/health', { key: 'wrong-key' });
     expect([wrong.status, wrong.json]).toEqual([200, { status: 'healthy' }]);
-    const detail = { status: 'healthy', checks: { settings: 'ok', storage: 'ok', keyVault: 'ok' } };
+    const checks = { settings: 'ok', storage: 'ok', keyVault: 'ok' };
+    const detail = { status: 'healthy', checks, endingSecrets: [] };
     expect((await mailroom.call('GET', '/api/health')).json).toEqual(detail);
     expect((await mailroom.call('GET', '/api/health?code=test-function-key', { key: null })).json).toEqual(detail);
   });

@@ -1,4 +1,5 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
+import { endState } from '../accounts/ending-secrets.ts';
 import type { FailingSince } from '../accounts/health.ts';
 import { secretsOf } from '../accounts/rules.ts';
 import { toIso } from '../platform/clock.ts';
@@ -13,10 +14,10 @@ const countLimit = 5_000;
 /** Runs looked at for errors. */
 const recentRuns = 20;
 
-/** A secret that the account names; `unknown` where Key Vault could not be asked. */
+/** A secret that the account names; `ending`: within 30 days; `unknown`: Key Vault could not be asked. */
 export interface SecretState {
   readonly name: string;
-  readonly state: 'ok' | 'missing' | 'unknown';
+  readonly state: 'ok' | 'ending' | 'ended' | 'missing' | 'unknown';
   /** Null: it has no end. */
   readonly expiresAt: string | null;
 }
@@ -48,6 +49,7 @@ async function countRows(context: InboxContext, account: string, prefix: string,
 async function secretStates(
   secrets: SecretStore,
   { account }: StoredAccount,
+  now: number,
   signal: AbortSignal,
 ): Promise<SecretState[]> {
   const names = new Set(secretsOf(account).map((secret) => secret.name));
@@ -55,7 +57,7 @@ async function secretStates(
     [...names].map(async (name) => {
       try {
         const expiresAt = await secrets.expiry(name, { signal });
-        const state: SecretState['state'] = expiresAt === undefined ? 'missing' : 'ok';
+        const state: SecretState['state'] = expiresAt === undefined ? 'missing' : endState(expiresAt, now);
         return { name, state, expiresAt: expiresAt?.toISOString() ?? null };
       } catch {
         // An account's status must be told while Key Vault is away.
@@ -80,7 +82,7 @@ export async function accountStatus(
     countRows(context, name, 'q:', signal),
     countRows(context, name, 'd:', signal),
     context.health.current(name),
-    secretStates(secrets, stored, signal),
+    secretStates(secrets, stored, context.clock.now(), signal),
   ]);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
   const waiting = [last?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(

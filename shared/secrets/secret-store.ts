@@ -18,6 +18,8 @@ export interface SecretStore {
   set(name: string, value: string, options?: SecretOptions & { readonly expiresAt?: Date }): Promise<SecretReceipt>;
   /** When the current version ends: undefined where there is no such secret, null where it has no end. */
   expiry(name: string, options?: SecretOptions): Promise<Date | null | undefined>;
+  /** Every enabled secret whose current version has an end; some 25 to a request. */
+  ends(options?: SecretOptions): AsyncIterable<{ readonly name: string; readonly expiresAt: Date }>;
 }
 
 /** The account names a secret that Key Vault does not have, or no longer gives out. */
