@@ -246,10 +246,27 @@ describe('two minutes later', () => {
     await expect.poll(types, { timeout: 10_000 }).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
   });
 
+  it('a server that could not be reached twice is nobody’s trouble yet', async () => {
+    await recordWhen(mailroom, idOf('down'), 'two attempts', ({ attempts }) => attempts.length === 2);
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/down/status');
+    expect(json.failing).toEqual([]);
+  });
+
   it('a server that still says no is asked again after five minutes', async () => {
     const record = await recordWhen(mailroom, idOf('never'), 'two attempts', ({ attempts }) => attempts.length === 2);
     expect(record.status).toBe('queued');
     expectWait(record, 5 * minute);
+  });
+});
+
+describe('ten minutes later', () => {
+  beforeAll(() => later(10 * minute));
+
+  it('a server that could not be reached three times is the account’s trouble, told once', async () => {
+    await recordWhen(mailroom, idOf('down'), 'three attempts', ({ attempts }) => attempts.length === 3);
+    await expect.poll(() => eventTypes('down'), { timeout: 10_000 }).toEqual(['mailroom.account.failing']);
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/down/status');
+    expect(json.failing).toEqual([expect.objectContaining({ side: 'transport', code: 'ECONNREFUSED' })]);
   });
 });
 
@@ -275,7 +292,9 @@ describe('two days later', () => {
   it('a mail whose server was away goes to where the account points now', async () => {
     const record = await endedRecord(mailroom, idOf('down'));
     expect(record.status).toBe('sent');
-    expect(record.attempts.map(({ outcome }) => outcome)).toEqual(['deferred', 'deferred', 'sent']);
+    expect(record.attempts.map(({ outcome }) => outcome)).toEqual(['deferred', 'deferred', 'deferred', 'sent']);
+    const types = async () => (await eventTypes('down')).toSorted();
+    await expect.poll(types, { timeout: 10_000 }).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
   });
 
   it.each(['cut', 'silent'])('a mail in doubt (%s) was not sent again', async (account) => {

@@ -109,7 +109,7 @@ async function afterAttempt(
   if (openStatuses.includes(after.status) && after.nextAttemptAt !== undefined) {
     tasks.push(context.enqueue(recordId(after), after.nextAttemptAt - context.clock.now()));
   }
-  if (receipt.trouble?.scope === 'account') {
+  if (receipt.trouble?.scope === 'account' || (receipt.trouble?.scope === 'connection' && staysAway(after))) {
     tasks.push(context.health.failing(after.account, 'transport', receipt.trouble));
   } else if (receipt.recipients.some((result) => result.outcome === 'accepted')) {
     tasks.push(context.health.working(after.account, 'transport'));
@@ -124,6 +124,14 @@ async function afterAttempt(
       });
     }
   }
+}
+
+/** One lost connection is the network's; as many attempts in a row that reached nobody are the account's trouble. */
+const awayAttempts = 3;
+
+function staysAway({ attempts }: MessageRecord): boolean {
+  const last = attempts.slice(-awayAttempts);
+  return last.length === awayAttempts && last.every(({ outcome }) => outcome === 'deferred');
 }
 
 async function receiptFor(
