@@ -22,6 +22,7 @@ export interface Azurite {
   readonly queuePort: number;
   readonly tablePort: number;
   readonly pid: number;
+  readonly running: boolean;
   /** Settles once it has ended, for whatever reason. */
   readonly ended: Promise<void>;
   /** Ends it with all data written down. */
@@ -65,15 +66,20 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   child.channel?.unref();
   child.unref();
 
+  const running = () => child.exitCode === null && child.signalCode === null;
+
   return {
     connectionString: connectionString(report),
     blobPort: report.blobPort,
     queuePort: report.queuePort,
     tablePort: report.tablePort,
     pid: child.pid ?? 0,
+    get running() {
+      return running();
+    },
     ended,
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (!running()) return;
       child.ref();
       const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
       child.kill('SIGTERM');

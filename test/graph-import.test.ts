@@ -23,7 +23,7 @@ let box: MailboxControl;
 beforeAll(async () => {
   [mailroom, imap] = await Promise.all([
     Mailroom.start({ graph: users.map((userPrincipalName) => ({ userPrincipalName })) }),
-    startDovecot(),
+    startDovecot({ users: { tester: 'password of tester' } }),
   ]);
 });
 

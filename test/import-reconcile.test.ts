@@ -7,7 +7,7 @@ import { deliverAll, imapAccount } from './support/imap-account.ts';
 import { Mailroom, until } from './support/mailroom.ts';
 import { mixedMails, random, testMail } from './support/mails.ts';
 
-const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, 'secret']));
+const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, `password of user ${n}`]));
 const dayMs = 86_400_000;
 
 let mailroom: Mailroom;

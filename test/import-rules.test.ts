@@ -8,7 +8,7 @@ import { Mailroom, until } from './support/mailroom.ts';
 import { random, testMail } from './support/mails.ts';
 import { startStallProxy } from './support/stall-proxy.ts';
 
-const users = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user${n}`, 'secret']));
+const users = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user${n}`, `password of user ${n}`]));
 const hourMs = 3_600_000;
 
 let mailroom: Mailroom;

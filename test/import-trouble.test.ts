@@ -16,7 +16,7 @@ let account = 0;
 let name = '';
 let user = '';
 
-const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, 'secret']));
+const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, `password of user ${n}`]));
 
 beforeAll(async () => {
   [mailroom, server] = await Promise.all([

@@ -9,14 +9,13 @@ import { mixedMails, random, type TestMail } from './support/mails.ts';
 const kills = process.env.SOAK ? 30 : 8;
 const mailsBeforeKills = process.env.SOAK ? 500 : 120;
 
+const users = Object.fromEntries(['tester', 'keeper', 'wiper', 'mover'].map((user) => [user, `password of ${user}`]));
+
 let mailroom: Mailroom;
 let server: Dovecot;
 
 beforeAll(async () => {
-  [mailroom, server] = await Promise.all([
-    Mailroom.start(),
-    startDovecot({ users: { tester: 'secret', keeper: 'secret', wiper: 'secret', mover: 'secret' } }),
-  ]);
+  [mailroom, server] = await Promise.all([Mailroom.start(), startDovecot({ users })]);
 });
 
 afterAll(async () => {

@@ -13,7 +13,11 @@ const dovecotMissing = (await hasDovecot()) && hasLmtp ? undefined : 'dovecot wi
 const missing = (await openSmtpdMissing()) ?? dovecotMissing;
 if (missing && process.env.CI) throw new Error(missing);
 
-const users = { 'corpus@example.com': 'secret-1', 'anna@example.com': 'secret-2', 'hidden@example.com': 'secret-3' };
+const users = {
+  'corpus@example.com': 'password of corpus',
+  'anna@example.com': 'password of anna',
+  'hidden@example.com': 'password of hidden',
+};
 type User = keyof typeof users;
 
 let mailroom: Mailroom;

@@ -11,6 +11,7 @@ import { localCertificate } from '../../local/certificate.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
 import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
+import { SecretWatch } from './secret-watch.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const host = fileURLToPath(new URL('../../local/host/main.ts', import.meta.url));
@@ -59,6 +60,8 @@ export class Mailroom {
   readonly entra: Entra;
   readonly keyVault: KeyVault;
   readonly #graph: Graph | undefined;
+  /** Every secret of the test: whatever the service writes is searched for them. */
+  readonly watch = new SecretWatch();
   azurite: Azurite;
   readonly #options: MailroomOptions;
   readonly #caFile: string;
@@ -84,6 +87,7 @@ export class Mailroom {
     this.#graph = parts.graph;
     this.#caFile = parts.caFile;
     this.#options = options;
+    this.watch.add(identity.secret);
   }
 
   static async start(options: MailroomOptions = {}): Promise<Mailroom> {
@@ -188,11 +192,18 @@ export class Mailroom {
       await ended;
       clearTimeout(timer);
     }
-    await this.azurite.stop();
-    await this.#graph?.stop();
-    await this.keyVault.stop();
-    await this.entra.stop();
-    await rm(this.directory, { recursive: true, force: true });
+    try {
+      for (const line of (await this.log()).split('\n')) this.watch.look(`log: ${line.slice(0, 60)}`, line);
+      // A test may have stopped Azurite for good.
+      if (this.azurite.running) await this.watch.searchStorage(this.azurite.connectionString);
+      this.watch.verdict();
+    } finally {
+      await this.azurite.stop();
+      await this.#graph?.stop();
+      await this.keyVault.stop();
+      await this.entra.stop();
+      await rm(this.directory, { recursive: true, force: true });
+    }
   }
 
   /** Starts Azurite again on its ports and data. */
@@ -214,6 +225,7 @@ export class Mailroom {
       ...(body === undefined ? {} : { body, duplex: 'half' }),
     });
     const bytes = Buffer.from(await response.arrayBuffer());
+    this.watch.look(`answer of ${method} ${path}`, bytes);
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
     return {
       status: response.status,
@@ -243,6 +255,7 @@ export class Mailroom {
   }
 
   async secret(account: string, name: string, value: string): Promise<void> {
+    this.watch.add(value);
     await this.expect(200, 'PUT', `/api/accounts/${account}/secrets/${name}`, { body: { value } });
   }
 
