@@ -23,6 +23,7 @@ import './account-run-get.ts';
 import './account-runs-list.ts';
 import './account-secret-put.ts';
 import './account-status.ts';
+import './account-verify.ts';
 import './accounts-list.ts';
 import './asset-attachment.ts';
 import './asset-delete.ts';

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Step } from './verify/steps.ts';
 
 /**
  * Names one mail at its source, for good: `store` (protocol family, host, user; or the Graph userId) and `scope`
@@ -102,6 +103,16 @@ export interface StoreAbilities {
   readonly stableBytes: boolean;
 }
 
+/** What the account means to do with the store, for a verification. */
+export interface VerifyStoreOptions {
+  readonly signal: AbortSignal;
+  /** Folders that are imported, as the account names them. */
+  readonly folders: readonly string[];
+  readonly moveTo?: string;
+  /** Originals are marked, moved or deleted. */
+  readonly changes: boolean;
+}
+
 /** Where mail is fetched from. Cheap to make; `open` connects. */
 export interface MailStore {
   readonly protocol: string;
@@ -110,6 +121,8 @@ export interface MailStore {
   readonly identity: string;
   /** Connects and signs in. Throws StoreError. */
   open(options: { readonly signal: AbortSignal }): Promise<StoreSession>;
+  /** Tries step by step whether the account can import; changes nothing. Never throws but for a bug. */
+  verify(options: VerifyStoreOptions): Promise<readonly Step[]>;
 }
 
 /** One signed-in session; used by one run at a time. Every method throws StoreError and nothing else. */

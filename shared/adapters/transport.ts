@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Step } from './verify/steps.ts';
 
 /** What became of one recipient. `uncertain`: the server may or may not have taken the mail for it. */
 export type RecipientOutcome = 'accepted' | 'rejected' | 'deferred' | 'uncertain';
@@ -88,6 +89,8 @@ export interface MailTransport {
    * Message-ID; Graph: `isDraft`). Answers undefined while that cannot be known. Absent where nothing can tell (SMTP).
    */
   settle?(mail: FrozenMail, options: Omit<SendOptions, 'beforeCommit'>): Promise<Receipt | undefined>;
+  /** Tries step by step whether the account can send; sends and changes nothing. Never throws but for a bug. */
+  verify(options: { readonly signal: AbortSignal }): Promise<readonly Step[]>;
   /** Ends idle connections. Sends under way are cut. */
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
 import { localCertificate } from '../../local/certificate.ts';
+import type { RegisteredApp } from '../../local/entra/app.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
 import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
@@ -35,6 +36,8 @@ export interface MailroomOptions {
   readonly env?: Environment | ((azurite: Azurite) => Environment);
   /** Storage on disk, so that Azurite can be stopped and started again. */
   readonly durable?: boolean;
+  /** App registrations beside the test's own. */
+  readonly apps?: readonly RegisteredApp[];
   /** Microsoft Graph beside it, with these mailboxes. */
   readonly graph?: readonly MailboxOptions[];
 }
@@ -94,7 +97,8 @@ export class Mailroom {
     const directory = await mkdtemp(join(tmpdir(), 'mailroom-test-'));
     const certificate = await localCertificate(join(directory, 'certificate'));
     const azurite = await startAzurite(options.durable ? { location: join(directory, 'azurite') } : {});
-    const entra = await startEntra({ certificate, apps: [{ ...identity, roles: ['Mail.ReadWrite', 'Mail.Send'] }] });
+    const own = { ...identity, roles: ['Mail.ReadWrite', 'Mail.Send'] };
+    const entra = await startEntra({ certificate, apps: [own, ...(options.apps ?? [])] });
     const keyVault = await startKeyVault({ certificate, authority: entra, tenantId: identity.tenantId });
     const graph = options.graph && (await startGraph({ certificate, entra, mailboxes: options.graph }));
     const mailroom = new Mailroom({ directory, azurite, entra, keyVault, graph, caFile: certificate.caFile }, options);

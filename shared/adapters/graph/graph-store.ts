@@ -6,6 +6,7 @@ import { GraphClient } from './graph-client.ts';
 import { GraphSession } from './graph-session.ts';
 import { type ReadSecret, signInFor } from './sign-in.ts';
 import { storeError } from './store-errors.ts';
+import { verifyGraph } from './verify.ts';
 import type { WireLimits } from './wire.ts';
 
 /** What store and transport ask of the service. */
@@ -29,31 +30,43 @@ const sessionPatienceMs = 20_000;
 export function createGraphStore(config: GraphStoreConfig, context: GraphContext): MailStore {
   const { userId } = config;
   const identity = `graph:${userId.toLowerCase()}`;
+  const place = graphPlace(config.cloud, context.graph);
+  const connect = async (signal: AbortSignal) => {
+    const signIn = await signInFor(config.credential, place, context.secret, {
+      signal,
+      limitMs: context.limits?.signIn,
+    });
+    const token = await signIn.token(signal);
+    const client = new GraphClient({
+      place,
+      signIn,
+      userId,
+      atOnce: importAtOnce,
+      limits: context.limits,
+      patience: { leftMs: sessionPatienceMs },
+    });
+    return { token, client };
+  };
   return {
     protocol: config.protocol,
     // Graph rebuilds MIME whenever it is asked.
     abilities: { markRead: true, move: true, stableBytes: false },
     identity,
     open: async ({ signal }) => {
-      const place = graphPlace(config.cloud, context.graph);
       try {
-        const signIn = await signInFor(config.credential, place, context.secret, {
-          signal,
-          limitMs: context.limits?.signIn,
-        });
-        await signIn.token(signal);
-        const client = new GraphClient({
-          place,
-          signIn,
-          userId,
-          atOnce: importAtOnce,
-          limits: context.limits,
-          patience: { leftMs: sessionPatienceMs },
-        });
+        const { client } = await connect(signal);
         return new GraphSession({ client, folders: new Folders(client, userId), identity, userId });
       } catch (error) {
         throw storeError(error, signal);
       }
     },
+    verify: ({ signal, folders, moveTo, changes }) =>
+      verifyGraph(config, {
+        signal,
+        place,
+        needs: [changes ? 'Mail.ReadWrite' : 'Mail.Read'],
+        folders: [...folders, ...(moveTo === undefined ? [] : [moveTo])],
+        signIn: connect,
+      }),
   };
 }

@@ -6,6 +6,7 @@ import type { GraphContext } from './graph-store.ts';
 import { sendDirect } from './send-direct.ts';
 import { type DraftSender, failure, sendAsDraft, settleDraft } from './send-draft.ts';
 import { type SignIn, signInFor } from './sign-in.ts';
+import { verifyGraph } from './verify.ts';
 import { defaultLimits } from './wire.ts';
 
 export interface GraphTransportContext extends GraphContext {
@@ -76,6 +77,21 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
     send,
     // Nothing can tell what became of a mail that was sent directly.
     ...(config.sendMode === 'draft' ? { settle } : {}),
+    verify: ({ signal }) =>
+      verifyGraph(config, {
+        signal,
+        place,
+        needs: config.sendMode === 'direct' ? ['Mail.Send'] : ['Mail.ReadWrite', 'Mail.Send'],
+        folders: [],
+        signIn: async (limited) => {
+          const signIn = await signInFor(config.credential, place, context.secret, {
+            signal: limited,
+            limitMs: context.limits?.signIn,
+          });
+          const token = await signIn.token(limited);
+          return { token, client: new GraphClient({ place, signIn, userId, atOnce: 1, limits }) };
+        },
+      }),
     async close() {
       closing.abort(new Error('closed'));
       for (const { client } of clients.splice(0)) client.close();

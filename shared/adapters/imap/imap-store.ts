@@ -2,6 +2,7 @@ import { type MailStore, StoreError } from '../store.ts';
 import { ImapConnection } from './connection.ts';
 import { ImapSession } from './imap-session.ts';
 import type { ImapConnectionConfig } from './library-options.ts';
+import { verifyImapStore } from './verify.ts';
 
 /** What the store asks of the service. */
 export interface StoreContext {
@@ -21,15 +22,17 @@ export function createImapStore(config: ImapConnectionConfig, context: StoreCont
   const { auth } = config;
   const port = config.port === undefined || standardPorts.includes(config.port) ? '' : `:${config.port}`;
   const host = `${config.host.toLowerCase()}${port}`;
+  const connect = async (signal: AbortSignal) => {
+    const password = auth.type === 'password' ? await readSecret(context, auth.secret, signal) : undefined;
+    return await ImapConnection.open(config, password, signal);
+  };
   const identity = auth.type === 'password' ? `imap://${auth.user}@${host}` : `imap://${host}`;
   return {
     protocol: config.protocol,
     abilities: { markRead: true, move: true, stableBytes: true },
     identity,
-    open: async ({ signal }) => {
-      const password = auth.type === 'password' ? await readSecret(context, auth.secret, signal) : undefined;
-      return new ImapSession(await ImapConnection.open(config, password, signal), identity);
-    },
+    open: async ({ signal }) => new ImapSession(await connect(signal), identity),
+    verify: (options) => verifyImapStore(config, connect, options),
   };
 }
 

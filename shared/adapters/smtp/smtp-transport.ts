@@ -5,6 +5,7 @@ import { allDeferred, nothingOffered, receiptOf } from './receipt.ts';
 import type { Dialogue, SmtpSession } from './session.ts';
 import { type PoolLimits, SessionPool } from './session-pool.ts';
 import { TransportClosed } from './trouble.ts';
+import { verifySmtpTransport } from './verify.ts';
 import { wireEnvelope } from './wire-envelope.ts';
 
 export type { SmtpConfig } from './open-session.ts';
@@ -53,6 +54,7 @@ export function createSmtpTransport(config: SmtpConfig, context: TransportContex
       if (!receipt) throw new Error('a fresh connection counted as an idle one');
       return receipt;
     },
+    verify: ({ signal }) => verifySmtpTransport(config, (limited) => openSession(config, context, limited), signal),
     async close() {
       closing.abort(new TransportClosed());
       await pool.close();

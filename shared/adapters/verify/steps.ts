@@ -1,0 +1,79 @@
+/** In the order in which they are tried. */
+export type StepName = 'resolve' | 'connect' | 'tls' | 'signIn' | 'permission' | 'folder';
+
+/** `unknown`: it was not tried, because an earlier step failed, or it cannot be known without sending or changing. */
+export type StepStatus = 'ok' | 'failed' | 'unknown';
+
+/** One step of a verification, as callers see it. */
+export interface Step {
+  readonly step: StepName;
+  readonly status: StepStatus;
+  /** Milliseconds it took. */
+  readonly ms: number;
+  /** The server's or the system's code, such as `ECONNREFUSED` or `AADSTS7000222`. */
+  readonly code?: string;
+  /** What was found, free of credentials. */
+  readonly detail?: string;
+  /** What a person can do about it. */
+  readonly hint?: string;
+}
+
+/** What a step found; `ok` unless it says otherwise. */
+export interface Finding {
+  readonly status?: StepStatus;
+  readonly code?: string | undefined;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+/** Thrown by a step that failed and makes those after it pointless. */
+export class StepFailure extends Error {
+  override readonly name = 'StepFailure';
+  readonly finding: Omit<Finding, 'status'>;
+
+  constructor(finding: Omit<Finding, 'status'>) {
+    super(finding.hint ?? finding.code ?? 'failed');
+    this.finding = finding;
+  }
+}
+
+export interface PlannedStep {
+  readonly step: StepName;
+  /** Throws StepFailure, or anything that `explain` makes one of. */
+  run(): Promise<Finding>;
+}
+
+/** Tries the steps in their order; what comes after one that threw is told as not tried. */
+export async function tryInOrder(
+  plan: readonly PlannedStep[],
+  explain: (error: unknown) => StepFailure,
+): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  let stopped: StepName | undefined;
+  for (const { step, run } of plan) {
+    if (stopped !== undefined) {
+      steps.push({ step, status: 'unknown', ms: 0, hint: `Not tried, because ${stopped} failed.` });
+      continue;
+    }
+    const started = performance.now();
+    const told = (finding: Finding) => steps.push(stepOf(step, finding, Math.round(performance.now() - started)));
+    try {
+      told(await run());
+    } catch (error) {
+      stopped = step;
+      told({ ...explain(error).finding, status: 'failed' });
+    }
+  }
+  return steps;
+}
+
+function stepOf(step: StepName, { status = 'ok', code, detail, hint }: Finding, ms: number): Step {
+  return {
+    step,
+    status,
+    ms,
+    ...(code === undefined ? {} : { code }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}

@@ -1,0 +1,392 @@
+import { createServer, type Server } from 'node:net';
+import tls from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RegisteredApp } from '../local/entra/app.ts';
+import { type Dovecot, startDovecot } from './support/dovecot.ts';
+import { freePort } from './support/free-port.ts';
+import { Mailroom } from './support/mailroom.ts';
+import { startScriptedImap } from './support/scripted-imap.ts';
+import { startScriptedSmtp } from './support/scripted-smtp.ts';
+import { startSmtpSubject } from './support/smtp-subject.ts';
+
+const users = { tester: 'password of tester' };
+const tenantId = '11111111-1111-4111-8111-111111111111';
+const clientId = (n: number) => `33333333-3333-4333-8333-33333333333${n}`;
+const appSecret = 'secret of the app registration';
+const app = (n: number, more: Partial<RegisteredApp> = {}): RegisteredApp => ({
+  tenantId,
+  clientId: clientId(n),
+  secret: appSecret,
+  ...more,
+});
+
+let mailroom: Mailroom;
+const servers: Partial<Record<'good' | 'expired' | 'wrongHost' | 'selfSigned' | 'acl', Dovecot>> = {};
+const cleanups: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  const kinds = ['good', 'expired', 'wrongHost', 'selfSigned'] as const;
+  const acl = 'mail_plugins = acl\nplugin {\n  acl = vfile\n}\nprotocol imap {\n  mail_plugins = acl imap_acl\n}';
+  const [started, ...dovecots] = await Promise.all([
+    Mailroom.start({
+      apps: [
+        app(1, { roles: ['Mail.ReadWrite', 'Mail.Send'] }),
+        app(2, { secretExpiresAt: Date.now() - 1_000 }),
+        app(3, { consented: false }),
+        app(4, { roles: ['Mail.Read', 'Mail.Send'] }),
+        app(5, { roles: ['Mail.ReadWrite'] }),
+      ],
+      graph: [{ userPrincipalName: 'box@example.com' }, { userPrincipalName: 'away@example.com', enabled: false }],
+    }),
+    ...kinds.map((certificate) => startDovecot({ users, certificate })),
+    startDovecot({ users, extra: acl }),
+  ]);
+  mailroom = started;
+  for (const [n, kind] of [...kinds, 'acl' as const].entries()) {
+    const dovecot = dovecots[n];
+    if (dovecot) servers[kind] = dovecot;
+  }
+  await mailroom.secret('corpus', 'corpus-right', users.tester);
+  await mailroom.secret('corpus', 'corpus-wrong', 'not the password at all');
+  await mailroom.secret('corpus', 'corpus-app', appSecret);
+}, 60_000);
+
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  for (const dovecot of Object.values(servers)) await dovecot.remove();
+  await mailroom?.stop();
+});
+
+const dovecotOf = (kind: keyof typeof servers) => servers[kind] ?? expect.fail(`no server ${kind}`);
+
+interface Step {
+  readonly step: string;
+  readonly status: string;
+  readonly ms: number;
+  readonly code?: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+async function verify(account: Readonly<Record<string, unknown>>) {
+  const body = { from: 'corpus@example.com', import: { schedule: null }, ...account };
+  await mailroom.expect([200, 201], 'PUT', '/api/accounts/corpus', { body });
+  const { json } = await mailroom.expect(200, 'POST', '/api/accounts/corpus/verify');
+  return json;
+}
+
+/** The store's steps, and those of an SMTP or Graph transport. */
+async function stepsOf(side: 'store' | 'transport', end: Readonly<Record<string, unknown>>, rule: object = {}) {
+  const json = await verify({ [side]: end, import: { schedule: null, ...rule } });
+  const steps: readonly Step[] = json[side].steps;
+  expect(json.status).toBe(steps.some(({ status }) => status === 'failed') ? 'failed' : 'ok');
+  return steps;
+}
+
+const auth = (secret = 'corpus-right') => ({ type: 'password', user: 'tester', secret });
+
+function imap(kind: keyof typeof servers, more: Readonly<Record<string, unknown>> = {}) {
+  const { ports } = dovecotOf(kind);
+  return { protocol: 'imaps', host: '127.0.0.1', port: ports.imaps, auth: auth(), ...more };
+}
+
+function graph(n: number, more: Readonly<Record<string, unknown>> = {}) {
+  const credential = { type: 'clientSecret', tenantId, clientId: clientId(n), secret: 'corpus-app' };
+  return { protocol: 'graph', userId: 'box@example.com', credential, ...more };
+}
+
+/** The one step that failed; those before it went well, those after it were not tried. */
+function failed(steps: readonly Step[]): Step {
+  const at = steps.findIndex(({ status }) => status === 'failed');
+  const step = steps[at] ?? expect.fail(`nothing failed in ${JSON.stringify(steps)}`);
+  for (const before of steps.slice(0, at)) expect(before.status, before.step).not.toBe('failed');
+  expect(step.hint).toMatch(/^[A-Za-z].{15,}$/s);
+  return step;
+}
+
+const trusted = () => ({ ca: dovecotOf('good').certificates.ca });
+
+async function listener(onConnection: Parameters<typeof createServer>[1]): Promise<number> {
+  const server: Server = createServer({}, onConnection);
+  server.on('error', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => server.close());
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+describe('an account in order', () => {
+  it('over IMAPS: every step, its milliseconds, and what was found', async () => {
+    const steps = await stepsOf('store', imap('good', { tls: trusted() }));
+    expect(steps.map(({ step, status }) => `${step} ${status}`)).toEqual([
+      'resolve ok',
+      'connect ok',
+      'tls ok',
+      'signIn ok',
+      // Dovecot without its ACL plugin tells no rights.
+      'permission unknown',
+      'folder ok',
+    ]);
+    for (const { ms } of steps) expect(ms).toBeTypeOf('number');
+    expect(steps[2]?.detail).toMatch(/^TLSv1\.\d, certificate for .*localhost.*valid until /);
+    expect(steps[5]?.detail).toBe('mails in INBOX: 0');
+  });
+
+  it('over IMAP with STARTTLS, where the server tells rights', async () => {
+    const server = dovecotOf('acl');
+    const end = { ...imap('acl', { protocol: 'imap', port: server.ports.imap }), tls: { ca: server.certificates.ca } };
+    const steps = await stepsOf('store', end);
+    expect(steps.map(({ status }) => status)).toEqual(Array(6).fill('ok'));
+    expect(steps[4]?.detail).toContain('rights');
+  });
+
+  it('over SMTP: what only a sent mail shows is unknown and says so, and no mail was begun', async () => {
+    const server = await startScriptedSmtp({ extensions: ['AUTH PLAIN'] });
+    cleanups.push(() => server.stop());
+    const tlsNever = { tls: { starttls: 'never' } };
+    const steps = await stepsOf('transport', {
+      protocol: 'smtp',
+      host: server.host,
+      port: server.port,
+      auth: auth(),
+      ...tlsNever,
+    });
+    expect(steps.map(({ step, status }) => `${step} ${status}`)).toEqual([
+      'resolve ok',
+      'connect ok',
+      'tls ok',
+      'signIn ok',
+      'permission unknown',
+    ]);
+    expect(steps.at(-1)?.hint).toMatch(/only when a mail is sent/);
+    expect(server.commands.filter((line) => /^(MAIL|RCPT|DATA)/i.test(line))).toEqual([]);
+  });
+
+  it('on Graph: both sides, with what the token carries; nothing is written', async () => {
+    const before = mailroom.graph.requests.length;
+    const json = await verify({ transport: graph(1), store: graph(1, { folders: ['inbox'] }) });
+    expect(json).toMatchObject({ account: 'corpus', status: 'ok', transport: { protocol: 'graph', status: 'ok' } });
+    expect(json.transport.steps.map((step: Step) => `${step.step} ${step.status}`)).toEqual([
+      'resolve ok',
+      'connect ok',
+      'tls ok',
+      'signIn ok',
+      'permission ok',
+    ]);
+    expect(json.store.steps.at(-1)).toMatchObject({ step: 'folder', status: 'ok' });
+    const made = mailroom.graph.requests.slice(before);
+    expect(made.length).toBeGreaterThan(0);
+    expect(made.filter(({ method }) => method !== 'GET')).toEqual([]);
+  });
+
+  it('that has neither side: null', async () => {
+    expect(await verify({})).toEqual({ account: 'corpus', status: 'ok', transport: null, store: null });
+  });
+
+  it('an account that is not there: 404', async () => {
+    await mailroom.expect(404, 'POST', '/api/accounts/nobody/verify');
+  });
+});
+
+describe('fifteen broken servers, each named by its real cause', () => {
+  it('1. an unknown host', async () => {
+    const steps = await stepsOf('store', imap('good', { host: 'mail.nowhere.invalid' }));
+    expect(failed(steps)).toMatchObject({ step: 'resolve', code: expect.stringMatching(/ENOTFOUND|EAI_AGAIN/) });
+    expect(steps.at(-1)).toMatchObject({ status: 'unknown', hint: 'Not tried, because resolve failed.' });
+  });
+
+  it('2. a port where nothing listens', async () => {
+    const steps = await stepsOf('store', imap('good', { port: await freePort() }));
+    expect(failed(steps)).toMatchObject({
+      step: 'connect',
+      code: 'ECONNREFUSED',
+      hint: expect.stringContaining('port'),
+    });
+  });
+
+  it('3. a server that takes the connection and says nothing', async () => {
+    const port = await listener(() => undefined);
+    const steps = await stepsOf('store', { ...imap('good'), protocol: 'imap', port, timeout: 500 });
+    expect(failed(steps)).toMatchObject({ step: 'connect', code: 'GREETING_TIMEOUT' });
+  });
+
+  it('4. a port that speaks TLS from the start', async () => {
+    const { ports } = dovecotOf('good');
+    const steps = await stepsOf('store', { ...imap('good'), protocol: 'imap', port: ports.imaps, timeout: 700 });
+    expect(failed(steps)).toMatchObject({
+      step: 'connect',
+      code: 'TLS_FROM_START',
+      hint: expect.stringMatching(/Use imaps/),
+    });
+  });
+
+  it('5. a web server', async () => {
+    const port = await listener((socket) => {
+      socket.on('error', () => undefined);
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    });
+    const steps = await stepsOf('transport', { protocol: 'smtp', host: '127.0.0.1', port });
+    expect(failed(steps)).toMatchObject({
+      step: 'connect',
+      code: 'OTHER_PROTOCOL',
+      hint: expect.stringContaining('SMTP'),
+    });
+  });
+
+  it('6. a self-signed certificate', async () => {
+    const step = failed(await stepsOf('store', imap('selfSigned')));
+    expect(step).toMatchObject({ step: 'tls', hint: expect.stringMatching(/tls\.ca.*tls\.trust/) });
+    expect(step.detail).toContain('certificate for');
+  });
+
+  it('7. an expired certificate', async () => {
+    const { ca } = dovecotOf('expired').certificates;
+    const step = failed(await stepsOf('store', imap('expired', { tls: { ca } })));
+    expect(step).toMatchObject({ step: 'tls', code: 'CERT_HAS_EXPIRED', hint: expect.stringContaining('tls.trust') });
+    expect(step.detail).toMatch(/valid until Jan {2}1 00:00:00 2020/);
+  });
+
+  it('8. a certificate for another name', async () => {
+    const { ca } = dovecotOf('wrongHost').certificates;
+    const step = failed(await stepsOf('store', imap('wrongHost', { tls: { ca } })));
+    expect(step).toMatchObject({ step: 'tls', code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    expect(step.detail).toContain('elsewhere.invalid');
+  });
+
+  it('9. a trust list that does not name the host', async () => {
+    const step = failed(await stepsOf('store', imap('good', { tls: { trust: ['other.example.com'] } })));
+    expect(step).toMatchObject({ step: 'tls', code: 'TLS_NOT_ALLOWED', hint: expect.stringContaining('127.0.0.1') });
+  });
+
+  it('10. a server of the old TLS 1.1', async () => {
+    const { certificates } = dovecotOf('good');
+    const old = tls.createServer({
+      ...{ cert: certificates.cert, key: certificates.key },
+      ...{ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' },
+    });
+    old.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => old.close());
+    const address = old.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const step = failed(await stepsOf('store', imap('good', { port, tls: trusted() })));
+    expect(step).toMatchObject({ step: 'tls', hint: expect.stringContaining('tls.minVersion') });
+  });
+
+  it('11. STARTTLS stripped on the way', async () => {
+    const server = await startScriptedImap({});
+    cleanups.push(() => server.stop());
+    const step = failed(await stepsOf('store', { ...imap('good'), protocol: 'imap', port: server.port }));
+    expect(step).toMatchObject({ step: 'tls', code: 'STARTTLS_UNAVAILABLE', hint: expect.stringContaining('imaps') });
+    expect(server.commands().filter((line) => /^LOGIN|^AUTH/i.test(line))).toEqual([]);
+  });
+
+  it('12. words in the clear behind the answer to STARTTLS', async () => {
+    const server = await startScriptedSmtp({
+      extensions: ['STARTTLS'],
+      answer: (step) => (step === 'STARTTLS' ? '220 go ahead\r\n250 injected' : undefined),
+    });
+    cleanups.push(() => server.stop());
+    const step = failed(await stepsOf('transport', { protocol: 'smtp', host: server.host, port: server.port }));
+    expect(step).toMatchObject({ step: 'tls', code: 'STARTTLS_INJECTION' });
+  });
+
+  it('13. a password that is refused', async () => {
+    const step = failed(await stepsOf('store', imap('good', { tls: trusted(), auth: auth('corpus-wrong') })));
+    expect(step).toMatchObject({
+      step: 'signIn',
+      code: 'AUTHENTICATIONFAILED',
+      hint: expect.stringContaining('secret'),
+    });
+  });
+
+  it('14. a secret that is not in Key Vault', async () => {
+    const step = failed(await stepsOf('store', imap('good', { tls: trusted(), auth: auth('corpus-none') })));
+    expect(step).toMatchObject({ step: 'signIn', hint: expect.stringContaining('corpus-none') });
+  });
+
+  it('15. a folder that is not there, with those that are', async () => {
+    await (await dovecotOf('good').client('tester')).ok('CREATE Rechnungen');
+    const step = failed(await stepsOf('store', imap('good', { tls: trusted(), folders: ['INBOX', 'Invoices'] })));
+    expect(step).toMatchObject({
+      step: 'folder',
+      hint: expect.stringMatching(/The folders there are: .*"Rechnungen"/),
+    });
+  });
+
+  it('16. rights that are missing', async () => {
+    const server = dovecotOf('acl');
+    const client = await server.client('tester');
+    await client.ok('CREATE Archive');
+    await client.ok('SETACL Archive tester lra');
+    const end = imap('acl', { tls: { ca: server.certificates.ca }, folders: ['Archive'] });
+    expect(failed(await stepsOf('store', end))).toMatchObject({ step: 'permission', code: 'NOPERM' });
+    const reading = await stepsOf('store', end, { markRead: false });
+    expect(reading.map(({ status }) => status)).toEqual(Array(6).fill('ok'));
+  });
+
+  it('17. a mail server that wants another way to sign in', async () => {
+    const server = await startSmtpSubject({ server: { authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'] } });
+    cleanups.push(() => server.stop());
+    const end = { protocol: 'smtp', host: server.host, port: server.port, auth: auth(), tls: { starttls: 'never' } };
+    expect(failed(await stepsOf('transport', end))).toMatchObject({
+      step: 'signIn',
+      hint: expect.stringContaining('auth'),
+    });
+  });
+});
+
+describe('Microsoft Graph', () => {
+  it.each([
+    ['a client secret that has expired', graph(2), 'AADSTS7000222', /expired/],
+    ['an app without consent', graph(3), 'AADSTS65001', /consent/],
+    ['an app that is not in the tenant', graph(9), 'AADSTS700016', /clientId/],
+    [
+      'another tenant',
+      { ...graph(1), credential: { ...graph(1).credential, tenantId: '44444444-4444-4444-8444-444444444444' } },
+      'AADSTS90002',
+      /tenant/,
+    ],
+  ])('%s', async (_, end, code, hint) => {
+    for (const side of ['store', 'transport'] as const) {
+      expect(failed(await stepsOf(side, end))).toMatchObject({
+        step: 'signIn',
+        code,
+        hint: expect.stringMatching(hint),
+      });
+    }
+  });
+
+  it('a mailbox without a licence', async () => {
+    const step = failed(await stepsOf('store', graph(1, { userId: 'away@example.com' })));
+    expect(step).toMatchObject({
+      step: 'permission',
+      code: 'MailboxNotEnabledForRESTAPI',
+      hint: expect.stringContaining('licence'),
+    });
+  });
+
+  it('Mail.ReadWrite is missing: reading is well, changing fails', async () => {
+    const step = failed(await stepsOf('store', graph(4)));
+    expect(step).toMatchObject({
+      step: 'permission',
+      code: 'Mail.ReadWrite',
+      hint: expect.stringContaining('Mail.ReadWrite'),
+    });
+    const reading = await stepsOf('store', graph(4), { markRead: false });
+    expect(reading.map(({ status }) => status)).toEqual(Array(6).fill('ok'));
+    const direct = await stepsOf('transport', graph(4, { sendMode: 'direct' }));
+    expect(direct.at(-1)).toMatchObject({ step: 'permission', status: 'ok' });
+  });
+
+  it('Mail.Send is not in the token: unknown, since Exchange RBAC may grant it', async () => {
+    const steps = await stepsOf('transport', graph(5));
+    expect(steps.at(-1)).toMatchObject({ step: 'permission', status: 'unknown', code: 'Mail.Send' });
+    expect(steps.at(-1)?.hint).toMatch(/RBAC.*only when a mail is sent/);
+  });
+
+  it('a folder that is not there, with those that are', async () => {
+    const step = failed(await stepsOf('store', graph(1, { folders: ['inbox', 'inbox/Invoices'] })));
+    expect(step).toMatchObject({ step: 'folder', hint: expect.stringMatching(/The folders there are: .*"Inbox"/) });
+  });
+});
