@@ -249,7 +249,9 @@ const senderPatternSchema = z
 /** What `PUT /accounts/{account}` takes. Rules across fields, and the defaults that depend on others, are in `rules.ts`. */
 export const accountInputSchema = z.strictObject({
   name: accountNameSchema.optional(),
-  from: mailboxTextSchema.meta({ description: 'Default From, "Name <a@b>"; its address is the envelope sender.' }),
+  from: mailboxTextSchema.meta({
+    description: 'Default From, "Name <a@b>"; its address is the envelope sender unless `sender` is given.',
+  }),
   sender: mailboxTextSchema
     .optional()
     .meta({ description: "Envelope sender of the account's mail; default: the address of `from`." }),
