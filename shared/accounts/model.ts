@@ -190,7 +190,7 @@ const storeSchema = z.discriminatedUnion(
 );
 
 /** Longest time until a deletion, in days: ten years. */
-const maxAfterDays = 3660;
+export const maxAfterDays = 3660;
 
 const mebibyte = 1024 * 1024;
 
