@@ -58,7 +58,7 @@ export function problemResponse(problem: HttpProblem): ProblemResponse {
   return {
     status,
     headers: { ...problem.headers, 'Content-Type': 'application/problem+json' },
-    body: JSON.stringify({ ...extensions, title, status, detail, errors }),
+    body: JSON.stringify({ title, status, detail, errors, ...extensions }),
   };
 }
 

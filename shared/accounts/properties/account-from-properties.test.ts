@@ -183,6 +183,7 @@ describe('accountFromProperties', () => {
       ['auth=false', { ...user, ...password, 'mail.smtp.auth': false }, 'none', []],
       ['a user of all protocols', { 'mail.user': 'u', ...password }, 'password', [secret]],
       ['an app', app, 'oauth2', ['corpus-client-secret']],
+      ['a part of an app', { 'client.secret': 'x', 'tenant.id': 'example.com' }, 'none', []],
       ['an app and a password', { ...app, ...user, ...password }, 'password', [secret]],
       [
         'an app, a password, XOAUTH2',

@@ -23,9 +23,10 @@ interface Mechanisms {
  * a password (SMTPTransport.protocolConnect); not with `auth=false`.
  */
 export async function mapSignIn(sheet: PropertySheet, end: ServerEnd, context: SignInContext): Promise<unknown> {
-  const [authName, userName, passwordName, mechanismsName] = ['auth', 'user', 'password', 'auth.mechanisms'].map(
-    (suffix) => nameOf(end, suffix),
-  ) as [string, string, string, string];
+  const authName = nameOf(end, 'auth');
+  const userName = nameOf(end, 'user');
+  const passwordName = nameOf(end, 'password');
+  const mechanismsName = nameOf(end, 'auth.mechanisms');
   const auth = sheet.boolean(authName);
   if (isSmtp(end) && auth === false) {
     sheet.used(authName, 'auth.type is none: nobody signs in');
@@ -91,12 +92,20 @@ function listedOnly(sheet: PropertySheet, name: string, { listed, xoauth2 }: Mec
   return listed;
 }
 
-/** Whether an end signs in as the app of `client.*`: where it names XOAUTH2, or has no password and the app is free. */
+/**
+ * Whether an end signs in as the app of `client.*`: where it names XOAUTH2, or has no password and the app is free. Of
+ * smtp something must say that it signs in at all.
+ */
 export function signsInAsApp(sheet: PropertySheet, end: ServerEnd, appIsTaken: boolean): boolean {
   if (!appProperties.some((name) => sheet.has(name))) return false;
-  if (isSmtp(end) && sheet.text(nameOf(end, 'auth'))?.toLowerCase() === 'false') return false;
+  const auth = sheet.text(nameOf(end, 'auth'))?.toLowerCase();
+  if (isSmtp(end) && auth === 'false') return false;
   const mechanisms = readMechanisms(sheet, nameOf(end, 'auth.mechanisms'));
-  return mechanisms?.xoauth2 ?? (!appIsTaken && !sheet.has(nameOf(end, 'password')));
+  if (mechanisms) return mechanisms.xoauth2;
+  const asked = !isSmtp(end) || auth === 'true' || sheet.has(nameOf(end, 'user'));
+  return (
+    !appIsTaken && !sheet.has(nameOf(end, 'password')) && (asked || (sheet.has('client.id') && sheet.has('user.id')))
+  );
 }
 
 function asApp(

@@ -3,11 +3,9 @@ import { nameOf, type ServerEnd } from './server-end.ts';
 
 /** What only SMTP has, of the transport. */
 export function mapSmtp(sheet: PropertySheet, end: ServerEnd): Record<string, unknown> {
-  const [localhost, notify, ret] = ['localhost', 'dsn.notify', 'dsn.ret'].map((suffix) => nameOf(end, suffix)) as [
-    string,
-    string,
-    string,
-  ];
+  const localhost = nameOf(end, 'localhost');
+  const notify = nameOf(end, 'dsn.notify');
+  const ret = nameOf(end, 'dsn.ret');
   const heloName = sheet.text(localhost);
   sheet.used(localhost, 'transport.heloName: the name given with EHLO');
   sheet.origin('/transport/heloName', localhost);
