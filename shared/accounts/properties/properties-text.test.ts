@@ -42,8 +42,8 @@ describe('parsePropertiesText', () => {
     ['a\\\n =b', 'a', 'b'],
     ['a=b\\\n#c', 'a', 'b#c'],
     ['a=b\\', 'a', 'b'],
-    ['\\\na=b', 'a', 'b'],
     ['a=b\\\n   \n', 'a', 'b'],
+    ['a=b\\\n   \\\n#c', 'a', 'b#c'],
     ['\ufeffa=b', 'a', 'b'],
   ])('%j', (text, name, value) => {
     expect(parsePropertiesText(text)).toEqual({ properties: [{ name, value, line: 1 }], mistakes: [] });
@@ -57,6 +57,10 @@ describe('parsePropertiesText', () => {
       { name: 'k\\', value: '', line: 10 },
       { name: 'l', value: 'm', line: 11 },
     ]);
+  });
+
+  it('takes a backslash alone for nothing: comments may follow it', () => {
+    expect(pairs('\\\n# a=b\n\\\n\n\\\nc=d\n\\')).toEqual([['c', 'd']]);
   });
 
   it('keeps the order and repeated names', () => {

@@ -40,7 +40,8 @@ function* logicalLines(text: string): Generator<LogicalLine> {
       text: (open?.text ?? '') + (continued ? stripped.slice(0, -1) : stripped),
       line: open?.line ?? number,
     };
-    open = continued ? joined : undefined;
+    // A line that is a backslash alone begins nothing yet: a comment or a blank line may follow.
+    open = continued && joined.text !== '' ? joined : undefined;
     if (!continued) yield joined;
   }
   if (open) yield open;
@@ -63,13 +64,13 @@ const parts = /^((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)$/s;
  * Reads a text as `java.util.Properties.load` does (Java SE API, class Properties): comments with `#` and `!`, lines
  * continued by an odd number of backslashes, `=`, `:` or white space between name and value, escapes with `\`. The text
  * came as JSON and is Unicode already, whether the file was ISO 8859-1 with `\uXXXX` or UTF-8; a byte order mark at its
- * start is dropped. Properties come in their order, repeated names too.
+ * start is dropped. Properties come in their order, repeated names too. Of a backslash alone at the end Java makes a
+ * property without name and value; here it is nothing.
  */
 export function parsePropertiesText(text: string): ParsedText {
   const properties: TextProperty[] = [];
   const mistakes: { line: number; detail: string }[] = [];
   for (const { text: logical, line } of logicalLines(text.replace(/^\ufeff/, ''))) {
-    if (logical === '') continue;
     const [, rawName = '', rawValue = ''] = parts.exec(logical) ?? [];
     const name = unescaped(rawName);
     const value = unescaped(rawValue);
