@@ -3,17 +3,18 @@ import { endpoint } from './endpoint.ts';
 endpoint('account-put', { method: 'PUT', route: 'accounts/{account}', role: 'Mailroom.Admin' }, async (call) => {
   const { readJsonBody } = await import('../shared/http/json-body.ts');
   const { checkPreconditions } = await import('../shared/http/conditional.ts');
+  const { putAccount } = await import('../shared/accounts/put-account.ts');
   const { request, signal } = call;
-  const input = await readJsonBody(request, { signal });
-  const saved = await call.services.accounts.save(
+  const saved = await putAccount(
+    call.services,
     call.param('account'),
-    input,
+    await readJsonBody(request, { signal }),
     (etag) => checkPreconditions(request.headers, etag),
     { signal },
   );
   return {
     status: saved.created ? 201 : 200,
     headers: { ETag: saved.etag, ...(saved.created ? { Location: `/api/accounts/${saved.account.name}` } : {}) },
-    jsonBody: { ...saved.account, warnings: saved.warnings },
+    jsonBody: { ...saved.account, warnings: saved.warnings, ...(saved.report ? { report: saved.report } : {}) },
   };
 });

@@ -112,6 +112,12 @@ export class AccountStore {
     return names;
   }
 
+  /** Throws HttpProblem 412 where the precondition does not hold now; `save` asks again as it writes. */
+  async check(name: string, precondition: Precondition, options: Options): Promise<void> {
+    const row = await this.#row(name, options);
+    precondition(row && !isDeleted(row) ? etagOf(row) : undefined);
+  }
+
   /** Saves an account. Throws HttpProblem 400 with every mistake, 412 where the precondition does not hold. */
   async save(name: string, input: unknown, precondition: Precondition, options: Options): Promise<SavedAccount> {
     const { account, warnings } = resolveAccount(name, input);

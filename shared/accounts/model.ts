@@ -190,7 +190,7 @@ const storeSchema = z.discriminatedUnion(
 );
 
 /** Longest time until a deletion, in days: ten years. */
-const maxAfterDays = 3660;
+export const maxAfterDays = 3660;
 
 const mebibyte = 1024 * 1024;
 
@@ -249,7 +249,9 @@ const senderPatternSchema = z
 /** What `PUT /accounts/{account}` takes. Rules across fields, and the defaults that depend on others, are in `rules.ts`. */
 export const accountInputSchema = z.strictObject({
   name: accountNameSchema.optional(),
-  from: mailboxTextSchema.meta({ description: 'Default From, "Name <a@b>"; its address is the envelope sender.' }),
+  from: mailboxTextSchema.meta({
+    description: 'Default From, "Name <a@b>"; its address is the envelope sender unless `sender` is given.',
+  }),
   sender: mailboxTextSchema
     .optional()
     .meta({ description: "Envelope sender of the account's mail; default: the address of `from`." }),

@@ -188,6 +188,11 @@ describe('resolveAccount', () => {
       /unencrypted/,
     ],
     [{ store: pop, import: { markRead: true } }, '/import/markRead', /no read state/],
+    [
+      { sender: 'bounces@example.com', transport: { protocol: 'imaps', host: 'mail.example.com' } },
+      '/sender',
+      /without an envelope/,
+    ],
   ])('warns of %j', (input, pointer, detail) => {
     expect(resolveAccount('corpus', { ...base, ...input }).warnings).toEqual([
       { pointer, detail: expect.stringMatching(detail) },

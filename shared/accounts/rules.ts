@@ -170,6 +170,8 @@ function warningsOf(account: Account): readonly Mistake[] {
   if (!transport && !store)
     warnings.push({ pointer: '', detail: 'has neither transport nor store: it can neither send nor import' });
   if (transport && transport.protocol !== 'graph') warnings.push(...serverWarnings('transport', transport));
+  if (account.sender !== undefined && transport && transport.protocol !== 'smtp' && transport.protocol !== 'smtps')
+    warnings.push({ pointer: '/sender', detail: `${transport.protocol} sends without an envelope: it is not used` });
   if (store)
     warnings.push(...(store.protocol === 'graph' ? graphWarnings(account, store) : serverWarnings('store', store)));
   if (isPop(store?.protocol) && account.import.markRead)

@@ -20,6 +20,11 @@ describe('problemResponse', () => {
     expect(response.headers['Retry-After']).toBe('3');
   });
 
+  it('carries further members', () => {
+    const response = problemResponse(new HttpProblem(400, 'Wrong.', { extensions: { report: [1] } }));
+    expect(JSON.parse(response.body)).toEqual({ title: 'Bad Request', status: 400, detail: 'Wrong.', report: [1] });
+  });
+
   it('bounds the number of errors', () => {
     const mistakes = Array.from({ length: 5000 }, (_, index) => ({ pointer: `/${index}`, detail: 'unknown field' }));
     expect(badInput(mistakes).errors?.length).toBe(100);

@@ -10,6 +10,8 @@ export interface HttpProblemOptions {
   readonly title?: string;
   readonly errors?: readonly Mistake[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** Further members of the answer (RFC 9457 section 3.2). */
+  readonly extensions?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -24,6 +26,7 @@ export class HttpProblem extends Error {
   readonly detail: string | undefined;
   readonly errors: readonly Mistake[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly extensions: Readonly<Record<string, unknown>>;
 
   constructor(status: number, detail?: string, options: HttpProblemOptions = {}) {
     super(detail ?? STATUS_CODES[status] ?? String(status), { cause: options.cause });
@@ -33,6 +36,7 @@ export class HttpProblem extends Error {
     this.detail = detail;
     this.errors = options.errors?.slice(0, maxErrors);
     this.headers = options.headers ?? {};
+    this.extensions = options.extensions ?? {};
   }
 }
 
@@ -50,11 +54,11 @@ export interface ProblemResponse {
 
 /** `application/problem+json` (RFC 9457). */
 export function problemResponse(problem: HttpProblem): ProblemResponse {
-  const { status, title, detail, errors } = problem;
+  const { status, title, detail, errors, extensions } = problem;
   return {
     status,
     headers: { ...problem.headers, 'Content-Type': 'application/problem+json' },
-    body: JSON.stringify({ title, status, detail, errors }),
+    body: JSON.stringify({ title, status, detail, errors, ...extensions }),
   };
 }
 

@@ -88,6 +88,20 @@ describe('freezeRaw', () => {
     expect(fixed.messageId).toBe('<f@x>');
   });
 
+  it("takes the account's envelope sender and notifications where the headers name no Sender", async () => {
+    const { account: bounced } = resolveAccount('corpus', {
+      from: 'corpus@example.com',
+      sender: 'bounces@example.net',
+      transport: { protocol: 'smtp', host: 'h', dsn: { notify: ['failure'] } },
+    });
+    const envelopeFor = async (lines: string) =>
+      (await freezeRaw(pieces(Buffer.from(lines)), bounced, { now })).envelope;
+    const plain = 'From: corpus@example.com\nTo: a@example.org\n\n';
+    const dsn = { notify: ['failure'] };
+    expect(await envelopeFor(plain)).toEqual({ from: 'bounces@example.net', to: ['a@example.org'], dsn });
+    expect((await envelopeFor(`Sender: corpus@example.com\n${plain}`)).from).toBe('corpus@example.com');
+  });
+
   it('takes the envelope sender from Sender', async () => {
     const mail = await freeze('From: x@sales.example.com\nSender: y@sales.example.com\nBcc: a@example.org');
     expect(mail.envelope).toEqual({ from: 'y@sales.example.com', to: ['a@example.org'] });

@@ -6,7 +6,7 @@ import { toPointer } from '../http/validation.ts';
 import { defined } from './defined.ts';
 import { newMessageId, normaliseMessageId } from './message-ids.ts';
 import { headerValue, MalformedMail, maxHeaderSection, type RawHeader, splitMail } from './raw-headers.ts';
-import { envelopeFrom, envelopeOf, type Parties, partyMistakes } from './senders.ts';
+import { defaultDsn, envelopeFrom, envelopeOf, type Parties, partyMistakes } from './senders.ts';
 import { CrlfStream, LineCheck } from './wire-lines.ts';
 
 /** Largest ready-made mail, in bytes: as large as the largest mail that is imported whole. It is streamed, never held. */
@@ -177,5 +177,5 @@ async function* checked(first: readonly Buffer[], rest: AsyncIterator<Buffer>): 
 
 function envelopeFor(account: Account, parties: Partial<Parties>) {
   const { sender, to = [], cc = [], bcc = [] } = parties;
-  return envelopeOf(envelopeFrom(account, sender), { to, cc, bcc });
+  return envelopeOf(envelopeFrom(account, sender), { to, cc, bcc }, defaultDsn(account));
 }

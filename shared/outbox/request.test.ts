@@ -295,6 +295,42 @@ describe('senders', () => {
     expect(() => requireSending({ ...able, enabled: false })).toThrow(/disabled/);
   });
 
+  describe('of an account that has an envelope sender and asks for notifications', () => {
+    const transport = { protocol: 'smtp', host: 'h', dsn: { notify: ['failure', 'delay'], ret: 'headers' } };
+    const input = { from: 'Corpus <corpus@example.com>', sender: 'Bounces <bounces@example.net>', transport };
+    const bounced = resolveAccount('corpus', input).account;
+    const parsed = (request: object) => parseSendRequest({ ...base, ...request }, bounced, { now });
+
+    it('gives both to mail that says nothing of its own', () => {
+      expect(parsed({})).toMatchObject({
+        from: { address: 'corpus@example.com' },
+        envelopeFrom: 'bounces@example.net',
+        dsn: { notify: ['failure', 'delay'], ret: 'headers' },
+      });
+      expect(parsed({})).not.toHaveProperty('sender');
+    });
+
+    it('lets the mail decide', () => {
+      expect(parsed({ sender: 'corpus@example.com', dsn: { notify: 'never' } })).toMatchObject({
+        envelopeFrom: 'corpus@example.com',
+        dsn: { notify: ['never'] },
+      });
+      expect(parsed({ dsn: { notify: 'never' } }).dsn).toEqual({ notify: ['never'] });
+      expect(parsed({ dsn: {} }).dsn).toEqual({});
+    });
+
+    it('may be named as the sender by a caller, and not as From', () => {
+      expect(parsed({ sender: 'bounces@example.net' }).envelopeFrom).toBe('bounces@example.net');
+      expect(() => parsed({ from: 'bounces@example.net' })).toThrow(HttpProblem);
+      expect(() => parsed({ sender: 'other@example.net' })).toThrow(HttpProblem);
+    });
+
+    it('asks for SMTPUTF8 by its own address too', () => {
+      const utf8 = resolveAccount('corpus', { ...input, sender: 'prüfung@example.net', from: 'ü@example.com' }).account;
+      expect(parseSendRequest(base, utf8, { now }).envelopeFrom).toBe('prüfung@example.net');
+    });
+  });
+
   it('is not slowed down by a hostile pattern', () => {
     const slow = { ...account, allowedFrom: [`${'*a'.repeat(100)}b@example.com`] };
     const start = performance.now();

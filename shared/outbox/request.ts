@@ -9,7 +9,7 @@ import { type Header, headersSchema } from './custom-headers.ts';
 import { defined } from './defined.ts';
 import { messageIdSchema, messageIdsSchema } from './message-ids.ts';
 import { mailboxesSchema, mailboxSchema } from './recipients.ts';
-import { envelopeFrom, type Parties, partyMistakes } from './senders.ts';
+import { defaultDsn, envelopeFrom, type Parties, partyMistakes } from './senders.ts';
 
 /** Bytes of a send request's body: the inline attachments in base64, and 2 MiB for all else. */
 export const maxRequestBytes = Math.ceil(maxInlineBytes / 3) * 4 + 2 * 1024 * 1024;
@@ -91,7 +91,7 @@ export const sendRequestSchema = z.strictObject({
 
 /** A send request, checked, in one form. */
 export interface SendRequest extends Parties {
-  /** As SMTP's MAIL FROM: the request's sender, else the account's address. */
+  /** As SMTP's MAIL FROM: the request's sender, else the account's. */
   readonly envelopeFrom: string;
   readonly subject: string;
   readonly text?: string;
@@ -142,7 +142,7 @@ export function parseSendRequest(value: unknown, account: Account, options: { re
     from,
     envelopeFrom: envelopeFrom(account, rest.sender),
     references: references ?? [],
-    dsn: dsn === undefined ? undefined : defined(dsn),
+    dsn: dsn === undefined ? defaultDsn(account) : defined(dsn),
     sendAt: sendAt !== undefined && sendAt > options.now ? sendAt : undefined,
   });
 }

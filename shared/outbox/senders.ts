@@ -3,6 +3,7 @@ import { type Mailbox, needsSmtpUtf8, parseMailbox } from '../accounts/address.t
 import type { Account } from '../accounts/rules.ts';
 import type { Envelope } from '../adapters/transport.ts';
 import { HttpProblem, type Mistake } from '../http/problem.ts';
+import { defined } from './defined.ts';
 import { maxRecipients } from './recipients.ts';
 
 /** Throws HttpProblem 409 where the account cannot send at all. */
@@ -71,7 +72,8 @@ export function partyMistakes(account: Account, parties: Partial<Parties>): read
   const mistakes: Mistake[] = [];
   const { from, sender, to, cc, bcc, replyTo } = parties;
   if (from && !maySendAs(account, from.address)) mistakes.push({ pointer: '/from', detail: notAllowed });
-  if (sender && !maySendAs(account, sender.address)) mistakes.push({ pointer: '/sender', detail: notAllowed });
+  if (sender && sender.address !== envelopeFrom(account, undefined) && !maySendAs(account, sender.address))
+    mistakes.push({ pointer: '/sender', detail: notAllowed });
   const count = (to?.length ?? 0) + (cc?.length ?? 0) + (bcc?.length ?? 0);
   if (count > maxRecipients)
     mistakes.push({ pointer: '/to', detail: `to, cc and bcc must name at most ${maxRecipients} recipients` });
@@ -87,9 +89,16 @@ export function partyMistakes(account: Account, parties: Partial<Parties>): read
   return mistakes;
 }
 
-/** The sender of the envelope: the mail's sender if it names one, else the account's own address. */
+/** The sender of the envelope: the mail's sender if it names one, else the account's `sender`, else its `from`. */
 export function envelopeFrom(account: Account, sender: Mailbox | undefined): string {
-  return (sender ?? parseMailbox(account.from)).address;
+  return (sender ?? parseMailbox(account.sender ?? account.from)).address;
+}
+
+/** What the account's mail asks to be told (RFC 3461) where the mail itself says nothing. */
+export function defaultDsn({ transport }: Account): Envelope['dsn'] {
+  return transport?.protocol === 'smtp' || transport?.protocol === 'smtps'
+    ? transport.dsn && defined(transport.dsn)
+    : undefined;
 }
 
 function addressOf(mailbox: Mailbox): string {

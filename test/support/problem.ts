@@ -11,6 +11,8 @@ const problemSchema = z.strictObject({
     .array(z.strictObject({ pointer: z.string().regex(/^(\/|$)/), detail: z.string().min(1) }))
     .min(1)
     .optional(),
+  /** Of an account in properties. */
+  report: z.array(z.unknown()).optional(),
 });
 
 export interface ReadProblem {

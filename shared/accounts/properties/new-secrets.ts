@@ -1,0 +1,23 @@
+import { controlCharacters } from '../address.ts';
+import type { PropertySheet } from './property-sheet.ts';
+
+/** A value for Key Vault that was found in a property. */
+export interface NewSecret {
+  readonly name: string;
+  readonly value: string;
+  readonly property: string;
+}
+
+/** Each secret once. Tells a value that cannot be one, and two values for one name. */
+export function distinctSecrets(sheet: PropertySheet, secrets: readonly NewSecret[]): readonly NewSecret[] {
+  const byName = new Map<string, NewSecret>();
+  for (const secret of secrets) {
+    const { name, value, property } = secret;
+    if (controlCharacters.test(value)) sheet.wrong(property, 'must not contain line breaks or control characters');
+    const other = byName.get(name);
+    if (other && other.value !== value)
+      sheet.wrong(property, `differs from ${other.property}: both would be kept as ${name}`);
+    byName.set(name, other ?? secret);
+  }
+  return [...byName.values()];
+}
