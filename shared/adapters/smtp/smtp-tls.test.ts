@@ -113,7 +113,7 @@ describe('certificates', () => {
     async (protocol, server) => {
       const subject = await start({ server: server(good), config: { protocol } });
       const refused = await send(subject.transportWith({ tls: { trust: ['mail.example.com'] } }));
-      expect(refused.trouble).toMatchObject({ scope: 'account', code: 'TLS_REFUSED' });
+      expect(refused.trouble).toMatchObject({ scope: 'account', code: 'TLS_NOT_ALLOWED' });
       expect(subject.connections()).toBe(0);
     },
   );
@@ -241,7 +241,7 @@ describe('signing in', () => {
     const missing = await send(subject.transportWith({}));
     expect(missing.trouble).toMatchObject({
       scope: 'account',
-      code: 'SECRET_UNREADABLE',
+      code: 'SECRET',
       hint: expect.stringContaining('corpus-smtp'),
     });
     expect(await subject.delivered()).toEqual([]);
