@@ -94,14 +94,17 @@ export type Scrub = (text: string) => string;
 
 /** Puts `***` in place of a password or token, plain or in the forms that SASL carries it in. */
 export function credentialScrub(credentials: Credentials): Scrub {
-  const secrets = secretForms(credentials).filter((form) => form !== '');
+  const secrets = secretForms(credentials)
+    .filter((form) => form !== '')
+    // One may be part of another.
+    .sort((a, b) => b.length - a.length);
   return (text) => secrets.reduce((rest, secret) => rest.split(secret).join('***'), text);
 }
 
 /** Without its padding, which an echo may lack. */
 const bare = (text: string): string => text.replace(/=+$/, '');
 
-function secretForms(credentials: Credentials): readonly string[] {
+function secretForms(credentials: Credentials): string[] {
   switch (credentials.kind) {
     case 'none':
       return [];

@@ -131,6 +131,12 @@ export function openError(error: unknown, opened: OpenTarget): StoreError {
       hint: 'A password is not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
     });
   }
+  if (known.code === 'STARTTLS_INJECTION') {
+    return new StoreError('connection', `${target} sent plain text after it agreed to STARTTLS`, {
+      code: known.code,
+      hint: 'Somebody in between may have put plain text into the connection. Use imaps, and look at the network.',
+    });
+  }
   if (throttleWords.test(known.text)) {
     return new StoreError('throttled', `${target} closed the connection: ${known.text}`, {
       code: 'BYE',

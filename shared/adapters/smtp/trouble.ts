@@ -43,6 +43,12 @@ function scopeOf(step: Step, reply: SmtpReply): TroubleScope {
   return isPermanent(reply) ? 'account' : 'connection';
 }
 
+function busyHint(step: Step, reply: SmtpReply): string {
+  if (reply.code === 421) return 'The server is closing down or busy. It may pass.';
+  if (step === 'auth') return 'The server cannot check the sign-in now; it does not refuse it. It may pass.';
+  return setUpHints[step] ?? 'The server is busy. It may pass.';
+}
+
 /**
  * The trouble that a refusing reply tells of: its class and its step decide (design section 4.6). `signIn`: what a refused
  * AUTH tried.
@@ -53,7 +59,7 @@ export function replyTrouble(step: Step, reply: SmtpReply, signIn?: SignInAttemp
     scope === 'throttled'
       ? 'The server asks to slow down. Fewer connections, or limits.perMinute, keep below its limit.'
       : scope === 'connection'
-        ? 'The server is closing down or busy. It may pass.'
+        ? busyHint(step, reply)
         : step === 'auth' && signIn
           ? authHint(reply, signIn)
           : (setUpHints[step] ?? messageHint(step, reply));
