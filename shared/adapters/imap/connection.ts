@@ -1,6 +1,6 @@
 import { ImapFlow, type ImapResponse } from 'imapflow';
 import type { Credentials } from '../credentials.ts';
-import { credentialScrub } from '../sasl.ts';
+import { credentialScrub, type Scrub } from '../sasl.ts';
 import { StoreError } from '../store.ts';
 import type { CommandNode } from './commands.ts';
 import { abortedError, commandError, connectionLost, type OpenTarget, openError, timeoutError } from './imap-errors.ts';
@@ -57,8 +57,12 @@ export class ImapConnection {
   readonly #onFailure = new Set<(failure: StoreError) => void>();
   #queue: Promise<void> = Promise.resolve();
 
-  private constructor(client: ImapFlow, silenceLimit: number) {
+  /** Takes the credentials out of what the server says. */
+  readonly scrub: Scrub;
+
+  private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub) {
     this.#client = client;
+    this.scrub = scrub;
     this.#channel = commandChannel(client);
     this.#silenceLimit = silenceLimit;
     // Without a listener an error event would end the process.
@@ -81,13 +85,14 @@ export class ImapConnection {
   ): Promise<ImapConnection> {
     const client = new ImapFlow(libraryOptions(config, credentials));
     useOwnSignIn(client, config.auth, credentials);
+    const scrub = credentialScrub(credentials);
     const opened: OpenTarget = {
       target: `${config.host}:${client.port}`,
       host: config.host,
       by: credentials.kind,
-      scrub: credentialScrub(credentials),
+      scrub,
     };
-    const connection = new ImapConnection(client, config.timeout);
+    const connection = new ImapConnection(client, config.timeout, scrub);
     try {
       await connection.#settled(
         client.connect().catch((error: unknown) => {
@@ -148,7 +153,7 @@ export class ImapConnection {
     try {
       return await this.#settled(call(), signal, doing);
     } catch (error) {
-      throw commandError(error, doing);
+      throw commandError(error, doing, this.scrub);
     }
   }
 

@@ -128,7 +128,7 @@ export function openError(error: unknown, opened: OpenTarget): StoreError {
   if (known.tlsFailed && known.code === undefined) {
     return new StoreError('connection', `${target} offers no STARTTLS, which this account asks for`, {
       code: 'STARTTLS_UNAVAILABLE',
-      hint: 'A password is not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
+      hint: 'Credentials are not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
     });
   }
   if (known.code === 'STARTTLS_INJECTION') {

@@ -9,6 +9,7 @@ import { never } from '../../../test/support/store-helpers.ts';
 import { startTokenIntrospection, type TokenIntrospection } from '../../../test/support/token-introspection.ts';
 import type { CredentialsContext } from '../credentials.ts';
 import type { StoreError } from '../store.ts';
+import { openError } from './imap-errors.ts';
 import { createImapStore } from './imap-store.ts';
 
 const secret: CredentialsContext = { secret: async () => 'secret' };
@@ -222,6 +223,15 @@ describe('what a server offers', () => {
     );
     expect(outcome).toMatchObject({ name: 'StoreError', kind });
     expect((outcome as StoreError).hint).toMatch(hint);
+  });
+
+  it('says of a password that Exchange Online refuses what it takes instead', () => {
+    const refused = { authenticationFailed: true, responseStatus: 'NO', responseText: 'LOGIN failed.' };
+    const by = (host: string) =>
+      openError(refused, { target: `${host}:993`, host, by: 'password', scrub: (text) => text });
+    expect(by('outlook.office365.com')).toMatchObject({ kind: 'signIn', hint: expect.stringContaining('oauth2') });
+    expect(by('outlook.office365.us').hint).toContain('oauth2');
+    expect(by('mail.example.com').hint).not.toContain('oauth2');
   });
 
   it('hears that there is no mailbox behind a sign-in, also when that is said later', async () => {

@@ -25,8 +25,7 @@ export interface SignInChannel {
  * Rejects with StoreError where nothing can be tried, and with the library's error where the server refuses.
  */
 export function useOwnSignIn(client: ImapFlow, auth: ServerAuth, credentials: Credentials): void {
-  if (!isChannel(client))
-    throw new Error('this version of imapflow has no exec(), write() or setAuthenticationState()');
+  if (!isChannel(client)) throw new Error('this version of imapflow lacks what a sign-in of our own rests on');
   Object.defineProperty(client, 'authenticate', {
     value: async () => {
       // A PREAUTH greeting: the server knows who this is.
@@ -40,7 +39,7 @@ export function useOwnSignIn(client: ImapFlow, auth: ServerAuth, credentials: Cr
 }
 
 function isChannel(client: ImapFlow): client is ImapFlow & SignInChannel {
-  return ['exec', 'write', 'setAuthenticationState'].every(
+  return ['authenticate', 'exec', 'write', 'setAuthenticationState'].every(
     (name) => typeof (client as unknown as Readonly<Record<string, unknown>>)[name] === 'function',
   );
 }
