@@ -74,8 +74,8 @@ async function make(): Promise<Services> {
   const events = queueEvents(() => storage.queue(queueNames.events));
   const health = accountHealth(accountRows, events, clock);
   const readSecret = (name: string, signal: AbortSignal) => secrets.get(name, { signal });
-  const graph = { endpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
-  const transports = sharedTransports(readSecret, graph);
+  const overrides = { graphEndpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
+  const transports = sharedTransports(readSecret, overrides);
 
   /** Base64, as the Functions queue trigger expects; never expires (design section 4.1). */
   const enqueue = async (queue: 'mail-send' | 'mail-import', body: unknown, delayMs: number) => {
@@ -106,7 +106,7 @@ async function make(): Promise<Services> {
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
     accountNames: (signal) => accounts.everyName({ signal }),
-    store: (account) => storeOf(account, { secret: readSecret, graph }),
+    store: (account) => storeOf(account, { secret: readSecret, overrides }),
     events,
     health,
     budgetMs: settings.importBudgetMs,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { HttpsAnswer, HttpsRequest } from '../https-server.ts';
 import { type ManagedIdentity, objectIdOf, type RegisteredApp } from './app.ts';
 import { checkClientProof } from './client-proof.ts';
@@ -43,6 +44,8 @@ export function mintToken(
     oid: objectId,
     sub: objectId,
     tid: app.tenantId,
+    // No two tokens are the same.
+    uti: randomUUID(),
     ver: '1.0',
     ...(app.roles && app.roles.length > 0 ? { roles: app.roles } : {}),
   });

@@ -1,5 +1,6 @@
 import type { Account } from '../accounts/rules.ts';
-import type { GraphOverrides } from './graph/cloud.ts';
+import type { CloudOverrides } from './entra/place.ts';
+import type { ReadSecret } from './secret-value.ts';
 import type { MailTransport } from './transport.ts';
 
 /** Transports kept per process; beyond it the one used longest ago is closed. */
@@ -14,13 +15,10 @@ export interface SharedTransports {
 }
 
 /**
- * One transport per account and process, so that connections survive between invocations. `graph`: where Graph and its
- * sign-in are, if not where an account's cloud has them.
+ * One transport per account and process, so that connections survive between invocations. `overrides`: where Graph and
+ * Entra ID are, if not where an account's cloud has them.
  */
-export function sharedTransports(
-  secret: (name: string, signal: AbortSignal) => Promise<string>,
-  graph: GraphOverrides = {},
-): SharedTransports {
+export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides = {}): SharedTransports {
   const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
 
   const retire = (transport: Promise<MailTransport>) => {
@@ -33,13 +31,13 @@ export function sharedTransports(
     const maxConnections = limits.connections;
     if (transport.protocol === 'graph') {
       const { createGraphTransport } = await import('./graph/graph-transport.ts');
-      return createGraphTransport(transport, { secret, maxConnections, graph });
+      return createGraphTransport(transport, { secret, maxConnections, overrides });
     }
     if (transport.protocol === 'imap' || transport.protocol === 'imaps') {
       throw new Error(`${transport.protocol} as a transport is not there yet`);
     }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
-    return createSmtpTransport(transport, { secret, maxConnections });
+    return createSmtpTransport(transport, { secret, maxConnections, overrides });
   };
 
   return {

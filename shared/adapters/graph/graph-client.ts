@@ -5,8 +5,8 @@ import { answerError, discard, readJson } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { Gate } from './gate.ts';
 import { abortedError, GraphError } from './graph-error.ts';
+import type { GraphSignIn } from './graph-sign-in.ts';
 import { BearerToken, Call, PinnedHost, StandardHeaders, Wire } from './middleware.ts';
-import type { SignIn } from './sign-in.ts';
 import { defaultLimits, useConnections, type WireAnswer, type WireLimits } from './wire.ts';
 
 /** Outlook takes four requests at a time from an app on a mailbox (Microsoft Learn, "Microsoft Graph throttling"). */
@@ -54,7 +54,7 @@ export interface GraphRequest {
 
 export interface ClientOptions {
   readonly place: GraphPlace;
-  readonly signIn: SignIn;
+  readonly signIn: GraphSignIn;
   /** The mailbox; calls of one mailbox share its limit. */
   readonly userId: string;
   /** Requests of this client at a time. */

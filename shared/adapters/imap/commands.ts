@@ -5,12 +5,20 @@ export type CommandNode =
       readonly value: string;
       readonly section?: readonly CommandNode[];
       readonly partial?: readonly number[];
+      /** Kept out of the library's log. */
+      readonly sensitive?: true;
     }
   | readonly CommandNode[];
 
 export const atom = (value: string): CommandNode => ({ type: 'ATOM', value });
 /** Always quoted, so that no folder name can pass for syntax. */
 export const quoted = (value: string): CommandNode => ({ type: 'STRING', value });
+/** What the library must not log. */
+export const secret = (value: string, type: 'STRING' | 'ATOM' = 'STRING'): CommandNode => ({
+  type,
+  value,
+  sensitive: true,
+});
 export const sequence = (value: string): CommandNode => ({ type: 'SEQUENCE', value });
 
 /** `BODY.PEEK[…]<from.length>`: PEEK, so that reading never sets \Seen. */

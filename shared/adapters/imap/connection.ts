@@ -1,8 +1,11 @@
 import { ImapFlow, type ImapResponse } from 'imapflow';
+import type { Credentials } from '../credentials.ts';
+import { credentialScrub, type Scrub } from '../sasl.ts';
 import { StoreError } from '../store.ts';
 import type { CommandNode } from './commands.ts';
-import { abortedError, commandError, connectionLost, openError, timeoutError } from './imap-errors.ts';
+import { abortedError, commandError, connectionLost, type OpenTarget, openError, timeoutError } from './imap-errors.ts';
 import { type ImapConnectionConfig, libraryOptions } from './library-options.ts';
+import { useOwnSignIn } from './sign-in.ts';
 
 /** How long a LOGOUT may take before the socket is closed anyway: it is a courtesy. */
 const LOGOUT_LIMIT = 5_000;
@@ -54,8 +57,12 @@ export class ImapConnection {
   readonly #onFailure = new Set<(failure: StoreError) => void>();
   #queue: Promise<void> = Promise.resolve();
 
-  private constructor(client: ImapFlow, silenceLimit: number) {
+  /** Takes the credentials out of what the server says. */
+  readonly scrub: Scrub;
+
+  private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub) {
     this.#client = client;
+    this.scrub = scrub;
     this.#channel = commandChannel(client);
     this.#silenceLimit = silenceLimit;
     // Without a listener an error event would end the process.
@@ -70,28 +77,35 @@ export class ImapConnection {
     if (this.#opened) this.fail(connectionLost(error));
   }
 
-  /** Connects, does TLS as the account says, signs in. Throws StoreError. */
+  /** Connects, does TLS as the account says, signs in with these credentials. Throws StoreError. */
   static async open(
     config: ImapConnectionConfig,
-    password: string | undefined,
+    credentials: Credentials,
     signal: AbortSignal,
   ): Promise<ImapConnection> {
-    const client = new ImapFlow(libraryOptions(config, password));
-    const connection = new ImapConnection(client, config.timeout);
-    const target = `${config.host}:${client.port}`;
+    const client = new ImapFlow(libraryOptions(config, credentials));
+    useOwnSignIn(client, config.auth, credentials);
+    const scrub = credentialScrub(credentials);
+    const opened: OpenTarget = {
+      target: `${config.host}:${client.port}`,
+      host: config.host,
+      by: credentials.kind,
+      scrub,
+    };
+    const connection = new ImapConnection(client, config.timeout, scrub);
     try {
       await connection.#settled(
         client.connect().catch((error: unknown) => {
-          throw openError(error, target);
+          throw openError(error, opened);
         }),
         signal,
-        `to sign in at ${target}`,
+        `to sign in at ${opened.target}`,
         () => client.stats().received > 0,
       );
       connection.#opened = true;
       return connection;
     } catch (error) {
-      const failure = error instanceof StoreError ? error : openError(error, target);
+      const failure = error instanceof StoreError ? error : openError(error, opened);
       connection.fail(failure);
       throw failure;
     }
@@ -139,7 +153,7 @@ export class ImapConnection {
     try {
       return await this.#settled(call(), signal, doing);
     } catch (error) {
-      throw commandError(error, doing);
+      throw commandError(error, doing, this.scrub);
     }
   }
 

@@ -1,8 +1,9 @@
 import type { NodemailerError } from 'nodemailer';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
+import type { Scrub } from '../sasl.ts';
 import type { Envelope } from '../transport.ts';
 import type { CommitGate } from './commit-gate.ts';
-import { parseReply, type Scrub, type SmtpReply } from './reply.ts';
+import { parseReply, type SmtpReply } from './reply.ts';
 import { lossTrouble } from './set-up-error.ts';
 import { cutTrouble, type Step, type Trouble } from './trouble.ts';
 import type { WireEnvelope } from './wire-envelope.ts';

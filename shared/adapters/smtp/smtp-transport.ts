@@ -1,6 +1,7 @@
+import type { CredentialsContext } from '../credentials.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
 import { CommitGate } from './commit-gate.ts';
-import { openSession, type SessionContext, type SmtpConfig } from './open-session.ts';
+import { openSession, type SmtpConfig } from './open-session.ts';
 import { allDeferred, nothingOffered, receiptOf } from './receipt.ts';
 import type { Dialogue, SmtpSession } from './session.ts';
 import { type PoolLimits, SessionPool } from './session-pool.ts';
@@ -11,7 +12,7 @@ import { wireEnvelope } from './wire-envelope.ts';
 export type { SmtpConfig } from './open-session.ts';
 
 /** What the transport needs from outside; `maxConnections` counts for this process. */
-export interface TransportContext extends SessionContext, PoolLimits {}
+export interface TransportContext extends CredentialsContext, PoolLimits {}
 
 /**
  * Sends by SMTP (RFC 5321), with STARTTLS (RFC 3207) or, as smtps, with TLS from the start (RFC 8314). Connections stay

@@ -57,7 +57,7 @@ describe('certificatePem', () => {
     'refuses %j without quoting it',
     async (secret) => {
       const error = await certificatePem(secret).catch((thrown: unknown) => thrown);
-      expect(error).toMatchObject({ origin: 'secret', code: 'CERTIFICATE' });
+      expect(error).toMatchObject({ kind: 'secret', code: 'CERTIFICATE' });
     },
   );
 

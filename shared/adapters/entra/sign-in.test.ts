@@ -15,8 +15,8 @@ import {
   trustTestServers,
 } from '../../../test/support/scripted-graph.ts';
 import type { GraphCredential } from '../../accounts/model.ts';
-import { graphPlace } from './cloud.ts';
-import { GraphError } from './graph-error.ts';
+import { CredentialsError } from '../credentials-error.ts';
+import { exchangePlace, type TokenPlace } from './place.ts';
 import { signInFor } from './sign-in.ts';
 
 const never = new AbortController().signal;
@@ -38,8 +38,12 @@ afterAll(async () => {
   await entra.stop();
 });
 
-const place = (authorityHost = entra.authorityHost) =>
-  graphPlace('global', { endpoint: 'https://graph.invalid', authorityHost });
+const place = (authorityHost = entra.authorityHost): TokenPlace => ({
+  authorityHost,
+  privateAuthority: true,
+  scope: 'https://graph.microsoft.com/.default',
+  resource: 'Microsoft Graph',
+});
 
 function credential(
   changes: Partial<{ tenantId: string; clientId: string; type: 'certificate' }> = {},
@@ -53,18 +57,18 @@ function credential(
   };
 }
 
-async function failure(work: Promise<unknown>): Promise<GraphError> {
+async function failure(work: Promise<unknown>): Promise<CredentialsError> {
   const error = await work.then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!(error instanceof GraphError)) throw new Error('no GraphError', { cause: error });
+  if (!(error instanceof CredentialsError)) throw new Error('no CredentialsError', { cause: error });
   return error;
 }
 
 async function tokenOf(config: GraphCredential, secret: string, authorityHost?: string, limitMs?: number) {
   const signIn = await signInFor(config, place(authorityHost), async () => secret, { signal: never, limitMs });
-  return await signIn.token(never);
+  return (await signIn.token(never)).value;
 }
 
 function claimsOf(token: string): Record<string, unknown> {
@@ -99,16 +103,16 @@ describe('signInFor', () => {
     ['an unknown tenant', { tenantId: '00000000-0000-0000-0000-000000000002' }, 'AADSTS90002', /tenantId/],
   ])('says what is wrong with %s, and never says the secret', async (_, changes, code, hint) => {
     const error = await failure(tokenOf(credential(changes), 'wrong-secret-value'));
-    expect(error).toMatchObject({ origin: 'signIn', code, temporary: false });
+    expect(error).toMatchObject({ kind: 'refused', code });
     expect(error.hint).toMatch(hint);
     expect(JSON.stringify([error.message, error.hint, error.stack, error.cause])).not.toContain('wrong-secret-value');
   });
 
   it('does not call an unreachable token endpoint a refusal', async () => {
     const error = await failure(tokenOf(credential(), testSecret, `https://localhost:${await closedPort()}`));
-    expect(error).toMatchObject({ origin: 'signIn', temporary: true, code: 'ECONNREFUSED' });
+    expect(error).toMatchObject({ kind: 'temporary', code: 'ECONNREFUSED' });
     const unknown = await failure(tokenOf(credential(), testSecret, 'https://no-such-host.invalid'));
-    expect(unknown.temporary).toBe(true);
+    expect(unknown.kind).toBe('temporary');
     expect(unknown.code).toMatch(/^E(NOTFOUND|AI_)/);
   });
 
@@ -120,16 +124,44 @@ describe('signInFor', () => {
     });
     const before = server.requests.filter(({ method }) => method === 'POST').length;
     const error = await failure(tokenOf(credential(), testSecret, server.origin));
-    expect(error).toMatchObject({ origin: 'signIn', temporary: true, status, retryAfterMs: 7_000 });
+    expect(error).toMatchObject({ kind: 'temporary', status, retryAfterMs: 7_000 });
     expect(server.requests.filter(({ method }) => method === 'POST').length - before).toBe(1);
   });
 
   it('gives up on a token endpoint that is silent, and at once when it is told to', async () => {
     server.script(() => undefined);
     const error = await failure(tokenOf(credential(), testSecret, server.origin, 300));
-    expect(error).toMatchObject({ origin: 'signIn', temporary: true, code: 'ETIMEDOUT' });
+    expect(error).toMatchObject({ kind: 'temporary', code: 'ETIMEDOUT' });
     const signIn = await signInFor(credential(), place(server.origin), async () => testSecret, { signal: never });
-    expect((await failure(signIn.token(AbortSignal.timeout(100)))).origin).toBe('aborted');
+    await expect(signIn.token(AbortSignal.timeout(100))).rejects.toMatchObject({ name: 'TimeoutError' });
+  });
+
+  it('says which token was there already, and asks anew for one that was refused', async () => {
+    const signIn = await signInFor(credential(), place(), async () => testSecret, { signal: never });
+    const issued = entra.issued;
+    const first = await signIn.token(never);
+    expect(first.kept).toBe(false);
+    expect(await signIn.token(never)).toEqual({ value: first.value, kept: true });
+    signIn.refused('another token');
+    expect((await signIn.token(never)).kept).toBe(true);
+    signIn.refused(first.value);
+    expect((await signIn.token(never)).kept).toBe(false);
+    expect(entra.issued - issued).toBe(2);
+  });
+
+  it('speaks of Exchange, and not of Graph, where the token is for Exchange', async () => {
+    const exchange = exchangePlace('outlook.office365.com', { authorityHost: entra.authorityHost });
+    const clientId = randomUUID();
+    entra.register({ tenantId: testTenant, clientId, secret: testSecret, consented: false });
+    const hints = await Promise.all(
+      [credential({ clientId }), credential({ tenantId: randomUUID() })].map(async (config) => {
+        const signIn = await signInFor(config, exchange, async () => testSecret, { signal: never });
+        return (await failure(signIn.token(never))).hint;
+      }),
+    );
+    expect(hints[0]).toContain('IMAP.AccessAsApp');
+    expect(hints[1]).toContain('host');
+    expect(hints.join()).not.toMatch(/Graph|\bcloud\./);
   });
 
   it('signs in as the identity that Azure manages for the app', async () => {
@@ -140,7 +172,7 @@ describe('signInFor', () => {
       expect(claimsOf(await tokenOf({ type: 'managedIdentity' }, ''))).toMatchObject({ appid: identity.clientId });
       const unknown = { type: 'managedIdentity' as const, clientId: '00000000-0000-0000-0000-000000000003' };
       const error = await failure(tokenOf(unknown, ''));
-      expect(error).toMatchObject({ origin: 'signIn', temporary: false });
+      expect(error).toMatchObject({ kind: 'refused' });
       expect(error.hint).toBeTruthy();
     } finally {
       vi.unstubAllEnvs();
@@ -157,9 +189,9 @@ describe('signInFor', () => {
       },
       { signal: never },
     );
-    expect(await failure(missing)).toMatchObject({ origin: 'secret', code: 'SECRET' });
+    expect(await failure(missing)).toMatchObject({ kind: 'secret', code: 'SECRET' });
     const error = await failure(tokenOf(credential({ type: 'certificate' }), 'no certificate'));
-    expect(error).toMatchObject({ origin: 'secret', code: 'CERTIFICATE' });
+    expect(error).toMatchObject({ kind: 'secret', code: 'CERTIFICATE' });
   });
 });
 

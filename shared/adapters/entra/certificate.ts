@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { GraphError } from './graph-error.ts';
+import { CredentialsError } from '../credentials-error.ts';
 import type { Identity } from './pkcs12.ts';
 
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -16,8 +16,8 @@ function readPem(text: string): Identity {
 
 /**
  * Certificate and private key from an account's secret: PEM text with both, or a PFX file without password in base64,
- * as Key Vault keeps its certificates. Answers them as one PEM text. Throws GraphError `secret`, without a word of the
- * secret.
+ * as Key Vault keeps its certificates. Answers them as one PEM text. Throws CredentialsError `secret`, without a
+ * word of the secret.
  */
 export async function certificatePem(secret: string): Promise<string> {
   const { readPfx } = await import('./pkcs12.ts');
@@ -27,10 +27,9 @@ export async function certificatePem(secret: string): Promise<string> {
     return `${certificate.trim()}\n${key.trim()}\n`;
   } catch {
     // The library's error might quote what it read.
-    throw new GraphError('secret', 'the certificate of the credential cannot be read', {
+    throw new CredentialsError('secret', 'the certificate of the credential cannot be read', {
       code: 'CERTIFICATE',
       hint: 'Store certificate and private key as PEM without a password, or as a PFX file without a password in base64.',
-      mayHaveArrived: false,
     });
   }
 }

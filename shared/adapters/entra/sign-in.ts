@@ -1,22 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import type { GraphCredential } from '../../accounts/model.ts';
+import { CredentialsError } from '../credentials-error.ts';
+import { retryAfterMs } from '../retry-after.ts';
+import { type ReadSecret, secretValue } from '../secret-value.ts';
 import { certificatePem } from './certificate.ts';
-import type { GraphPlace } from './cloud.ts';
-import { abortedError, GraphError } from './graph-error.ts';
-import { retryAfterMs } from './retry-after.ts';
+import type { TokenPlace } from './place.ts';
 import { aadstsIn, signInError, type TokenTrace, temporary } from './sign-in-errors.ts';
+
+export interface Token {
+  readonly value: string;
+  /** It was there already; what it was refused for may be its age. */
+  readonly kept: boolean;
+}
 
 /** Where tokens come from. One per credential and process, shared by all who use it. */
 export interface SignIn {
-  /** A token that is good for a while. Throws GraphError, origin `signIn`, `secret` or `aborted`. */
-  token(signal: AbortSignal): Promise<string>;
+  /** A token that is good for a while. Throws CredentialsError, or the signal's reason. */
+  token(signal: AbortSignal): Promise<Token>;
   /** The server did not take this token: the next one is asked for anew. */
   refused(token: string): void;
 }
-
-/** Reads a Key Vault secret by name; throws where it is missing. */
-export type ReadSecret = (name: string, signal: AbortSignal) => Promise<string>;
 
 /** A token endpoint that takes longer is as good as silent. */
 const defaultTokenLimitMs = 30_000;
@@ -38,15 +42,19 @@ export interface SignInOptions {
 
 /**
  * The process's sign-in for a credential. The secret's value is part of what it is found by, so that a rotated secret
- * is used as soon as it is read.
+ * is used as soon as it is read. Throws CredentialsError `secret`, or the signal's reason.
  */
 export async function signInFor(
   config: GraphCredential,
-  place: GraphPlace,
+  place: TokenPlace,
   readSecret: ReadSecret,
   options: SignInOptions,
 ): Promise<SignIn> {
-  const secret = config.type === 'managedIdentity' ? '' : await secretValue(config.secret, readSecret, options.signal);
+  const secret =
+    config.type === 'managedIdentity'
+      ? ''
+      : // A value that was pasted often ends in a line break.
+        (await secretValue(config.secret, 'credential', readSecret, options.signal)).trim();
   const { authorityHost, scope } = place;
   const limitMs = options.limitMs ?? defaultTokenLimitMs;
   const key = createHash('sha256')
@@ -61,24 +69,6 @@ export async function signInFor(
   return found;
 }
 
-async function secretValue(name: string, readSecret: ReadSecret, signal: AbortSignal): Promise<string> {
-  const failure = (what: string) =>
-    new GraphError('secret', `the secret ${name} ${what}`, {
-      code: 'SECRET',
-      hint: `Store the credential as the secret ${name}.`,
-      mayHaveArrived: false,
-    });
-  let value: string;
-  try {
-    value = await readSecret(name, signal);
-  } catch {
-    throw signal.aborted ? abortedError(signal) : failure('could not be read');
-  }
-  // A value that was pasted often ends in a line break.
-  if (value.trim() === '') throw failure('is empty');
-  return value.trim();
-}
-
 type MakeCredential = () => Promise<(policies: readonly TracePolicy[]) => TokenCredential>;
 
 /** As @azure/core-rest-pipeline has it; that package is only the identity library's own. */
@@ -91,7 +81,7 @@ const noRetries = { maxRetries: 0 };
 
 async function createCredential(
   config: GraphCredential,
-  { authorityHost, privateAuthority }: GraphPlace,
+  { authorityHost, privateAuthority }: TokenPlace,
   secret: string,
 ): ReturnType<MakeCredential> {
   const { ClientCertificateCredential, ClientSecretCredential, ManagedIdentityCredential } = await import(
@@ -116,7 +106,7 @@ async function createCredential(
 }
 
 class KeptSignIn implements SignIn {
-  readonly #place: GraphPlace;
+  readonly #place: TokenPlace;
   readonly #limitMs: number;
   readonly #make: MakeCredential;
   #credential: Promise<TokenCredential> | undefined;
@@ -124,19 +114,19 @@ class KeptSignIn implements SignIn {
   #current: { readonly token: AccessToken; readonly renewAt: number } | undefined;
   #asking: Promise<AccessToken> | undefined;
 
-  constructor(place: GraphPlace, limitMs: number, make: MakeCredential) {
+  constructor(place: TokenPlace, limitMs: number, make: MakeCredential) {
     this.#place = place;
     this.#limitMs = limitMs;
     this.#make = make;
   }
 
-  async token(signal: AbortSignal): Promise<string> {
-    if (signal.aborted) throw abortedError(signal);
-    if (this.#current && Date.now() < this.#current.renewAt) return this.#current.token.token;
+  async token(signal: AbortSignal): Promise<Token> {
+    signal.throwIfAborted();
+    if (this.#current && Date.now() < this.#current.renewAt) return { value: this.#current.token.token, kept: true };
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
-    return (await this.#within(this.#asking, signal)).token;
+    return { value: (await this.#within(this.#asking, signal)).token, kept: false };
   }
 
   refused(token: string): void {
@@ -160,7 +150,7 @@ class KeptSignIn implements SignIn {
       return token;
     } catch (error) {
       this.#credential = undefined;
-      throw error instanceof GraphError ? error : signInError(error, trace);
+      throw error instanceof CredentialsError ? error : signInError(error, trace, this.#place.resource);
     }
   }
 
@@ -195,7 +185,7 @@ class KeptSignIn implements SignIn {
         reject(temporary('the token endpoint did not answer in time', 'ETIMEDOUT', 'Entra ID is slow. It may pass.'));
       // A little later than the request's own limit, which knows more.
       const timer = setTimeout(silence, this.#limitMs * 2 + 1_000);
-      const onAbort = () => reject(abortedError(signal));
+      const onAbort = () => reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       work.then(resolve, reject).finally(() => {
         clearTimeout(timer);
