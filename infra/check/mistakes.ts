@@ -276,6 +276,13 @@ export const mistakes: readonly Mistake[] = [
     finding: /Events of the alert account-failing: account.fails should not be there/,
   },
   {
+    title: 'an alert that misses the host’s words',
+    file: 'alerts/poison-queue.kql',
+    from: '"Message has reached ',
+    to: '"Message reached ',
+    finding: /MaxDequeueCount of " is not looked for/,
+  },
+  {
     title: 'an alert on a column that is not there',
     file: 'alerts/secret-expiring.kql',
     from: 'project TimeGenerated, account, secret, days',

@@ -10,6 +10,9 @@ const alerts: Readonly<Record<string, readonly string[]>> = {
   'secret-expiring': ['secrets.expiring'],
 };
 
+/** What the host logs when it gives a message up (QueueProcessor of the WebJobs SDK), and where storage logs the rest. */
+const poisonWords: readonly string[] = ['"Message has reached MaxDequeueCount of "', '"-poison"', 'StorageQueueLogs'];
+
 /** Each alert is there, asks the workspace, measures a column that its query has, and tells whoever is to be told. */
 export const alertRules: Rule = function* (subject) {
   const rules = ofType(subject, 'Microsoft.Insights/scheduledQueryRules');
@@ -33,6 +36,9 @@ export const alertRules: Rule = function* (subject) {
     }
     const named = [...criterion.query.matchAll(/"([a-z]+\.[a-z]+)"/g)].map((match) => match[1] ?? '');
     yield* differences(`Events of the alert ${name}`, [...new Set(named)], events);
+    for (const word of name === 'poison-queue' ? poisonWords : []) {
+      if (!criterion.query.includes(word)) yield `${rule.id}: ${word} is not looked for`;
+    }
     const dimensions = Array.isArray(criterion.dimensions) ? (criterion.dimensions as readonly Value[]) : [];
     const columns = lastProject(criterion.query);
     for (const column of [criterion.metricMeasureColumn, ...dimensions.map((one) => isObject(one) && one.name)]) {
