@@ -50,7 +50,10 @@ export interface Expected {
 
 export function expectedByCode(): Expected {
   const functions = functionSources();
-  const triggers = functions.flatMap((source) => found(source, /queueName: '([^']+)'/g));
+  const triggers = functions.flatMap((source) => everyOne(source, /app\.storageQueue\(/g, /queueName: '([^']+)'/g));
+  const open = functions.flatMap((source) =>
+    everyOne(source, /authLevel: 'anonymous'/g, /route: '([^']+)',\s*authLevel: 'anonymous'/g),
+  );
   const environment = readFileSync(new URL('../../shared/platform/environment.ts', import.meta.url), 'utf8');
   const read = [...settingNames, ...Object.keys(defaultSchedules), ...found(environment, /environment\(\)\.(\w+)/g)];
   return {
@@ -59,9 +62,7 @@ export function expectedByCode(): Expected {
     tables: Object.values(tableNames),
     settings: read.filter((name) => !platformSets.has(name) && !otherIdentity.has(name)),
     schedules: defaultSchedules,
-    openPaths: functions.flatMap((source) =>
-      found(source, /route: '([^']+)',\s*authLevel: 'anonymous'/g).map((route) => `/api/${route}`),
-    ),
+    openPaths: open.map((route) => `/api/${route}`),
     longestOpenDays: (maxSendAheadMs + giveUpAfterMs) / dayMs,
   };
 }
@@ -74,3 +75,12 @@ function functionSources(): readonly string[] {
 }
 
 const found = (source: string, pattern: RegExp) => [...source.matchAll(pattern)].map((match) => match[1] ?? '');
+
+/** What `pattern` finds, which must be as often as `mark` is there: nothing written another way is missed. */
+function everyOne(source: string, mark: RegExp, pattern: RegExp): readonly string[] {
+  const names = found(source, pattern);
+  const marks = [...source.matchAll(mark)].length;
+  if (names.length !== marks)
+    throw new Error(`${mark.source} is there ${marks} times, and understood ${names.length} times`);
+  return names;
+}
