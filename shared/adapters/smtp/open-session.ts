@@ -4,11 +4,12 @@ import type { NodemailerError } from 'nodemailer';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { defaultPorts, type TransportConfig } from '../../accounts/model.ts';
 import { openSocket } from '../open-socket.ts';
+import type { Opened } from '../session-pool.ts';
 import { tlsOptions } from '../tls.ts';
+import { cutTrouble, type Trouble } from '../trouble.ts';
 import { credentialScrub, type Scrub } from './reply.ts';
 import { SmtpSession } from './session.ts';
 import { lossTrouble, setUpTrouble } from './set-up-error.ts';
-import { cutTrouble, type Trouble } from './trouble.ts';
 
 export type SmtpConfig = Extract<TransportConfig, { protocol: 'smtp' | 'smtps' }>;
 
@@ -18,10 +19,6 @@ export interface SessionContext {
   /** The name given with EHLO. Default: the socket's own address as a literal (RFC 5321 section 4.1.3). */
   readonly clientName?: string;
 }
-
-export type OpenedSession =
-  | { readonly ok: true; readonly session: SmtpSession }
-  | { readonly ok: false; readonly trouble: Trouble };
 
 /** The longest timer there is, some 24 days: stands for "no limit of its own"; the caller's signal is the bound. */
 const NO_LIMIT_MS = 2_147_483_647;
@@ -49,7 +46,7 @@ export async function openSession(
   config: SmtpConfig,
   context: SessionContext,
   signal: AbortSignal,
-): Promise<OpenedSession> {
+): Promise<Opened<SmtpSession>> {
   try {
     const tls = checkedTls(config);
     const password = await readPassword(config, context, signal);

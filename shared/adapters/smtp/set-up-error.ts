@@ -1,7 +1,8 @@
 import type { NodemailerError } from 'nodemailer';
 import { explainNetError } from '../net-errors.ts';
+import type { Trouble } from '../trouble.ts';
 import { parseReply, type Scrub } from './reply.ts';
-import { replyTrouble, type Step, type Trouble } from './trouble.ts';
+import { replyTrouble, type Step } from './trouble.ts';
 
 /** Where nodemailer says an error came from, before any mail. It files the greeting under the connection. */
 function stepOf(command: string | undefined): Step {
