@@ -1,17 +1,13 @@
-import { Readable } from 'node:stream';
 import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
 import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
-import { mimePath } from './mime-store.ts';
+import { frozenMail } from './frozen-mail.ts';
 import { publishEvent } from './outbox-events.ts';
 import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
-
-/** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
-const wholeBelow = 1 << 20;
 
 /** Mail up to this many bytes is read while it waits for a connection, which then waits for no storage. */
 const aheadBelow = 256 << 10;
@@ -176,21 +172,9 @@ async function settled(
   return await transport?.settle?.(frozenMail(context, before, waiting), {
     signal,
     remember: (note) => claim.remember(note),
+    sinceCommitMs: context.clock.now() - (before.committedAt ?? before.claimedAt ?? 0),
     ...(before.remembered === undefined ? {} : { remembered: before.remembered }),
   });
-}
-
-function frozenMail(context: OutboxContext, record: MessageRecord, to: readonly string[]): FrozenMail {
-  const { from, dsn } = record.envelope;
-  return {
-    id: recordId(record),
-    messageId: record.messageId,
-    envelope: { from, to, ...(dsn ? { dsn: definedOnly(dsn) } : {}) },
-    bcc: record.bcc,
-    headerFrom: record.headerFrom,
-    size: record.size,
-    open: (signal) => openMime(context, record, signal),
-  };
 }
 
 /** The mail with its bytes on their way already, where they are few. */
@@ -210,39 +194,4 @@ function readAhead(mail: FrozenMail, signal: AbortSignal): FrozenMail {
       return use;
     },
   };
-}
-
-function definedOnly(dsn: NonNullable<MessageRecord['envelope']['dsn']>) {
-  return {
-    ...(dsn.notify ? { notify: dsn.notify } : {}),
-    ...(dsn.ret ? { ret: dsn.ret } : {}),
-    ...(dsn.envid ? { envid: dsn.envid } : {}),
-  };
-}
-
-async function openMime(context: OutboxContext, record: MessageRecord, signal: AbortSignal): Promise<Readable> {
-  const blob = (await context.mime()).getBlockBlobClient(mimePath(record.account, record.rest));
-  if (record.size <= wholeBelow) {
-    const { readableStreamBody } = await blob.download(0, undefined, { abortSignal: signal });
-    const chunks: Buffer[] = [];
-    for await (const chunk of readableStreamBody ?? []) {
-      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-    }
-    return Readable.from([Buffer.concat(chunks)]);
-  }
-  // Pieces instead of one long download: a slow server may take longer than storage keeps a connection open.
-  return Readable.from(pieces(blob, record.size, signal), { objectMode: false, highWaterMark: 0 });
-}
-
-/** Bytes of one ranged read. */
-const pieceSize = 2 << 20;
-
-async function* pieces(
-  blob: { downloadToBuffer(offset: number, count: number, options: { abortSignal: AbortSignal }): Promise<Buffer> },
-  size: number,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  for (let offset = 0; offset < size; offset += pieceSize) {
-    yield await blob.downloadToBuffer(offset, Math.min(pieceSize, size - offset), { abortSignal: signal });
-  }
 }

@@ -53,6 +53,8 @@ const documentSchema = z.object({
   sentAt: z.string().optional(),
   envelope: envelopeSchema,
   headerFrom: z.string(),
+  /** Of the Date header; absent: as `createdAt`. */
+  date: z.string().optional(),
   bcc: z.array(z.string()),
   size: z.number(),
   recipients: z.array(recipientSchema),
@@ -109,6 +111,7 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     sentAt: record.sentAt,
     envelope: record.envelope,
     headerFrom: record.headerFrom,
+    date: record.date,
     bcc: record.bcc,
     size: record.size,
     recipients: record.recipients,
