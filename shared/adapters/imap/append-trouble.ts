@@ -84,8 +84,9 @@ async function folderFailure(
   signal: AbortSignal,
 ): Promise<StoreError> {
   const failure = commandError(error, 'to append the mail');
-  const { responseCode } = readLibraryError(error);
-  const unclear = responseCode === undefined || responseCode === 'CANNOT';
+  const { status, responseCode } = readLibraryError(error);
+  const unclear =
+    status === 'NO' && failure.kind === 'protocol' && (responseCode === undefined || responseCode === 'CANNOT');
   if (!connection.alive || (failure.kind !== 'folderMissing' && !unclear)) return failure;
   try {
     return (await missingFolder(connection, folder, signal)) ?? failure;
