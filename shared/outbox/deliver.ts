@@ -2,12 +2,14 @@ import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
+import type { RowWrite } from '../platform/rows.ts';
 import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
 import { frozenMail } from './frozen-mail.ts';
 import { publishEvent } from './outbox-events.ts';
 import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
+import { copyKey, newCopy } from './sent-copy-state.ts';
 
 /** Mail up to this many bytes is read while it waits for a connection, which then waits for no storage. */
 const aheadBelow = 256 << 10;
@@ -67,8 +69,11 @@ async function attempt(
     const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
     const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
     const now = context.clock.now();
-    const after = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
-    const etag = await claim.finish(after, openStatuses.includes(after.status));
+    const outcome = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
+    const owesCopy = owesSentCopy(account, outcome);
+    const after = owesCopy ? { ...outcome, sentCopy: 'pending' as const } : outcome;
+    const copy: RowWrite[] = owesCopy ? [{ kind: 'put', key: copyKey(after.rest), columns: { ...newCopy(now) } }] : [];
+    const etag = await claim.finish(after, openStatuses.includes(after.status), copy);
     log.info('outbox.attempt', {
       account: after.account,
       message: recordId(after),
@@ -77,7 +82,7 @@ async function attempt(
       scope: receipt.trouble?.scope,
       ms: Math.round(performance.now() - started),
     });
-    await afterAttempt(context, after, etag, receipt);
+    await afterAttempt(context, after, etag, receipt, owesCopy);
     return openStatuses.includes(after.status) ? 'waiting' : 'ended';
   } catch (error) {
     claim.abandon();
@@ -86,6 +91,13 @@ async function attempt(
     }
     throw error;
   }
+}
+
+/** Whether the first of its recipients was accepted now, and the account keeps copies of what it sends. */
+function owesSentCopy(account: Account | undefined, { recipients, sentCopy }: MessageRecord): boolean {
+  const transport = account?.transport;
+  const keeps = (transport?.protocol === 'smtp' || transport?.protocol === 'smtps') && transport.saveToSent;
+  return keeps && sentCopy === undefined && recipients.some(({ status }) => status === 'accepted');
 }
 
 function interruptedAttempt(before: MessageRecord) {
@@ -97,11 +109,18 @@ async function afterAttempt(
   after: MessageRecord,
   etag: string,
   receipt: Receipt,
+  owesCopy: boolean,
 ): Promise<void> {
-  const tasks: Promise<unknown>[] = [];
-  if (after.event) {
-    tasks.push(publishEvent(context, after, etag));
-  }
+  // The copy comes behind the event, since both write to the record in the end.
+  const closing = async () => {
+    if (after.event) {
+      await publishEvent(context, after, etag);
+    }
+    if (owesCopy) {
+      await context.enqueueCopy(recordId(after), 0);
+    }
+  };
+  const tasks: Promise<unknown>[] = [closing()];
   if (openStatuses.includes(after.status) && after.nextAttemptAt !== undefined) {
     tasks.push(context.enqueue(recordId(after), after.nextAttemptAt - context.clock.now()));
   }

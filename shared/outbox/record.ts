@@ -34,6 +34,10 @@ export const attemptSchema = z.object({
 });
 export type Attempt = z.output<typeof attemptSchema>;
 
+/** What became of the copy for the \Sent folder; absent where the account asks for none, or nobody has the mail yet. */
+const sentCopySchema = z.enum(['pending', 'saved', 'failed', 'uncertain']);
+export type SentCopy = z.output<typeof sentCopySchema>;
+
 const envelopeSchema = z.object({
   from: z.string(),
   dsn: z
@@ -77,6 +81,7 @@ const columnsSchema = z.object({
   event: z.string().optional(),
   /** A transport's note (see SendOptions.remember). */
   remembered: z.string().optional(),
+  sentCopy: sentCopySchema.optional(),
 });
 
 export type MessageRecord = z.output<typeof documentSchema> &
@@ -129,6 +134,7 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     nextAttemptAt: record.nextAttemptAt,
     event: record.event,
     remembered: record.remembered,
+    sentCopy: record.sentCopy,
   };
 }
 
@@ -144,6 +150,7 @@ export interface MessageView {
   readonly nextAttemptAt?: string;
   readonly recipients: readonly Recipient[];
   readonly attempts: readonly Attempt[];
+  readonly sentCopy?: SentCopy;
 }
 
 export function messageView(record: MessageRecord): MessageView {
@@ -161,5 +168,6 @@ export function messageView(record: MessageRecord): MessageView {
       : {}),
     recipients: record.recipients,
     attempts: record.attempts,
+    ...(record.sentCopy ? { sentCopy: record.sentCopy } : {}),
   };
 }
