@@ -91,9 +91,11 @@ async function make(): Promise<Services> {
     rows: outboxRows,
     mime: () => storage.container(containerNames.outbox),
     enqueue: (id, delayMs) => enqueue(queueNames.send, { id }, delayMs),
+    enqueueCopy: (id, delayMs) => enqueue(queueNames.send, { id, copy: true }, delayMs),
     account: async (name, signal) => (await accounts.find(name, { signal }))?.account,
     accountNames: (signal) => accounts.everyName({ signal }),
     transport: async (account): Promise<MailTransport | undefined> => await transports.get(account),
+    sentCopies: (account) => transports.sent(account),
     events,
     health,
   };

@@ -17,6 +17,8 @@ export interface PreparedMail {
   readonly bcc: readonly string[];
   readonly headerFrom: string;
   readonly messageId: string;
+  /** Instant of its Date header, in ms. */
+  readonly date: number;
   /** The MIME text, as it comes. */
   readonly content: AsyncIterable<Buffer>;
   /** Not before this instant, in ms. */
@@ -78,6 +80,7 @@ export async function accept(
     ...(later === undefined ? {} : { sendAt: toIso(later), nextAttemptAt: later }),
     envelope: envelopeOf(mail.envelope),
     headerFrom: mail.headerFrom,
+    date: toIso(mail.date),
     bcc: [...mail.bcc],
     size,
     recipients: mail.envelope.to.map((address) => ({ address, status: 'pending' })),

@@ -1,17 +1,15 @@
-import { Readable } from 'node:stream';
 import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
+import type { RowWrite } from '../platform/rows.ts';
 import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
-import { mimePath } from './mime-store.ts';
+import { frozenMail } from './frozen-mail.ts';
 import { publishEvent } from './outbox-events.ts';
 import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
-
-/** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
-const wholeBelow = 1 << 20;
+import { copyKey, newCopy } from './sent-copy-state.ts';
 
 /** Mail up to this many bytes is read while it waits for a connection, which then waits for no storage. */
 const aheadBelow = 256 << 10;
@@ -71,8 +69,11 @@ async function attempt(
     const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
     const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
     const now = context.clock.now();
-    const after = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
-    const etag = await claim.finish(after, openStatuses.includes(after.status));
+    const outcome = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
+    const owesCopy = owesSentCopy(account, outcome);
+    const after = owesCopy ? { ...outcome, sentCopy: 'pending' as const } : outcome;
+    const copy: RowWrite[] = owesCopy ? [{ kind: 'put', key: copyKey(after.rest), columns: { ...newCopy(now) } }] : [];
+    const etag = await claim.finish(after, openStatuses.includes(after.status), copy);
     log.info('outbox.attempt', {
       account: after.account,
       message: recordId(after),
@@ -81,7 +82,7 @@ async function attempt(
       scope: receipt.trouble?.scope,
       ms: Math.round(performance.now() - started),
     });
-    await afterAttempt(context, after, etag, receipt);
+    await afterAttempt(context, after, etag, receipt, owesCopy);
     return openStatuses.includes(after.status) ? 'waiting' : 'ended';
   } catch (error) {
     claim.abandon();
@@ -90,6 +91,13 @@ async function attempt(
     }
     throw error;
   }
+}
+
+/** Whether the first of its recipients was accepted now, and the account keeps copies of what it sends. */
+function owesSentCopy(account: Account | undefined, { recipients, sentCopy }: MessageRecord): boolean {
+  const transport = account?.transport;
+  const keeps = (transport?.protocol === 'smtp' || transport?.protocol === 'smtps') && transport.saveToSent;
+  return keeps && sentCopy === undefined && recipients.some(({ status }) => status === 'accepted');
 }
 
 function interruptedAttempt(before: MessageRecord) {
@@ -101,11 +109,18 @@ async function afterAttempt(
   after: MessageRecord,
   etag: string,
   receipt: Receipt,
+  owesCopy: boolean,
 ): Promise<void> {
-  const tasks: Promise<unknown>[] = [];
-  if (after.event) {
-    tasks.push(publishEvent(context, after, etag));
-  }
+  // The copy comes behind the event, since both write to the record in the end.
+  const closing = async () => {
+    if (after.event) {
+      await publishEvent(context, after, etag);
+    }
+    if (owesCopy) {
+      await context.enqueueCopy(recordId(after), 0);
+    }
+  };
+  const tasks: Promise<unknown>[] = [closing()];
   if (openStatuses.includes(after.status) && after.nextAttemptAt !== undefined) {
     tasks.push(context.enqueue(recordId(after), after.nextAttemptAt - context.clock.now()));
   }
@@ -184,21 +199,9 @@ async function settled(
   return await transport?.settle?.(frozenMail(context, before, waiting), {
     signal,
     remember: (note) => claim.remember(note),
+    sinceCommitMs: context.clock.now() - (before.committedAt ?? before.claimedAt ?? 0),
     ...(before.remembered === undefined ? {} : { remembered: before.remembered }),
   });
-}
-
-function frozenMail(context: OutboxContext, record: MessageRecord, to: readonly string[]): FrozenMail {
-  const { from, dsn } = record.envelope;
-  return {
-    id: recordId(record),
-    messageId: record.messageId,
-    envelope: { from, to, ...(dsn ? { dsn: definedOnly(dsn) } : {}) },
-    bcc: record.bcc,
-    headerFrom: record.headerFrom,
-    size: record.size,
-    open: (signal) => openMime(context, record, signal),
-  };
 }
 
 /** The mail with its bytes on their way already, where they are few. */
@@ -218,39 +221,4 @@ function readAhead(mail: FrozenMail, signal: AbortSignal): FrozenMail {
       return use;
     },
   };
-}
-
-function definedOnly(dsn: NonNullable<MessageRecord['envelope']['dsn']>) {
-  return {
-    ...(dsn.notify ? { notify: dsn.notify } : {}),
-    ...(dsn.ret ? { ret: dsn.ret } : {}),
-    ...(dsn.envid ? { envid: dsn.envid } : {}),
-  };
-}
-
-async function openMime(context: OutboxContext, record: MessageRecord, signal: AbortSignal): Promise<Readable> {
-  const blob = (await context.mime()).getBlockBlobClient(mimePath(record.account, record.rest));
-  if (record.size <= wholeBelow) {
-    const { readableStreamBody } = await blob.download(0, undefined, { abortSignal: signal });
-    const chunks: Buffer[] = [];
-    for await (const chunk of readableStreamBody ?? []) {
-      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-    }
-    return Readable.from([Buffer.concat(chunks)]);
-  }
-  // Pieces instead of one long download: a slow server may take longer than storage keeps a connection open.
-  return Readable.from(pieces(blob, record.size, signal), { objectMode: false, highWaterMark: 0 });
-}
-
-/** Bytes of one ranged read. */
-const pieceSize = 2 << 20;
-
-async function* pieces(
-  blob: { downloadToBuffer(offset: number, count: number, options: { abortSignal: AbortSignal }): Promise<Buffer> },
-  size: number,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  for (let offset = 0; offset < size; offset += pieceSize) {
-    yield await blob.downloadToBuffer(offset, Math.min(pieceSize, size - offset), { abortSignal: signal });
-  }
 }

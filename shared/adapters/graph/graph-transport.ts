@@ -1,5 +1,5 @@
 import type { GraphTransportConfig } from '../../accounts/model.ts';
-import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
+import type { FrozenMail, MailTransport, Receipt, SendOptions, SettleOptions } from '../transport.ts';
 import { graphPlace } from './cloud.ts';
 import { GraphClient } from './graph-client.ts';
 import { type GraphSignIn, graphSignIn } from './graph-sign-in.ts';
@@ -61,7 +61,7 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
       : await sendAsDraft(from, mail, options);
   }
 
-  async function settle(mail: FrozenMail, given: Omit<SendOptions, 'beforeCommit'>): Promise<Receipt | undefined> {
+  async function settle(mail: FrozenMail, given: SettleOptions): Promise<Receipt | undefined> {
     const options = cut(given);
     let from: DraftSender;
     try {

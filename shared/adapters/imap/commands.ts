@@ -1,7 +1,7 @@
 /** One argument of a command, as the library's compiler takes it. */
 export type CommandNode =
   | {
-      readonly type: 'ATOM' | 'STRING' | 'SEQUENCE';
+      readonly type: 'ATOM' | 'STRING' | 'SEQUENCE' | 'TEXT';
       readonly value: string;
       readonly section?: readonly CommandNode[];
       readonly partial?: readonly number[];
@@ -20,6 +20,9 @@ export const secret = (value: string, type: 'STRING' | 'ATOM' = 'STRING'): Comma
   sensitive: true,
 });
 export const sequence = (value: string): CommandNode => ({ type: 'SEQUENCE', value });
+
+/** The head of a literal of so many octets, which must come last: the octets follow when the server asks for them. */
+export const literalHead = (octets: number): CommandNode => ({ type: 'TEXT', value: `{${octets}}` });
 
 /** `BODY.PEEK[…]<from.length>`: PEEK, so that reading never sets \Seen. */
 export function bodyPeek(

@@ -4,7 +4,8 @@ import type { Credentials } from '../credentials.ts';
 import { StoreError } from '../store.ts';
 import { tlsOptions } from '../tls.ts';
 
-export type ImapConnectionConfig = Extract<StoreConfig, { protocol: 'imap' | 'imaps' }>;
+/** What a connection needs of a store or a transport. */
+export type ImapConnectionConfig = Omit<Extract<StoreConfig, { protocol: 'imap' | 'imaps' }>, 'folders'>;
 
 /** The longest a timer can be set to. Stands for "no limit of its own": the caller's signal then bounds everything. */
 const NO_LIMIT = 2 ** 31 - 1;

@@ -6,18 +6,15 @@ import { defaultPorts, type TransportConfig } from '../../accounts/model.ts';
 import { type Credentials, type CredentialsContext, CredentialsError, withCredentials } from '../credentials.ts';
 import { openSocket } from '../open-socket.ts';
 import { allowedMechanisms, credentialScrub, noMechanismHint, type Scrub } from '../sasl.ts';
+import type { Opened } from '../session-pool.ts';
 import { tlsOptions } from '../tls.ts';
+import { cutTrouble, type Trouble } from '../trouble.ts';
 import type { SignInAttempt } from './auth-hints.ts';
 import { SmtpSession } from './session.ts';
 import { credentialsTrouble, lossTrouble, setUpTrouble } from './set-up-error.ts';
 import { chooseExchange, login, offeredMechanisms } from './sign-in.ts';
-import { cutTrouble, type Trouble } from './trouble.ts';
 
 export type SmtpConfig = Extract<TransportConfig, { protocol: 'smtp' | 'smtps' }>;
-
-export type OpenedSession =
-  | { readonly ok: true; readonly session: SmtpSession }
-  | { readonly ok: false; readonly trouble: Trouble };
 
 /** The longest timer there is, some 24 days: stands for "no limit of its own"; the caller's signal is the bound. */
 const NO_LIMIT_MS = 2_147_483_647;
@@ -49,7 +46,7 @@ export async function openSession(
   config: SmtpConfig,
   context: CredentialsContext,
   signal: AbortSignal,
-): Promise<OpenedSession> {
+): Promise<Opened<SmtpSession>> {
   try {
     const tls = checkedTls(config);
     const attempt = (credentials: Credentials) => connect(config, tls, credentials, signal);

@@ -2,9 +2,10 @@ import type { NodemailerError } from 'nodemailer';
 import type { CredentialsError } from '../credentials-error.ts';
 import { explainNetError } from '../net-errors.ts';
 import type { Scrub } from '../sasl.ts';
+import type { Trouble } from '../trouble.ts';
 import type { SignInAttempt } from './auth-hints.ts';
 import { parseReply } from './reply.ts';
-import { replyTrouble, type Step, type Trouble } from './trouble.ts';
+import { replyTrouble, type Step } from './trouble.ts';
 
 /** Where nodemailer says an error came from, before any mail. It files the greeting under the connection. */
 function stepOf(command: string | undefined): Step {

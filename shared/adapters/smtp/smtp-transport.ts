@@ -1,11 +1,12 @@
+import { CommitGate } from '../commit-gate.ts';
 import type { CredentialsContext } from '../credentials.ts';
+import { allDeferred } from '../receipts.ts';
+import { type PoolLimits, SessionPool } from '../session-pool.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
-import { CommitGate } from './commit-gate.ts';
+import { TransportClosed } from '../trouble.ts';
 import { openSession, type SmtpConfig } from './open-session.ts';
-import { allDeferred, nothingOffered, receiptOf } from './receipt.ts';
+import { nothingOffered, receiptOf } from './receipt.ts';
 import type { Dialogue, SmtpSession } from './session.ts';
-import { type PoolLimits, SessionPool } from './session-pool.ts';
-import { TransportClosed } from './trouble.ts';
 import { verifySmtpTransport } from './verify.ts';
 import { wireEnvelope } from './wire-envelope.ts';
 

@@ -1,9 +1,7 @@
-import type { Receipt, TroubleScope } from '../transport.ts';
+import type { TroubleScope } from '../transport.ts';
+import type { Trouble } from '../trouble.ts';
 import { authHint, type SignInAttempt } from './auth-hints.ts';
 import { asksToSlowDown, isPermanent, type SmtpReply } from './reply.ts';
-
-/** What stands in the way of a mail, as a receipt tells it. */
-export type Trouble = NonNullable<Receipt['trouble']>;
 
 /** Where in the dialogue a reply came: steps before MAIL concern the account, the others one mail. */
 export type Step = 'greeting' | 'ehlo' | 'starttls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'end';
@@ -64,20 +62,4 @@ export function replyTrouble(step: Step, reply: SmtpReply, signIn?: SignInAttemp
           ? authHint(reply, signIn)
           : (setUpHints[step] ?? messageHint(step, reply));
   return { scope, code: String(reply.code), reply: reply.text, hint };
-}
-
-/** The reason an abort carries when the transport is closed. */
-export class TransportClosed extends Error {
-  override readonly name = 'TransportClosed';
-}
-
-/** The trouble of an attempt that was stopped by its signal. */
-export function cutTrouble(signal: AbortSignal): Trouble {
-  return signal.reason instanceof TransportClosed
-    ? {
-        scope: 'connection',
-        code: 'CLOSED',
-        hint: 'The connections were closed on this side; the mail is tried again.',
-      }
-    : { scope: 'connection', code: 'ABORTED', hint: 'The time for this attempt was over, or it was stopped.' };
 }

@@ -1,6 +1,19 @@
-import type { OpenedSession } from './open-session.ts';
-import type { SmtpSession } from './session.ts';
 import { cutTrouble, type Trouble } from './trouble.ts';
+
+/** A signed-in connection as the pool handles it. */
+export interface PooledSession {
+  readonly alive: boolean;
+  /** Mails it was given so far. */
+  readonly mails: number;
+  /** Calls `ended` once, when the connection is gone for whatever reason. Answers how to stop listening. */
+  onEnd(ended: () => void): () => void;
+  /** Says goodbye and closes; resolves when the connection is gone. */
+  quit(): Promise<void>;
+  /** Destroys the socket. */
+  cut(): void;
+}
+
+export type Opened<S> = { readonly ok: true; readonly session: S } | { readonly ok: false; readonly trouble: Trouble };
 
 export interface PoolLimits {
   /** Connections at most, idle ones and those saying goodbye included. */
@@ -9,8 +22,8 @@ export interface PoolLimits {
   readonly idleMs?: number;
 }
 
-export type Leased =
-  | { readonly ok: true; readonly session: SmtpSession; readonly reused: boolean }
+export type Leased<S> =
+  | { readonly ok: true; readonly session: S; readonly reused: boolean }
   | { readonly ok: false; readonly trouble: Trouble };
 
 /**
@@ -23,25 +36,25 @@ const MAX_MAILS_PER_CONNECTION = 100;
 /** Sends that may wait for a connection. None holds any text, so this bounds time rather than memory. */
 const MAX_WAITING = 1_000;
 
-interface IdleSession {
-  readonly session: SmtpSession;
+interface IdleSession<S> {
+  readonly session: S;
   readonly timer: NodeJS.Timeout;
   readonly stopListening: () => void;
 }
 
 /** Keeps signed-in connections between mails and lends each to one mail at a time, in the order of asking. */
-export class SessionPool {
-  readonly #open: (signal: AbortSignal) => Promise<OpenedSession>;
+export class SessionPool<S extends PooledSession> {
+  readonly #open: (signal: AbortSignal) => Promise<Opened<S>>;
   readonly #limits: PoolLimits;
   /** The last one used is the first taken: the others may go idle. */
-  readonly #idle: IdleSession[] = [];
+  readonly #idle: IdleSession<S>[] = [];
   readonly #waiting: (() => void)[] = [];
   /** Places taken by sessions lent, opening or saying goodbye. Idle ones count on top. */
   #taken = 0;
   #closed = false;
   #emptied: (() => void) | undefined;
 
-  constructor(open: (signal: AbortSignal) => Promise<OpenedSession>, limits: PoolLimits) {
+  constructor(open: (signal: AbortSignal) => Promise<Opened<S>>, limits: PoolLimits) {
     this.#open = open;
     this.#limits = limits;
   }
@@ -50,7 +63,7 @@ export class SessionPool {
    * Lends a session, opening one where none is idle. With `fresh` an idle one is never lent: what just proved stale was
    * used last, so the others are older still and are cut. Never rejects. After `close` the signal must be aborted.
    */
-  async lease(signal: AbortSignal, options: { readonly fresh?: boolean } = {}): Promise<Leased> {
+  async lease(signal: AbortSignal, options: { readonly fresh?: boolean } = {}): Promise<Leased<S>> {
     if (this.#taken >= this.#limits.maxConnections) {
       if (this.#waiting.length >= MAX_WAITING) {
         const hint = 'More mail is waiting for a connection than this process takes. It is tried again.';
@@ -73,7 +86,7 @@ export class SessionPool {
   }
 
   /** Takes a session back. One that is done or gone is ended instead; the place is free at once or after its goodbye. */
-  giveBack(session: SmtpSession): void {
+  giveBack(session: S): void {
     if (!session.alive) this.#leave();
     else if (this.#closed || session.mails >= MAX_MAILS_PER_CONNECTION) this.#dismiss(session);
     else {
@@ -100,7 +113,7 @@ export class SessionPool {
     }
   }
 
-  #keep(session: SmtpSession): void {
+  #keep(session: S): void {
     const timer = setTimeout(() => {
       if (!this.#remove(session)) return;
       this.#taken += 1;
@@ -111,7 +124,7 @@ export class SessionPool {
     this.#idle.push({ session, timer, stopListening });
   }
 
-  #remove(session: SmtpSession): boolean {
+  #remove(session: S): boolean {
     const index = this.#idle.findIndex((idle) => idle.session === session);
     const idle = this.#idle.splice(index, index < 0 ? 0 : 1)[0];
     if (idle) forget(idle);
@@ -119,7 +132,7 @@ export class SessionPool {
   }
 
   /** Ends a session that holds a place; the place is free when the connection is gone. */
-  #dismiss(session: SmtpSession): void {
+  #dismiss(session: S): void {
     void session.quit().then(() => this.#leave());
   }
 
@@ -157,7 +170,7 @@ export class SessionPool {
   }
 }
 
-function forget(idle: IdleSession): SmtpSession {
+function forget<S>(idle: IdleSession<S>): S {
   clearTimeout(idle.timer);
   idle.stopListening();
   return idle.session;

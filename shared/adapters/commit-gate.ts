@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
-import type { FrozenMail } from '../transport.ts';
+import type { FrozenMail } from './transport.ts';
 
 /**
  * Bytes that stay behind until the commit is through. Small, so that what may be lost by a crash between commit and
- * last byte leaves in one segment; the end of DATA follows only behind them.
+ * last byte leaves in one segment; what ends a mail (SMTP: the dot; IMAP: the last byte of the literal) is among them or behind them.
  */
 const HELD_BACK_BYTES = 512;
 /** Read ahead of the socket, and the largest piece handed on: more would commit earlier than needed. */
@@ -14,7 +14,7 @@ export type TextFailure = 'unreadable' | 'wrongSize' | 'commitRefused';
 
 /**
  * The text of a mail on its way to a server, with its commit point: the last bytes are let go only once `beforeCommit`
- * resolved and as many bytes came as the mail has. A text that fails never ends, so no end of DATA can follow it.
+ * resolved and as many bytes came as the mail has. A text that fails never ends, so the server never gets it whole.
  */
 export class CommitGate {
   #committed = false;
@@ -42,7 +42,7 @@ export class CommitGate {
     return this.#stream;
   }
 
-  /** True once the text was asked for: the server had accepted DATA by then. */
+  /** True once the text was asked for: the server had agreed to take it by then (SMTP: DATA; IMAP: the continuation). */
   get opened(): boolean {
     return this.#opened;
   }
