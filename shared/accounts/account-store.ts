@@ -95,7 +95,7 @@ export class AccountStore {
           accounts.push(storedOf(row));
         } catch (error) {
           // The others must go on working.
-          log.error('accounts.unreadable', { account: row.key, error: errorText(error) });
+          log.error('account.unreadable', { account: row.key, error: errorText(error) });
         }
       }
     }
