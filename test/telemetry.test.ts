@@ -1,3 +1,4 @@
+import { TableClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ImapMailbox, startImapMailbox } from '../local/imap-mailbox/imap-mailbox.ts';
 import { documentedEvents, type LogLine, logLines } from './support/log-lines.ts';
@@ -161,6 +162,27 @@ describe('an import', () => {
     expect(await line('inbox.quarantined', { account: 'broken' })).toMatchObject({ run: expect.any(String) });
     await mailroom.import('broken');
     expect(await waits()).toHaveLength(6);
+  });
+
+  it('tells what an earlier run had left, until one comes to its end', async () => {
+    await mailboxAccount(mailroom, imap, 'clean');
+    const { id } = await mailroom.import('clean');
+    // As a run leaves it whose time was over.
+    const { connectionString } = mailroom.azurite;
+    const table = TableClient.fromConnectionString(connectionString, 'inbox', { allowInsecureConnection: true });
+    const oldestWaitingAt = { type: 'Double' as const, value: String(Date.now() - hourMs) };
+    await table.updateEntity({ partitionKey: 'clean', rowKey: `r:${id}`, backlog: 3, oldestWaitingAt });
+    const told = async () => (await lines('inbox.backlog', { account: 'clean' })).map(({ mails }) => mails);
+    await mailroom.secret('clean', 'clean-imap', 'wrong');
+    for (const _ of [1, 2]) expect(await mailroom.import('clean')).toMatchObject({ status: 'failed' });
+    expect(await told()).toEqual([3, 3]);
+    expect((await line('inbox.backlog', { account: 'clean' })).oldestAgeSeconds).toBeGreaterThanOrEqual(3600);
+    const status = await mailroom.expect(200, 'GET', '/api/accounts/clean/status');
+    expect(status.json).toMatchObject({ backlog: 3, oldestNotImported: expect.any(String) });
+
+    await mailroom.secret('clean', 'clean-imap', passwordOf('clean'));
+    for (const _ of [1, 2]) expect(await mailroom.import('clean')).toMatchObject({ status: 'done' });
+    expect(await told()).toEqual([3, 3, 0]);
   });
 
   it('and what the timers do, is told under a run of its own', async () => {
