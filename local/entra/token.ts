@@ -8,8 +8,6 @@ import type { SigningKey } from './jwt.ts';
 /** What tokens are made with. */
 export interface TokenMint {
   readonly key: SigningKey;
-  /** `https://localhost:port`: the issuer is made of it. */
-  readonly authorityHost: string;
   /** Seconds. */
   readonly lifetime: number;
   /** Milliseconds since the epoch. */
@@ -21,6 +19,12 @@ export interface IssuedToken {
   /** Seconds since the epoch. */
   readonly expiresOn: number;
 }
+
+/**
+ * Who issued a token of version 1.0, whatever the host that it was asked of (Microsoft Learn, "Access token claims
+ * reference", `iss`). Resources such as storage look at it.
+ */
+const issuer = 'https://sts.windows.net';
 
 /** The app-only access token of an app or managed identity for a resource. No roles: no `roles` claim, as in Entra. */
 export function mintToken(
@@ -34,7 +38,7 @@ export function mintToken(
   const objectId = objectIdOf(app);
   const token = mint.key.sign({
     aud: audience,
-    iss: `${mint.authorityHost}/${app.tenantId}/`,
+    iss: `${issuer}/${app.tenantId}/`,
     iat: issuedAt,
     nbf: issuedAt,
     exp: expiresOn,

@@ -98,7 +98,7 @@ export class AccountStore {
           accounts.push(storedOf(row, this.#clock.now()));
         } catch (error) {
           // The others must go on working.
-          log.error('accounts.unreadable', { account: row.key, error: errorText(error) });
+          log.error('account.unreadable', { account: row.key, error: errorText(error) });
         }
       }
     }

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
-import { withLogSink } from '../platform/log.ts';
+import { inLogScope, type LogSink } from '../platform/log.ts';
 import { dialogueLog } from './dialogue.ts';
 
 function linesOf(write: (dialogue: ReturnType<typeof dialogueLog>) => void): unknown[] {
   const lines: unknown[] = [];
-  withLogSink(
-    (_, line) => lines.push(JSON.parse(line)),
-    () => write(dialogueLog({ account: 'corpus', protocol: 'imap' }, (text) => text.replaceAll('geheim', '***'))),
+  const sink: LogSink = (_, line) => lines.push(JSON.parse(line));
+  inLogScope({ sink }, () =>
+    write(dialogueLog({ account: 'corpus', protocol: 'imap' }, (text) => text.replaceAll('geheim', '***'))),
   );
   return lines;
 }
@@ -48,15 +48,11 @@ it('bounds a line', () => {
 it('writes to the log of whoever uses the connection now', () => {
   const first: string[] = [];
   const second: string[] = [];
-  const dialogue = withLogSink(
-    (_, line) => first.push(line),
-    () => dialogueLog({ account: 'corpus', protocol: 'smtp' }),
+  const dialogue = inLogScope({ sink: (_, line) => first.push(line) }, () =>
+    dialogueLog({ account: 'corpus', protocol: 'smtp' }),
   );
   dialogue.client('one');
-  withLogSink(
-    (_, line) => second.push(line),
-    () => dialogue.attach(),
-  );
+  inLogScope({ sink: (_, line) => second.push(line) }, () => dialogue.attach());
   dialogue.client('two');
   expect([first.length, second.length]).toEqual([1, 1]);
 });

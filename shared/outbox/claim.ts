@@ -104,7 +104,7 @@ export class Claim {
   #renew(): void {
     this.#merge({ claimUntil: this.#context.clock.now() + claimMs }).catch((error) => {
       if (error instanceof ClaimLost) {
-        log.warn('outbox.claimLost', { account: this.#record.account, message: this.#record.rest });
+        log.warn('outbox.claimLost');
       }
     });
   }

@@ -1,8 +1,9 @@
 import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
 import type { RowWrite } from '../platform/rows.ts';
+import { logAttempt } from './attempt-log.ts';
 import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
 import { frozenMail } from './frozen-mail.ts';
@@ -27,9 +28,26 @@ export async function deliver(
   options: { readonly signal: AbortSignal },
 ): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
   const parts = splitAccountId(id);
+  const began = performance.now();
+  return await inLogScope({ fields: { account: parts?.account, message: id } }, async () => {
+    try {
+      return await deliverOnce(context, id, parts, options);
+    } catch (error) {
+      log.error('outbox.deliverFailed', { ms: msSince(began), error: errorText(error) });
+      throw error;
+    }
+  });
+}
+
+async function deliverOnce(
+  context: OutboxContext,
+  id: string,
+  parts: ReturnType<typeof splitAccountId>,
+  options: { readonly signal: AbortSignal },
+): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
   const row = parts && (await context.rows.get(parts.account, recordKey(parts.rest), options));
   if (!parts || !row) {
-    log.warn('outbox.unknownMessage', { id });
+    log.warn('outbox.unknownMessage');
     return 'unknown';
   }
   const record = recordOf(parts.account, row);
@@ -74,14 +92,7 @@ async function attempt(
     const after = owesCopy ? { ...outcome, sentCopy: 'pending' as const } : outcome;
     const copy: RowWrite[] = owesCopy ? [{ kind: 'put', key: copyKey(after.rest), columns: { ...newCopy(now) } }] : [];
     const etag = await claim.finish(after, openStatuses.includes(after.status), copy);
-    log.info('outbox.attempt', {
-      account: after.account,
-      message: recordId(after),
-      status: after.status,
-      code: receipt.trouble?.code,
-      scope: receipt.trouble?.scope,
-      ms: Math.round(performance.now() - started),
-    });
+    logAttempt(after, receipt, now, msSince(started));
     await afterAttempt(context, after, etag, receipt, owesCopy);
     return openStatuses.includes(after.status) ? 'waiting' : 'ended';
   } catch (error) {
@@ -132,11 +143,7 @@ async function afterAttempt(
   // The receipt is durable: whatever fails here is done again by the recovery timer.
   for (const result of await Promise.allSettled(tasks)) {
     if (result.status === 'rejected') {
-      log.warn('outbox.afterAttempt', {
-        account: after.account,
-        message: recordId(after),
-        error: errorText(result.reason),
-      });
+      log.warn('outbox.afterAttempt', { error: errorText(result.reason) });
     }
   }
 }

@@ -63,6 +63,8 @@ const documentSchema = z.object({
   size: z.number(),
   recipients: z.array(recipientSchema),
   attempts: z.array(attemptSchema),
+  /** Of the call that handed the mail in; log lines about its delivery name it. */
+  traceId: z.string().optional(),
 });
 
 /** The part that changes alone, in columns, so that a claim does not write the whole record. */
@@ -121,6 +123,7 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     size: record.size,
     recipients: record.recipients,
     attempts: record.attempts,
+    traceId: record.traceId,
   };
   return {
     ...jsonColumns(document),

@@ -51,6 +51,7 @@ async function recoverAccount(context: OutboxContext, account: string, signal: A
       message: `${account}.${rest}`,
       status: record.status,
       open: openStatuses.includes(record.status),
+      traceId: record.traceId,
     });
   }
   return queued;

@@ -31,7 +31,7 @@ const schema = z.object({
   AZURE_CLIENT_CERTIFICATE_PATH: z.string().optional(),
 });
 
-/** Every setting that is read here; `infra/` sets them. */
+/** Every setting that is parsed here; `infra/` sets them. The platform gives IDENTITY_ENDPOINT itself. */
 export const settingNames: readonly string[] = Object.keys(schema.shape);
 
 export type StorageSettings =

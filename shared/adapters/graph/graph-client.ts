@@ -1,6 +1,7 @@
 import { Client, ResponseType } from '@microsoft/microsoft-graph-client';
 import type { z } from 'zod';
 import { sleep } from '../../platform/clock.ts';
+import { log } from '../../platform/log.ts';
 import { answerError, discard, readJson } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { Gate } from './gate.ts';
@@ -208,6 +209,8 @@ export class GraphClient {
     const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
     if (!repeatable || waits >= maxWaits || wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
     this.#patience.leftMs -= wait;
+    // A longer one is thrown, and told by whoever puts the work back.
+    log.info('provider.throttled', { code: String(error.status), retryAfterMs: wait });
     try {
       await sleep(wait, signal);
     } catch {
