@@ -4,8 +4,8 @@ import { errorText, log } from '../platform/log.ts';
 import type { RowWrite } from '../platform/rows.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { commit } from './commit.ts';
-import { assetRest, ledgerKey } from './keys.ts';
-import { knownMails } from './ledger.ts';
+import { assetRest, ledgerKey, singleKey } from './keys.ts';
+import { knownMails, type LedgerRow } from './ledger.ts';
 import { inWorkRow, maxAttempts, type PendingMail, pageKeys, pendingRow, removeAssetBlobs } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { hashOf, type Reconciler } from './reconcile.ts';
@@ -36,7 +36,7 @@ export type Settling = () => Promise<void>;
  */
 export async function importPage(work: Work, mails: readonly ListedMail[], options: PageOptions): Promise<Settling> {
   const { context, name, signal } = work;
-  const wanted = await unknownMails(work, mails, options);
+  const { wanted, doubles } = await unknownMails(work, mails, options);
   const keys = pageKeys(work.runId, work.nextPage());
   const ended: RowWrite[] = options.retryOf ? [{ kind: 'delete', key: options.retryOf.key }] : [];
   if (wanted.length === 0) {
@@ -44,7 +44,7 @@ export async function importPage(work: Work, mails: readonly ListedMail[], optio
     return async () => undefined;
   }
   await context.rows.write(name, [inWorkRow(keys.inWork, wanted)]);
-  const tally = new PageTally();
+  const tally = new PageTally(doubles);
   const { maxMessageSize } = work.stored.account.import;
   const oversize = wanted.filter((mail) => (mail.size ?? 0) > maxMessageSize);
   const regular = wanted.filter((mail) => (mail.size ?? 0) <= maxMessageSize);
@@ -104,11 +104,21 @@ class PageTally {
   readonly oversize: ListedMail[] = [];
   readonly failed: { readonly mail: ListedMail; readonly reason: string }[] = [];
   gone = 0;
+  /** Rows that know the id of one of the page's mails otherwise (see `knownMails`). */
+  readonly doubles: readonly LedgerRow[];
+
+  constructor(doubles: readonly LedgerRow[]) {
+    this.doubles = doubles;
+  }
 }
 
 /** Leaves out drafts, mail from before the account's `since`, and whatever the ledger or a pending row knows. */
-async function unknownMails(work: Work, mails: readonly ListedMail[], options: PageOptions): Promise<ListedMail[]> {
-  const { context, name, signal, counts, stored } = work;
+async function unknownMails(
+  work: Work,
+  mails: readonly ListedMail[],
+  options: PageOptions,
+): Promise<{ readonly wanted: readonly ListedMail[]; readonly doubles: readonly LedgerRow[] }> {
+  const { context, name, signal, counts, stored, store } = work;
   const distinct = [...new Map(mails.map((mail) => [ledgerKey(mail.source), mail])).values()];
   const eligible = distinct.filter(
     (mail) =>
@@ -117,13 +127,33 @@ async function unknownMails(work: Work, mails: readonly ListedMail[], options: P
   );
   counts.skipped += distinct.length - eligible.length;
   if (eligible.length === 0) {
-    return [];
+    return { wanted: [], doubles: [] };
   }
-  const known = await knownMails(context.rows, name, eligible, { signal });
-  return eligible.filter((mail) => {
+  const known = await knownMails(context.rows, name, eligible, { signal, doubles: !store.abilities.lastingIds });
+  const unknown = eligible.filter((mail) => {
     const key = ledgerKey(mail.source);
     return !known.has(key) && (options.retryOf !== undefined || !options.pendingKeys.has(key));
   });
+  const listed = new Set(distinct.map((mail) => ledgerKey(mail.source)));
+  return {
+    wanted: options.retryOf ? unknown : await receivedSince(work, unknown),
+    // A row whose own id is still listed belongs to that mail.
+    doubles: [...known.values()].filter((row) => !listed.has(row.key)),
+  };
+}
+
+/** Leaves out mail from before the account's `since` where only its headers tell when it came; without a time it is new. */
+async function receivedSince(work: Work, mails: readonly ListedMail[]): Promise<readonly ListedMail[]> {
+  const { session, signal, counts } = work;
+  const { sinceAt } = work.stored;
+  const untold = sinceAt === undefined ? [] : mails.filter((mail) => mail.receivedAt === undefined);
+  if (sinceAt === undefined || untold.length === 0 || !session.receivedTimes) {
+    return mails;
+  }
+  const times = await session.receivedTimes(untold, signal);
+  const wanted = mails.filter((mail) => (times.get(mail) ?? sinceAt) >= sinceAt);
+  counts.skipped += mails.length - wanted.length;
+  return wanted;
 }
 
 async function fetchAndCheckIn(
@@ -209,7 +239,7 @@ async function take(
   const bytes = content.kind === 'bytes' ? content.bytes : content.stream;
   try {
     const reread = options.retryOf?.reason === rereadReason;
-    if (options.reconciler.active && !reread && (await reboundHere(work, mail, bytes, oversize, options, tally))) {
+    if (!reread && (await reboundHere(work, mail, bytes, oversize, options, tally))) {
       return;
     }
     const container = await work.context.assets();
@@ -239,14 +269,17 @@ async function reboundHere(
   options: PageOptions,
   tally: PageTally,
 ): Promise<boolean> {
-  const candidates = await options.reconciler.candidates(mail);
+  const key = ledgerKey(mail.source);
+  const doubles = tally.doubles.filter((row) => singleKey(row.key) === singleKey(key));
+  const candidates = await options.reconciler.candidates(mail, doubles);
   if (candidates.length === 0) {
     return false;
   }
   const decides = work.store.abilities.stableBytes && !oversize;
-  const sha256 = decides ? await hashOf(content) : undefined;
+  const sha256 = decides || doubles.length > 0 ? await hashOf(content) : undefined;
   for (const row of candidates) {
-    if (sha256 === undefined || row.sha256 === sha256) {
+    // Of an oversize mail the ledger has the hash of its headers: enough to tell mails with the same id apart.
+    if (row.sha256 === sha256 || !(decides || doubles.includes(row))) {
       if (await options.reconciler.rebind(row, mail)) {
         work.counts.skipped += 1;
         return true;

@@ -24,7 +24,7 @@ export function createImapStore(config: ImapConnectionConfig, context: StoreCont
   const identity = auth.type === 'password' ? `imap://${auth.user}@${host}` : `imap://${host}`;
   return {
     protocol: config.protocol,
-    abilities: { markRead: true, move: true, stableBytes: true },
+    abilities: { markRead: true, move: true, stableBytes: true, lastingIds: true },
     identity,
     open: async ({ signal }) => {
       const password = auth.type === 'password' ? await readSecret(context, auth.secret, signal) : undefined;
