@@ -128,7 +128,8 @@ export async function startScriptedPop3(options: ScriptedPop3Options = {}): Prom
         socket.destroy();
         return;
       }
-      const said = scripted === 'ordinary' ? ordinary(name, line) : scripted;
+      const answered = scripted === 'ordinary' ? ordinary(name, line) : scripted;
+      const said = Buffer.isBuffer(answered) ? answered : Buffer.from(answered, 'latin1');
       if (scripted !== 'ordinary' && String(said).startsWith('+ ')) challenged = true;
       if (name === 'STLS' && String(said).startsWith('+OK') && options.tls) {
         socket.write(said, () => encrypt());

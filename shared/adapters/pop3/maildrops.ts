@@ -54,6 +54,7 @@ export class Maildrops {
       this.#busy = true;
       const maildrop = this.#current?.connection.alive ? this.#current : await this.#again(signal);
       this.#current = maildrop;
+      if (this.#closed) throw maildrop.connection.fail(this.#closed);
       let held = true;
       const free = () => {
         if (held) this.#busy = false;

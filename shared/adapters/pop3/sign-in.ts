@@ -32,12 +32,12 @@ export async function signIn(
       : await byPassword(connection, auth, credentials, signal);
   if (reply.status === 'ok') return;
   if (reply.status === 'more') throw connection.fail(nonsense(doing, 'one challenge too many'));
-  const scrubbed = secrets.reduce((text, secret) => text.split(secret).join('***'), reply.text);
-  const scrub = credentialScrub(
-    credentials.user,
-    credentials.kind === 'token' ? credentials.token : credentials.password,
-  );
-  const error = signInError({ ...reply, text: scrub(scrubbed) }, facts(connection, credentials.kind === 'token'));
+  const secret = credentials.kind === 'token' ? credentials.token : credentials.password;
+  // An answer is read an octet a character, so a password beyond ASCII comes back in that form.
+  const forms = [...secrets, Buffer.from(secret, 'utf8').toString('latin1')];
+  const scrub = credentialScrub(credentials.user, secret);
+  const text = forms.reduce((rest, form) => rest.split(form).join('***'), scrub(reply.text));
+  const error = signInError({ ...reply, text }, facts(connection, credentials.kind === 'token'));
   if (error.kind === 'signIn' && credentials.kind === 'token') credentials.refused();
   throw error;
 }
