@@ -220,6 +220,8 @@ describe('mail that is known under another id', () => {
     expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 0, skipped: 0 });
     await mailroom.fire('sweep');
     await until('the sweep', 30, async () => (await mailroom.log()).includes(`"account":"${name}","found":0`));
+    // The run after it finishes what is to be done for originals that are met again.
+    expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 0 });
     await audit(mailroom, name, all, { compare: 2 });
   });
 });
@@ -258,7 +260,7 @@ describe('servers that give no lasting ids', () => {
   it('duplicate UIDLs: each mail once, whether its id is its own or not by now (trap)', {
     timeout: 60_000,
   }, async () => {
-    const { all, mails: listed } = scriptedMails(4, 62, (n) => (n < 2 ? 'same' : `own${n}`));
+    const { all, mails: listed } = scriptedMails(4, 62, (n) => (n < 2 ? '1' : `1${n}`));
     const to = await start({ mails: listed });
     await serverAccount(mailroom, name, to, { protocol });
     expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 4 });
@@ -267,7 +269,7 @@ describe('servers that give no lasting ids', () => {
     scripted?.mails.splice(0, 1);
     expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 0 });
     // A third mail with that id arrives: both are told apart again.
-    const { all: more, mails: fresh } = scriptedMails(1, 63, () => 'same');
+    const { all: more, mails: fresh } = scriptedMails(1, 63, () => '1');
     scripted?.mails.push(...fresh);
     expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 1 });
     await mailroom.fire('sweep');

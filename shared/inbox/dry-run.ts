@@ -9,6 +9,7 @@ import { ledgerKey, sourceText } from './keys.ts';
 import { knownMails } from './ledger.ts';
 import { readPending } from './pending.ts';
 import { dueAt } from './rule.ts';
+import { arrivals } from './unknown-mails.ts';
 import { withSession } from './with-session.ts';
 import type { Work } from './work.ts';
 
@@ -56,7 +57,10 @@ async function preview(work: Work): Promise<DryRunItem[]> {
     const options = { signal: work.signal, pageSize: 100, details: true };
     for await (const { mails } of work.session.changes(folder, await readCheckpoint(work, folder), options)) {
       const known = await knownMails(work.context.rows, work.name, mails, work);
-      for (const mail of await withTimes(work, mails)) {
+      const times = await arrivals(work, mails);
+      for (const listed of mails) {
+        const receivedAt = times.get(listed);
+        const mail = receivedAt === undefined ? listed : { ...listed, receivedAt };
         items.push(
           item(work, mail, { known: known.has(ledgerKey(mail.source)), pending: pending.has(ledgerKey(mail.source)) }),
         );
@@ -67,22 +71,6 @@ async function preview(work: Work): Promise<DryRunItem[]> {
     }
   }
   return items;
-}
-
-/** With the times of arrival that `since` is compared with, where only headers tell them. */
-async function withTimes(
-  { session, stored, signal }: Work,
-  mails: readonly ListedMail[],
-): Promise<readonly ListedMail[]> {
-  const untold = mails.filter((mail) => mail.receivedAt === undefined);
-  if (stored.sinceAt === undefined || untold.length === 0 || !session.receivedTimes) {
-    return mails;
-  }
-  const times = await session.receivedTimes(untold, signal);
-  return mails.map((mail) => {
-    const receivedAt = times.get(mail);
-    return receivedAt === undefined ? mail : { ...mail, receivedAt };
-  });
 }
 
 function decide(

@@ -74,7 +74,9 @@ export async function knownMails(
   const wanted = new Set(keys);
   let seen = 0;
   let reached = first;
-  const end = doubles ? doubleKeys(last)[1] : `${last}\u0001`;
+  // Behind a key lie those that name its id with a content, and where one id begins with another not even in order.
+  const behind = (key: string) => (doubles ? doubleKeys(key)[1] : `${key}\u0001`);
+  const end = keys.map(behind).sort().at(-1) ?? last;
   for await (const row of rows.range(account, first, end, { top: rangeRows, signal: options.signal })) {
     seen += 1;
     reached = row.key;
@@ -85,8 +87,7 @@ export async function knownMails(
   if (seen < rangeRows) {
     return known;
   }
-  // What names the last key's id with a content may lie behind the place the range has reached.
-  const left = keys.filter((key) => key >= (doubles ? singleKey(reached) : reached));
+  const left = keys.filter((key) => behind(key) > reached && !known.has(key));
   const reader = async () => {
     for (let key = left.pop(); key !== undefined; key = left.pop()) {
       const row = await rows.get(account, key, options);

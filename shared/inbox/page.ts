@@ -5,12 +5,13 @@ import type { RowWrite } from '../platform/rows.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { commit } from './commit.ts';
 import { assetRest, ledgerKey, singleKey } from './keys.ts';
-import { knownMails, type LedgerRow } from './ledger.ts';
+import type { LedgerRow } from './ledger.ts';
 import { inWorkRow, maxAttempts, type PendingMail, pageKeys, pendingRow, removeAssetBlobs } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { hashOf, type Reconciler } from './reconcile.ts';
 import { settle } from './settle.ts';
 import { isOwnTrouble, Oversize } from './trouble.ts';
+import { unknownMails } from './unknown-mails.ts';
 import type { Work } from './work.ts';
 
 /** Mails being checked in at once, and bytes of them held at once: what bounds a run's memory. */
@@ -36,7 +37,8 @@ export type Settling = () => Promise<void>;
  */
 export async function importPage(work: Work, mails: readonly ListedMail[], options: PageOptions): Promise<Settling> {
   const { context, name, signal } = work;
-  const { wanted, doubles } = await unknownMails(work, mails, options);
+  const { pendingKeys, retryOf } = options;
+  const { wanted, doubles } = await unknownMails(work, mails, { pendingKeys, retry: retryOf !== undefined });
   const keys = pageKeys(work.runId, work.nextPage());
   const ended: RowWrite[] = options.retryOf ? [{ kind: 'delete', key: options.retryOf.key }] : [];
   if (wanted.length === 0) {
@@ -110,50 +112,6 @@ class PageTally {
   constructor(doubles: readonly LedgerRow[]) {
     this.doubles = doubles;
   }
-}
-
-/** Leaves out drafts, mail from before the account's `since`, and whatever the ledger or a pending row knows. */
-async function unknownMails(
-  work: Work,
-  mails: readonly ListedMail[],
-  options: PageOptions,
-): Promise<{ readonly wanted: readonly ListedMail[]; readonly doubles: readonly LedgerRow[] }> {
-  const { context, name, signal, counts, stored, store } = work;
-  const distinct = [...new Map(mails.map((mail) => [ledgerKey(mail.source), mail])).values()];
-  const eligible = distinct.filter(
-    (mail) =>
-      !mail.draft &&
-      (stored.sinceAt === undefined || mail.receivedAt === undefined || mail.receivedAt >= stored.sinceAt),
-  );
-  counts.skipped += distinct.length - eligible.length;
-  if (eligible.length === 0) {
-    return { wanted: [], doubles: [] };
-  }
-  const known = await knownMails(context.rows, name, eligible, { signal, doubles: !store.abilities.lastingIds });
-  const unknown = eligible.filter((mail) => {
-    const key = ledgerKey(mail.source);
-    return !known.has(key) && (options.retryOf !== undefined || !options.pendingKeys.has(key));
-  });
-  const listed = new Set(distinct.map((mail) => ledgerKey(mail.source)));
-  return {
-    wanted: options.retryOf ? unknown : await receivedSince(work, unknown),
-    // A row whose own id is still listed belongs to that mail.
-    doubles: [...known.values()].filter((row) => !listed.has(row.key)),
-  };
-}
-
-/** Leaves out mail from before the account's `since` where only its headers tell when it came; without a time it is new. */
-async function receivedSince(work: Work, mails: readonly ListedMail[]): Promise<readonly ListedMail[]> {
-  const { session, signal, counts } = work;
-  const { sinceAt } = work.stored;
-  const untold = sinceAt === undefined ? [] : mails.filter((mail) => mail.receivedAt === undefined);
-  if (sinceAt === undefined || untold.length === 0 || !session.receivedTimes) {
-    return mails;
-  }
-  const times = await session.receivedTimes(untold, signal);
-  const wanted = mails.filter((mail) => (times.get(mail) ?? sinceAt) >= sinceAt);
-  counts.skipped += mails.length - wanted.length;
-  return wanted;
 }
 
 async function fetchAndCheckIn(

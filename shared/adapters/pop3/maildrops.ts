@@ -48,24 +48,24 @@ export class Maildrops {
       release = resolve;
     });
     this.#queue = before.then(() => released);
+    let held = false;
+    const free = () => {
+      if (held) this.#busy = false;
+      held = false;
+      release();
+    };
     try {
       await abortable(before, signal);
       if (this.#closed) throw this.#closed;
+      held = true;
       this.#busy = true;
       const maildrop = this.#current?.connection.alive ? this.#current : await this.#again(signal);
       this.#current = maildrop;
       if (this.#closed) throw maildrop.connection.fail(this.#closed);
-      let held = true;
-      const free = () => {
-        if (held) this.#busy = false;
-        held = false;
-        release();
-      };
       return { maildrop, release: free };
     } catch (error) {
-      // Work behind this one must still wait for work before it: the queue holds that already.
-      this.#busy = false;
-      release();
+      // Work behind this one still waits for work before it: the queue holds that already.
+      free();
       throw error;
     }
   }
