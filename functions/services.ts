@@ -117,10 +117,10 @@ async function make(): Promise<Services> {
   return { settings, accounts, accountRows, secrets, outbox, inbox, assets };
 }
 
-async function storeOf({ store }: Account, context: StoreContext): Promise<MailStore | undefined> {
+async function storeOf({ store, import: rule }: Account, context: StoreContext): Promise<MailStore | undefined> {
   if (!store) {
     return undefined;
   }
   const { createStore } = await import('../shared/adapters/create-store.ts');
-  return await createStore(store, context);
+  return await createStore(store, { ...context, deletesAtOnce: rule.delete === 'immediately' });
 }

@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { audit, inboxRows } from './support/audit.ts';
+import { audit } from './support/audit.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { deliverAll, imapAccount } from './support/imap-account.ts';
-import { Mailroom, until } from './support/mailroom.ts';
+import { Mailroom } from './support/mailroom.ts';
 import { mixedMails, random, testMail } from './support/mails.ts';
+import { restart, retention } from './support/retention.ts';
 
 const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, `password of user ${n}`]));
 const dayMs = 86_400_000;
@@ -105,46 +106,8 @@ describe('the account is pointed at another server', () => {
 });
 
 describe('deletion N days after the check-in', () => {
-  it('nothing is deleted before 72 hours, all by the first retention after it, and none is imported again', {
-    timeout: 120_000,
-  }, async () => {
-    const mails = mixedMails(30, 17, 50_000);
-    await deliverAll(server, mails, { user, date: () => new Date(Date.UTC(2020, 0, 1)) });
-    await imapAccount(mailroom, name, server, { user, rule: { delete: { afterDays: 3 } } });
-    expect(await mailroom.import(name)).toMatchObject({ imported: 30, disposed: 0 });
-    const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${name}/status`);
-    expect(json.deletionsToCome).toBe(30);
-
-    await restart(3 * dayMs - 60_000);
-    await retention();
-    expect((await uids(server)).length).toBe(30);
-
-    await restart(3 * dayMs + 60_000);
-    await retention();
-    expect(await uids(server)).toEqual([]);
-    await mailroom.import(name);
-    await audit(mailroom, name, mails, { compare: 2 });
-    expect(await inboxRows(mailroom, name, 'd:')).toEqual([]);
-  });
-
-  it('is canceled by a rule that says never, read again', { timeout: 60_000 }, async () => {
-    await restart(0);
-    await deliverAll(server, mixedMails(3, 18, 10_000), { user });
-    await imapAccount(mailroom, name, server, { user, rule: { delete: { afterDays: 1 } } });
-    await mailroom.import(name);
-    await imapAccount(mailroom, name, server, { user, rule: { delete: 'never' } });
-    await restart(2 * dayMs);
-    await retention();
-    expect((await uids(server)).length).toBe(3);
-    expect(await inboxRows(mailroom, name, 'd:')).toEqual([]);
-    // And stays so, whatever the rule says afterwards.
-    await imapAccount(mailroom, name, server, { user, rule: { delete: { afterDays: 1 } } });
-    await retention();
-    expect((await uids(server)).length).toBe(3);
-  });
-
   it('never hits the mail that has the UID of a due deletion now', { timeout: 60_000 }, async () => {
-    await restart(0);
+    await restart(mailroom, 0);
     const mails = mixedMails(4, 19, 10_000);
     await deliverAll(server, mails, { user, date: received });
     await imapAccount(mailroom, name, server, { user, rule: { delete: { afterDays: 1 } } });
@@ -159,8 +122,8 @@ describe('deletion N days after the check-in', () => {
     await deliverAll(server, strangers, { user, date: (n) => received(900 + n) });
     await server.setUidValidity(user, 'INBOX', validity);
     expect(await uids(server)).toEqual(before);
-    await restart(2 * dayMs);
-    await retention();
+    await restart(mailroom, 2 * dayMs);
+    await retention(mailroom);
     expect(await uids(server)).toEqual(before);
   });
 });
@@ -173,22 +136,4 @@ async function uidValidity(): Promise<number> {
   } finally {
     await client.close();
   }
-}
-
-async function restart(shiftMs: number): Promise<void> {
-  await mailroom.kill();
-  await mailroom.run({ shiftMs });
-}
-
-/** One retention, to its end. */
-async function retention(): Promise<void> {
-  const before = (await mailroom.log()).split('Functions.retention').length;
-  await mailroom.fire('retention');
-  await until('the end of the retention', 30, async () => {
-    const rest = (await mailroom.log())
-      .split('Functions.retention')
-      .slice(before - 1)
-      .join('Functions.retention');
-    return /Executed .{0,20}Functions\.retention|retention.{0,60}Succeeded/s.test(rest);
-  });
 }

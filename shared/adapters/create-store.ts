@@ -7,6 +7,8 @@ export interface StoreContext {
   readonly secret: ReadSecret;
   /** Where Graph and Entra ID are, if not where an account's cloud has them. */
   readonly overrides?: CloudOverrides;
+  /** The account deletes every original right after its check-in. */
+  readonly deletesAtOnce?: boolean;
 }
 
 /** The store for an account's protocol; its library is loaded only when the first such account is met. */
@@ -22,7 +24,9 @@ export async function createStore(config: Located<StoreConfig>, context: StoreCo
       return createGraphStore(config, context);
     }
     case 'pop3':
-    case 'pop3s':
-      throw new Error(`${config.protocol} is not there yet`);
+    case 'pop3s': {
+      const { createPop3Store } = await import('./pop3/pop3-store.ts');
+      return createPop3Store(config, context);
+    }
   }
 }

@@ -101,6 +101,11 @@ export interface StoreAbilities {
   readonly move: boolean;
   /** The same mail has the same bytes whenever it is read (not Graph, which rebuilds MIME). */
   readonly stableBytes: boolean;
+  /**
+   * Within a scope an id names one mail for good. Not on POP3: there ids may be given anew, or to several mails at once,
+   * and no scope tells. The ledger then also knows a mail by its id and content (`{id} {hash}` for `{id}`).
+   */
+  readonly lastingIds: boolean;
 }
 
 /** What the account means to do with the store, for a verification. */
@@ -125,6 +130,12 @@ export interface MailStore {
   verify(options: VerifyStoreOptions): Promise<readonly Step[]>;
 }
 
+/** Of a sample of the mails that were listed at a checkpoint: how many it has, and those of them no longer listed. */
+export interface Vanished {
+  readonly sampled: number;
+  readonly missing: readonly SourceId[];
+}
+
 /** One signed-in session; used by one run at a time. Every method throws StoreError and nothing else. */
 export interface StoreSession {
   /** The scope that sources of this folder have now (IMAP: with the current UIDVALIDITY). Throws `folderMissing`. */
@@ -139,6 +150,13 @@ export interface StoreSession {
   list(folder: string, options: ChangesOptions): AsyncIterable<readonly ListedMail[]>;
   /** Contents, one after the other, in any order. A `stream` must be read to its end or destroyed before the next is asked for. */
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail>;
+  /**
+   * When mails arrived, by their headers, as far as these tell: only where the listing tells no `receivedAt` (POP3), and
+   * asked for only where something depends on it.
+   */
+  receivedTimes?(mails: readonly ListedMail[], signal: AbortSignal): Promise<ReadonlyMap<ListedMail, number>>;
+  /** Only where ids do not last: whether they seem to have been given anew since the checkpoint. */
+  vanished?(folder: string, checkpoint: Checkpoint, signal: AbortSignal): Promise<Vanished>;
   /** Disposes of originals in as few commands as the protocol allows. Outcomes in the order of the targets. */
   dispose(
     targets: readonly DisposalTarget[],

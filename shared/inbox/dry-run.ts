@@ -10,6 +10,7 @@ import { ledgerKey, sourceText } from './keys.ts';
 import { knownMails } from './ledger.ts';
 import { readPending } from './pending.ts';
 import { dueAt } from './rule.ts';
+import { arrivals } from './unknown-mails.ts';
 import { withSession } from './with-session.ts';
 import type { Work } from './work.ts';
 
@@ -59,7 +60,10 @@ async function preview(work: Work): Promise<DryRunItem[]> {
     const options = { signal: work.signal, pageSize: 100, details: true };
     for await (const { mails } of work.session.changes(folder, await readCheckpoint(work, folder), options)) {
       const known = await knownMails(work.context.rows, work.name, mails, work);
-      for (const mail of mails) {
+      const times = await arrivals(work, mails);
+      for (const listed of mails) {
+        const receivedAt = times.get(listed);
+        const mail = receivedAt === undefined ? listed : { ...listed, receivedAt };
         items.push(
           item(work, mail, { known: known.has(ledgerKey(mail.source)), pending: pending.has(ledgerKey(mail.source)) }),
         );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assetRest, dueKey, fingerprintPrefix, ledgerKey } from './keys.ts';
+import { assetRest, doubleKeys, dueKey, fingerprintPrefix, ledgerKey, singleKey } from './keys.ts';
 
 const source = (item: string, scope = '', store = 'graph:a@example.com') => ({ store, scope, item });
 
@@ -27,6 +27,19 @@ describe('ledger keys', () => {
   it('do not run into one another where parts are cut differently', () => {
     expect(assetRest('a', source('bc', 'a'))).not.toBe(assetRest('a', source('c', 'ab')));
   });
+});
+
+it('the key of an id with a content leads to that of the id, whatever the id holds, and lies in its range', () => {
+  for (const id of ['x', 'a b=20=c', '1', 'a+/=']) {
+    const [single, double] = [id, `${id} ${'0'.repeat(64)}`].map((item) => ledgerKey(source(item)));
+    if (!single || !double) throw new Error('no keys');
+    expect(singleKey(double)).toBe(single);
+    const [from, to] = doubleKeys(single);
+    expect(double >= from && double < to).toBe(true);
+  }
+  // Mails without any id have nothing in common.
+  const nameless = ledgerKey(source(` ${'0'.repeat(64)}`));
+  expect(singleKey(nameless)).toBe(nameless);
 });
 
 it('a fingerprint is the id itself, whatever stands around it', () => {

@@ -32,6 +32,23 @@ export function ledgerKey(source: SourceId): string {
   return `l:${scopeKey(source)}:${keySafe(source.item)}`;
 }
 
+/** A space, as it stands in keys: what follows is the hash of the content of a mail whose id alone does not name it. */
+const doubleMark = '=20=';
+
+/**
+ * The ledger key of the id alone, where a key names a mail by id and content; else the key itself, also where there is no
+ * id at all: mails named by content alone have nothing in common.
+ */
+export function singleKey(ledger: string): string {
+  const at = ledger.lastIndexOf(doubleMark);
+  return at < 0 || ledger[at - 1] === ':' ? ledger : ledger.slice(0, at);
+}
+
+/** The range of keys that name mails by this key's id and their contents. */
+export function doubleKeys(ledger: string): readonly [string, string] {
+  return [ledger + doubleMark, `${ledger}${doubleMark}~`];
+}
+
 /** A mail's place without the prefix, for the rows that refer to a ledger row. */
 export function tail(key: string): string {
   return key.slice(2);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ListedMail, SourceId } from '../adapters/store.ts';
 import type { Row, RowTable } from '../platform/rows.ts';
-import { ledgerKey } from './keys.ts';
+import { doubleKeys, ledgerKey, singleKey } from './keys.ts';
 
 const columnsSchema = z.object({
   store: z.string(),
@@ -53,15 +53,18 @@ const readsAtOnce = 8;
 
 /**
  * The ledger's rows for the mails of a page, by ledger key. Sources of one scope sort, so a page of UIDs is one query;
- * a page of ids without an order, in a large ledger, is read row by row.
+ * a page of ids without an order, in a large ledger, is read row by row. `doubles`, where ids do not last: also rows that
+ * know the same id with a content, or without one; whether they are the same mail is for its content to decide.
  */
 export async function knownMails(
   rows: RowTable,
   account: string,
   mails: readonly ListedMail[],
-  options: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly doubles?: boolean },
 ): Promise<Map<string, LedgerRow>> {
-  const keys = [...new Set(mails.map((mail) => ledgerKey(mail.source)))].sort();
+  const { doubles = false } = options;
+  const asked = mails.map((mail) => ledgerKey(mail.source));
+  const keys = [...new Set(doubles ? asked.flatMap((key) => [key, singleKey(key)]) : asked)].sort();
   const first = keys[0];
   const last = keys.at(-1);
   const known = new Map<string, LedgerRow>();
@@ -71,22 +74,29 @@ export async function knownMails(
   const wanted = new Set(keys);
   let seen = 0;
   let reached = first;
-  for await (const row of rows.range(account, first, `${last}\u0001`, { top: rangeRows, signal: options.signal })) {
+  // Behind a key lie those that name its id with a content, and where one id begins with another not even in order.
+  const behind = (key: string) => (doubles ? doubleKeys(key)[1] : `${key}\u0001`);
+  const end = keys.map(behind).sort().at(-1) ?? last;
+  for await (const row of rows.range(account, first, end, { top: rangeRows, signal: options.signal })) {
     seen += 1;
     reached = row.key;
-    if (wanted.has(row.key)) {
+    if (wanted.has(row.key) || (doubles && wanted.has(singleKey(row.key)))) {
       known.set(row.key, ledgerRow(row));
     }
   }
   if (seen < rangeRows) {
     return known;
   }
-  const left = keys.filter((key) => key > reached);
+  const left = keys.filter((key) => behind(key) > reached && !known.has(key));
   const reader = async () => {
     for (let key = left.pop(); key !== undefined; key = left.pop()) {
       const row = await rows.get(account, key, options);
       if (row) {
         known.set(key, ledgerRow(row));
+      } else if (doubles) {
+        for await (const double of rows.range(account, ...doubleKeys(key), options)) {
+          known.set(double.key, ledgerRow(double));
+        }
       }
     }
   };

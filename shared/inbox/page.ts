@@ -5,13 +5,14 @@ import { errorText, log } from '../platform/log.ts';
 import type { RowWrite } from '../platform/rows.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { commit } from './commit.ts';
-import { assetRest, ledgerKey } from './keys.ts';
-import { knownMails } from './ledger.ts';
+import { assetRest, ledgerKey, singleKey } from './keys.ts';
+import type { LedgerRow } from './ledger.ts';
 import { inWorkRow, maxAttempts, type PendingMail, pageKeys, pendingRow, removeAssetBlobs } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { hashOf, type Reconciler } from './reconcile.ts';
 import { settle } from './settle.ts';
 import { isOwnTrouble, Oversize } from './trouble.ts';
+import { unknownMails } from './unknown-mails.ts';
 import type { Work } from './work.ts';
 
 /** Mails being checked in at once, and bytes of them held at once: what bounds a run's memory. */
@@ -37,7 +38,8 @@ export type Settling = () => Promise<void>;
  */
 export async function importPage(work: Work, mails: readonly ListedMail[], options: PageOptions): Promise<Settling> {
   const { context, name, signal } = work;
-  const wanted = await unknownMails(work, mails, options);
+  const { pendingKeys, retryOf } = options;
+  const { wanted, doubles } = await unknownMails(work, mails, { pendingKeys, retry: retryOf !== undefined });
   const keys = pageKeys(work.runId, work.nextPage());
   const ended: RowWrite[] = options.retryOf ? [{ kind: 'delete', key: options.retryOf.key }] : [];
   if (wanted.length === 0) {
@@ -45,7 +47,7 @@ export async function importPage(work: Work, mails: readonly ListedMail[], optio
     return async () => undefined;
   }
   await context.rows.write(name, [inWorkRow(keys.inWork, wanted)]);
-  const tally = new PageTally();
+  const tally = new PageTally(doubles);
   const { maxMessageSize } = work.stored.account.import;
   const oversize = wanted.filter((mail) => (mail.size ?? 0) > maxMessageSize);
   const regular = wanted.filter((mail) => (mail.size ?? 0) <= maxMessageSize);
@@ -105,26 +107,12 @@ class PageTally {
   readonly oversize: ListedMail[] = [];
   readonly failed: { readonly mail: ListedMail; readonly reason: string }[] = [];
   gone = 0;
-}
+  /** Rows that know the id of one of the page's mails otherwise (see `knownMails`). */
+  readonly doubles: readonly LedgerRow[];
 
-/** Leaves out drafts, mail from before the account's `since`, and whatever the ledger or a pending row knows. */
-async function unknownMails(work: Work, mails: readonly ListedMail[], options: PageOptions): Promise<ListedMail[]> {
-  const { context, name, signal, counts, stored } = work;
-  const distinct = [...new Map(mails.map((mail) => [ledgerKey(mail.source), mail])).values()];
-  const eligible = distinct.filter(
-    (mail) =>
-      !mail.draft &&
-      (stored.sinceAt === undefined || mail.receivedAt === undefined || mail.receivedAt >= stored.sinceAt),
-  );
-  counts.skipped += distinct.length - eligible.length;
-  if (eligible.length === 0) {
-    return [];
+  constructor(doubles: readonly LedgerRow[]) {
+    this.doubles = doubles;
   }
-  const known = await knownMails(context.rows, name, eligible, { signal });
-  return eligible.filter((mail) => {
-    const key = ledgerKey(mail.source);
-    return !known.has(key) && (options.retryOf !== undefined || !options.pendingKeys.has(key));
-  });
 }
 
 async function fetchAndCheckIn(
@@ -210,7 +198,7 @@ async function take(
   const bytes = content.kind === 'bytes' ? content.bytes : content.stream;
   try {
     const reread = options.retryOf?.reason === rereadReason;
-    if (options.reconciler.active && !reread && (await reboundHere(work, mail, bytes, oversize, options, tally))) {
+    if (!reread && (await reboundHere(work, mail, bytes, oversize, options, tally))) {
       return;
     }
     const container = await work.context.assets();
@@ -240,14 +228,17 @@ async function reboundHere(
   options: PageOptions,
   tally: PageTally,
 ): Promise<boolean> {
-  const candidates = await options.reconciler.candidates(mail);
+  const key = ledgerKey(mail.source);
+  const doubles = tally.doubles.filter((row) => singleKey(row.key) === singleKey(key));
+  const candidates = await options.reconciler.candidates(mail, doubles);
   if (candidates.length === 0) {
     return false;
   }
   const decides = work.store.abilities.stableBytes && !oversize;
-  const sha256 = decides ? await hashOf(content) : undefined;
+  const sha256 = decides || doubles.length > 0 ? await hashOf(content) : undefined;
   for (const row of candidates) {
-    if (sha256 === undefined || row.sha256 === sha256) {
+    // Of an oversize mail the ledger has the hash of its headers: enough to tell mails with the same id apart.
+    if (row.sha256 === sha256 || !(decides || doubles.includes(row))) {
       if (await options.reconciler.rebind(row, mail)) {
         work.counts.skipped += 1;
         return true;

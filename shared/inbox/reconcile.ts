@@ -3,9 +3,10 @@ import type { Readable } from 'node:stream';
 import { type ListedMail, StoreError } from '../adapters/store.ts';
 import { assetIndexKey } from '../assets/asset.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
+import { readCheckpoint } from './checkpoints.ts';
 import { companionRows } from './commit.ts';
 import { fingerprintKey, fingerprintPrefix, ledgerKey, scopeKey, scopeRowKey } from './keys.ts';
-import { type LedgerRow, ledgerColumns, ledgerRow } from './ledger.ts';
+import { type LedgerRow, ledgerColumns, ledgerRow, readLedger } from './ledger.ts';
 import { disposals } from './rule.ts';
 import type { Work } from './work.ts';
 
@@ -25,12 +26,12 @@ interface Orphan {
 }
 
 /**
- * Finds mail that is known under another source id: after a UIDVALIDITY change, or when the account points at another
- * server with copies of the same mail (design section 5, "Reconcile").
+ * Finds mail that is known under another source id: after a UIDVALIDITY change, when a POP3 server gives its mails new
+ * UIDLs, or when the account points at another server with copies of the same mail (design section 5, "Reconcile").
  */
 export class Reconciler {
   readonly #work: Work;
-  /** Scopes of the ledger that no folder of the account has now. */
+  /** Scopes of the ledger that no folder of the account has now, or in which the ids were given anew. */
   readonly #orphans: ReadonlyMap<string, Orphan>;
   /** Ledger rows that took a mail in this run: each row absorbs one. */
   readonly #absorbed = new Set<string>();
@@ -49,16 +50,24 @@ export class Reconciler {
     const unseen = new Map(
       [...current].map(([folder, scope]) => [scopeKey({ store: work.store.identity, scope }), { folder, scope }]),
     );
-    const currentKeys = new Set(unseen.keys());
     let newestScopeAt = 0;
     for await (const row of context.rows.prefix(name, 's:', { signal })) {
       const key = row.key.slice(2);
       const { store, scope, folder, seenAt } = row.columns;
+      const orphan = { store: String(store), scope: String(scope), folder: String(folder) };
+      const seen = unseen.get(key);
       unseen.delete(key);
-      if (currentKeys.has(key)) {
-        newestScopeAt = Math.max(newestScopeAt, typeof seenAt === 'number' ? seenAt : 0);
+      if (seen) {
+        const newIdsAt = await idsGivenAnew(work, seen.folder, row.columns.newIdsAt);
+        if (newIdsAt !== undefined && newIdsAt !== row.columns.newIdsAt) {
+          await context.rows.write(name, [{ kind: 'merge', key: row.key, columns: { newIdsAt } }]);
+        }
+        newestScopeAt = Math.max(newestScopeAt, typeof seenAt === 'number' ? seenAt : 0, newIdsAt ?? 0);
+        if (newIdsAt !== undefined && newIdsAt + compareMs > now) {
+          orphans.set(key, orphan);
+        }
       } else {
-        orphans.set(key, { store: String(store), scope: String(scope), folder: String(folder) });
+        orphans.set(key, orphan);
       }
     }
     for (const [key, { folder, scope }] of unseen) {
@@ -79,13 +88,16 @@ export class Reconciler {
     return this.#absorbed.size;
   }
 
-  /** The ledger row that this unknown mail may be; what is left to decide is whether the bytes are the same. */
-  async candidates(mail: ListedMail): Promise<LedgerRow[]> {
+  /**
+   * The ledger rows that this unknown mail may be; what is left to decide is whether the bytes are the same. `doubles`:
+   * rows that know its id with another or with no content, and that no listed mail has.
+   */
+  async candidates(mail: ListedMail, doubles: readonly LedgerRow[]): Promise<LedgerRow[]> {
     const { context, name, signal, store } = this.#work;
-    if (mail.messageId === undefined && !store.abilities.stableBytes) {
-      return [];
+    const found = doubles.filter((row) => !this.#absorbed.has(row.key));
+    if (!this.active || (mail.messageId === undefined && !store.abilities.stableBytes)) {
+      return found;
     }
-    const found: LedgerRow[] = [];
     const prefix = fingerprintPrefix(mail.messageId);
     for await (const row of context.rows.prefix(name, prefix, { signal, top: maxCandidates })) {
       const orphan = this.#orphans.get(String(row.columns.scope));
@@ -178,6 +190,30 @@ export class Reconciler {
       throw error;
     }
   }
+}
+
+/** Rows of a sample that must have gone without a reason before new ids are suspected: half of it. */
+const suspiciousShare = 0.5;
+
+/**
+ * When a folder's ids were last seen to have been given anew: now, where mails that the ledger believes to be there are
+ * no longer listed. Another client may have deleted them: then unknown mail is merely compared for nothing.
+ */
+async function idsGivenAnew(work: Work, folder: string, before: unknown): Promise<number | undefined> {
+  const { context, name, session, signal } = work;
+  const known = typeof before === 'number' ? before : undefined;
+  const checkpoint = session.vanished && (await readCheckpoint(work, folder));
+  if (!session.vanished || !checkpoint) {
+    return known;
+  }
+  const { sampled, missing } = await session.vanished(folder, checkpoint, signal);
+  if (missing.length === 0 || missing.length < sampled * suspiciousShare) {
+    return known;
+  }
+  const rows = await readLedger(context.rows, name, missing.map(ledgerKey), { signal });
+  // What this service has deleted, or is about to, is missing for a good reason.
+  const unexplained = rows.filter((row) => !row.todoDispose && [undefined, 'canceled'].includes(row.disposed));
+  return unexplained.length > 0 && unexplained.length >= sampled * suspiciousShare ? context.clock.now() : known;
 }
 
 function sameInstant(known: unknown, met: number | undefined): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Disposal, ListedMail } from '../../shared/adapters/store.ts';
 import { never } from '../support/store-helpers.ts';
-import { type ContractTools, mailAt } from './store-contract-tools.ts';
+import { type ContractTools, failure, mailAt } from './store-contract-tools.ts';
 
 /** What becomes of originals. */
 export function disposalContract({ fixture, withSession, round, deliver }: ContractTools): void {
@@ -19,8 +19,15 @@ export function disposalContract({ fixture, withSession, round, deliver }: Contr
         return { mails, outcomes };
       });
 
-    it('marks read where the protocol can', async ({ skip }) => {
-      if (!fixture().store().abilities.markRead) skip('the protocol has no read state');
+    /** A protocol that cannot says so, and touches nothing. */
+    const refuses = async (disposal: Disposal) => {
+      await deliver('one');
+      expect(await failure(disposeIn(disposal, (all) => all))).toMatchObject({ kind: 'permission' });
+      expect(await fixture().witnessCount(fixture().folder)).toBe(1);
+    };
+
+    it('marks read, or says that the protocol has no read state', async () => {
+      if (!fixture().store().abilities.markRead) return await refuses({ action: 'markRead' });
       await deliver('one', 'two');
       const { mails, outcomes } = await disposeIn({ action: 'markRead' }, (all) => all.slice(0, 1));
       expect(outcomes).toEqual(['done']);
@@ -39,8 +46,8 @@ export function disposalContract({ fixture, withSession, round, deliver }: Contr
       expect(await fixture().witnessBytes(mailAt(mails, 1))).toBeDefined();
     });
 
-    it('moves to the trash and to a folder where the protocol can', async ({ skip }) => {
-      if (!fixture().store().abilities.move) skip('the protocol has one folder');
+    it('moves to a folder and to the trash, or says that the protocol has neither', async () => {
+      if (!fixture().store().abilities.move) return await refuses({ action: 'move', folder: 'Done' });
       const { otherFolder, trashFolder } = fixture();
       if (otherFolder === undefined || trashFolder === undefined) throw new Error('the fixture lacks folders');
       await deliver('one', 'two');

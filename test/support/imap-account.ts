@@ -1,41 +1,15 @@
 import type { Dovecot } from './dovecot.ts';
 import type { Mailroom } from './mailroom.ts';
+import { type AccountServer, type ServerAccountOptions, serverAccount } from './server-account.ts';
 
-export interface ImapAccountOptions {
-  readonly user?: string;
-  readonly password?: string;
-  readonly port?: number;
-  /** The account's `import` on top of `schedule: null`. */
-  readonly rule?: Readonly<Record<string, unknown>>;
-  readonly folders?: readonly string[];
-  readonly timeout?: number;
-}
-
-/** Makes (or changes) an account that imports from a Dovecot. */
+/** Makes (or changes) an account that imports from a Dovecot by IMAP. */
 export async function imapAccount(
   mailroom: Mailroom,
   name: string,
-  server: Pick<Dovecot, 'ports' | 'users'>,
-  options: ImapAccountOptions = {},
+  server: AccountServer,
+  options: Omit<ServerAccountOptions, 'protocol'> = {},
 ): Promise<void> {
-  const user = options.user ?? 'tester';
-  const secret = `${name}-imap`;
-  await mailroom.secret(name, secret, options.password ?? server.users[user] ?? '');
-  await mailroom.expect([200, 201], 'PUT', `/api/accounts/${name}`, {
-    body: {
-      from: `${name}@example.com`,
-      store: {
-        protocol: 'imap',
-        host: '127.0.0.1',
-        port: options.port ?? server.ports.imap,
-        auth: { type: 'password', user, secret },
-        tls: { starttls: 'never' },
-        folders: options.folders ?? ['INBOX'],
-        timeout: options.timeout ?? 20_000,
-      },
-      import: { schedule: null, ...options.rule },
-    },
-  });
+  await serverAccount(mailroom, name, server, options);
 }
 
 /** Puts mails into a folder, over one connection. */

@@ -38,6 +38,16 @@ export const imapDialect: TlsDialect = {
   injections: { lines: '* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n', fragment: '* BYE ' },
 };
 
+export const pop3Dialect: TlsDialect = {
+  hide: (text) => text.replace(/^STLS\r\n/im, ''),
+  // Only the answer to CAPA has several lines.
+  offer: (text) => (/^\+OK\r\n[A-Z]/.test(text) ? text.replace('\r\n', '\r\nSTLS\r\n') : text),
+  command: /^STLS$/i,
+  yes: () => '+OK begin',
+  no: () => '-ERR not now',
+  injections: { lines: '+OK\r\nUSER\r\n.\r\n', fragment: '-ERR injected ' },
+};
+
 export interface TlsDoorOptions {
   /** The server behind: plain text, or with an offer of TLS that the door hides. */
   readonly backend: { readonly host: string; readonly port: number };

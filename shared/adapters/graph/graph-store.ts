@@ -52,7 +52,7 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
   return {
     protocol: config.protocol,
     // Graph rebuilds MIME whenever it is asked.
-    abilities: { markRead: true, move: true, stableBytes: false },
+    abilities: { markRead: true, move: true, stableBytes: false, lastingIds: true },
     identity,
     open: async ({ signal }) => {
       try {

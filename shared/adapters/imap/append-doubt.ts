@@ -1,9 +1,9 @@
+import { readDetails } from '../header-details.ts';
 import type { FrozenMail } from '../transport.ts';
 import type { FetchRow } from './answers.ts';
 import type { FolderMark } from './append-note.ts';
 import { atom, bodyPeek, type CommandNode, quoted, sequence } from './commands.ts';
 import type { ImapConnection } from './connection.ts';
-import { readDetails } from './header-details.ts';
 import { type FetchedRows, Mailbox } from './mailbox.ts';
 import { MAX_UID } from './source-id.ts';
 

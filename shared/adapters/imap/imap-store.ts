@@ -21,7 +21,7 @@ export function createImapStore(config: ImapConnectionConfig, context: Credentia
   const identity = auth.type === 'none' ? `imap://${host}` : `imap://${auth.user}@${host}`;
   return {
     protocol: config.protocol,
-    abilities: { markRead: true, move: true, stableBytes: true },
+    abilities: { markRead: true, move: true, stableBytes: true, lastingIds: true },
     identity,
     open: async ({ signal }) => new ImapSession(await connect(signal), identity),
     verify: (options) => verifyImapStore(config, connect, options),

@@ -1,9 +1,9 @@
+import { readDetails } from '../header-details.ts';
 import type { ChangePage, ChangesOptions, Checkpoint, ListedMail } from '../store.ts';
 import { StoreError } from '../store.ts';
 import type { FetchRow } from './answers.ts';
 import { atom, bodyPeek, type CommandNode, sequence } from './commands.ts';
 import type { ImapConnection } from './connection.ts';
-import { readDetails } from './header-details.ts';
 import type { Mailbox, OpenFolder } from './mailbox.ts';
 import { canonicalFolder, encodeItem, encodeScope, type ImapScope, MAX_UID } from './source-id.ts';
 

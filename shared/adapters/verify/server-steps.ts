@@ -11,6 +11,7 @@ import {
 import { untilAborted } from '../../platform/abort.ts';
 import { explainNetError } from '../net-errors.ts';
 import { openSocket } from '../open-socket.ts';
+import { startTls } from '../start-tls.ts';
 import { tlsOptions } from '../tls.ts';
 import { askForTls, type PlainProtocol, readGreeting } from './preface.ts';
 import { type Finding, type PlannedStep, StepFailure } from './steps.ts';
@@ -153,7 +154,7 @@ async function handshake(
     const silence = limitOf(server.timeout);
     await readGreeting(plain, socket, silence);
     if (!(await askForTls(plain, socket, silence))) return undefined;
-    return about(await upgrade(socket, { ...options, host }, silence, signal));
+    return about(await startTls(socket, options, { host, timeout: silence }, signal));
   } finally {
     socket.destroy();
   }
@@ -164,33 +165,6 @@ function about(socket: Socket): Secured {
   const secured = { version: socket.getProtocol(), certificate: socket.getPeerCertificate() };
   socket.destroy();
   return secured;
-}
-
-function upgrade(
-  socket: Socket,
-  options: tls.ConnectionOptions,
-  silenceMs: number,
-  signal: AbortSignal,
-): Promise<tls.TLSSocket> {
-  return untilAborted(
-    new Promise<tls.TLSSocket>((done, reject) => {
-      const secured = tls.connect({ ...options, socket });
-      const fail = (error: unknown) => {
-        clearTimeout(timer);
-        secured.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(() => fail(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })), silenceMs);
-      secured
-        .once('secureConnect', () => {
-          clearTimeout(timer);
-          done(secured);
-        })
-        .on('error', fail)
-        .once('close', () => fail(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
-    }),
-    signal,
-  );
 }
 
 /** Longest name list of a certificate that is shown. */
