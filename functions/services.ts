@@ -117,10 +117,15 @@ async function make(): Promise<Services> {
   return { settings, accounts, accountRows, secrets, outbox, inbox, assets };
 }
 
-async function storeOf({ store, import: rule }: Account, context: StoreContext): Promise<MailStore | undefined> {
+async function storeOf(account: Account, context: StoreContext): Promise<MailStore | undefined> {
+  const { store, import: rule } = account;
   if (!store) {
     return undefined;
   }
-  const { createStore } = await import('../shared/adapters/create-store.ts');
-  return await createStore(store, { ...context, deletesAtOnce: rule.delete === 'immediately' });
+  const [{ createStore }, { dialogueOf }] = await Promise.all([
+    import('../shared/adapters/create-store.ts'),
+    import('../shared/adapters/dialogue.ts'),
+  ]);
+  const deletesAtOnce = rule.delete === 'immediately';
+  return await createStore(store, { ...context, ...dialogueOf(account, store.protocol), deletesAtOnce });
 }

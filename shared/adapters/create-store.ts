@@ -1,12 +1,8 @@
 import type { Located, StoreConfig } from '../accounts/model.ts';
-import type { CloudOverrides } from './entra/place.ts';
-import type { ReadSecret } from './secret-value.ts';
+import type { ServerContext } from './server-context.ts';
 import type { MailStore } from './store.ts';
 
-export interface StoreContext {
-  readonly secret: ReadSecret;
-  /** Where Graph and Entra ID are, if not where an account's cloud has them. */
-  readonly overrides?: CloudOverrides;
+export interface StoreContext extends ServerContext {
   /** The account deletes every original right after its check-in. */
   readonly deletesAtOnce?: boolean;
 }

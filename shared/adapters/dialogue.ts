@@ -1,22 +1,39 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { log } from '../platform/log.ts';
+import type { Scrub } from './sasl.ts';
 
 /** The protocol dialogue of an account with `debug`, in the log: without credentials, tokens and contents of mails. */
-export interface Dialogue {
+export interface DialogueLog {
   client(line: string): void;
   server(line: string): void;
   /** From now on lines go to the log of whoever calls: a connection outlives the invocation that opened it. */
   attach(): void;
 }
 
+/** Begins the dialogue of one connection. `scrub` takes out its credentials, in all their forms. */
+export type OpenDialogue = (scrub?: Scrub) => DialogueLog;
+
+/** What adapters are given; absent where the account does not ask for it. */
+export interface DialogueContext {
+  readonly dialogue?: OpenDialogue | undefined;
+}
+
+/** What an account's adapters are given: a dialogue in the log while the account has `debug`. */
+export function dialogueOf(
+  { name, debug }: { readonly name: string; readonly debug: boolean },
+  protocol: string,
+): DialogueContext {
+  return debug ? { dialogue: (scrub) => dialogueLog({ account: name, protocol }, scrub) } : {};
+}
+
 /** Longest line kept; what a server says beyond it is seldom worth reading. */
 const maxLine = 500;
 
-/** Writes lines as `dialogue` events. `scrub` takes out the credentials of the connection, in all their forms. */
+/** Writes lines as `dialogue` events. */
 export function dialogueLog(
   about: { readonly account: string; readonly protocol: string },
-  scrub: (text: string) => string = (text) => text,
-): Dialogue {
+  scrub: Scrub = (text) => text,
+): DialogueLog {
   let here = AsyncLocalStorage.snapshot();
   const write = (by: 'client' | 'server', line: string) => {
     const safe = withoutContents(withoutTokens(scrub(line)));

@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/rules.ts';
+import { dialogueOf } from './dialogue.ts';
 import type { CloudOverrides } from './entra/place.ts';
 import type { ReadSecret } from './secret-value.ts';
 import type { MailTransport } from './transport.ts';
@@ -34,23 +35,34 @@ export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides =
     }, drainMs).unref();
   };
 
-  const create = async ({ transport, limits }: Account & { transport: NonNullable<Account['transport']> }) => {
-    const maxConnections = limits.connections;
+  const create = async (account: Account & { transport: NonNullable<Account['transport']> }) => {
+    const { transport, limits } = account;
+    const context = {
+      secret,
+      overrides,
+      maxConnections: limits.connections,
+      ...dialogueOf(account, transport.protocol),
+    };
     if (transport.protocol === 'graph') {
       const { createGraphTransport } = await import('./graph/graph-transport.ts');
-      return createGraphTransport(transport, { secret, maxConnections, overrides });
+      return createGraphTransport(transport, context);
     }
     if (transport.protocol === 'imap' || transport.protocol === 'imaps') {
       const { createImapTransport, newMailIn } = await import('./imap/imap-transport.ts');
-      return createImapTransport(transport, { secret, maxConnections }, newMailIn(transport.folder));
+      return createImapTransport(transport, context, newMailIn(transport.folder));
     }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
-    return createSmtpTransport(transport, { secret, maxConnections, overrides });
+    return createSmtpTransport(transport, context);
   };
 
-  const createSent = async (store: ImapStoreConfig, maxConnections: number) => {
+  const createSent = async (account: Account, store: ImapStoreConfig) => {
+    const maxConnections = Math.min(account.limits.connections, maxSentConnections);
     const { createImapTransport, sentMail } = await import('./imap/imap-transport.ts');
-    return createImapTransport(store, { secret, maxConnections }, sentMail);
+    return createImapTransport(
+      store,
+      { secret, overrides, maxConnections, ...dialogueOf(account, store.protocol) },
+      sentMail,
+    );
   };
 
   /** The transport under `name`, made anew where `config` is another than it was. */
@@ -77,18 +89,20 @@ export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides =
 
   return {
     async get(account) {
-      const { transport, limits, name } = account;
+      const { transport, limits, name, debug } = account;
       return (
-        transport && (await shared(name, JSON.stringify([transport, limits]), () => create({ ...account, transport })))
+        transport &&
+        (await shared(name, JSON.stringify([transport, limits, debug]), () => create({ ...account, transport })))
       );
     },
-    async sent({ store, limits, name }) {
+    async sent(account) {
+      const { store, limits, name, debug } = account;
       if (store?.protocol !== 'imap' && store?.protocol !== 'imaps') {
         return undefined;
       }
       // No account's name has a slash.
-      const make = () => createSent(store, Math.min(limits.connections, maxSentConnections));
-      return await shared(`${name}/sent`, JSON.stringify([store, limits]), make);
+      const make = () => createSent(account, store);
+      return await shared(`${name}/sent`, JSON.stringify([store, limits, debug]), make);
     },
   };
 }

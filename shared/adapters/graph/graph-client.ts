@@ -2,12 +2,13 @@ import { Client, ResponseType } from '@microsoft/microsoft-graph-client';
 import type { z } from 'zod';
 import { sleep } from '../../platform/clock.ts';
 import { log } from '../../platform/log.ts';
+import type { DialogueLog } from '../dialogue.ts';
 import { answerError, discard, readJson } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { Gate } from './gate.ts';
 import { abortedError, GraphError } from './graph-error.ts';
 import type { GraphSignIn } from './graph-sign-in.ts';
-import { BearerToken, Call, PinnedHost, StandardHeaders, Wire } from './middleware.ts';
+import { BearerToken, Call, PinnedHost, StandardHeaders, Told, Wire } from './middleware.ts';
 import { defaultLimits, useConnections, type WireAnswer, type WireLimits } from './wire.ts';
 
 /** Outlook takes four requests at a time from an app on a mailbox (Microsoft Learn, "Microsoft Graph throttling"). */
@@ -61,6 +62,7 @@ export interface ClientOptions {
   /** Requests of this client at a time. */
   readonly atOnce: number;
   readonly limits?: Partial<WireLimits> | undefined;
+  readonly dialogue?: DialogueLog | undefined;
   /** Absent: a Retry-After is never waited for. */
   readonly patience?: Patience;
 }
@@ -97,6 +99,7 @@ export class GraphClient {
         new PinnedHost(place),
         new StandardHeaders(),
         new BearerToken(signIn),
+        ...(options.dialogue ? [new Told(options.dialogue)] : []),
         new Wire(this.#connections.agent, limits),
       ],
     });

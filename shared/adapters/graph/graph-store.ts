@@ -1,4 +1,5 @@
 import type { GraphStoreConfig } from '../../accounts/model.ts';
+import type { DialogueContext } from '../dialogue.ts';
 import type { CloudOverrides } from '../entra/place.ts';
 import type { ReadSecret } from '../secret-value.ts';
 import type { MailStore } from '../store.ts';
@@ -12,7 +13,7 @@ import { verifyGraph } from './verify.ts';
 import type { WireLimits } from './wire.ts';
 
 /** What store and transport ask of the service. */
-export interface GraphContext {
+export interface GraphContext extends DialogueContext {
   readonly secret: ReadSecret;
   readonly overrides?: CloudOverrides | undefined;
   /** How long servers may be silent, in ms; the defaults where absent. */
@@ -45,6 +46,7 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
       userId,
       atOnce: importAtOnce,
       limits: context.limits,
+      dialogue: context.dialogue?.(),
       patience: { leftMs: sessionPatienceMs },
     });
     return { token, client };

@@ -37,7 +37,10 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
     let current = clients.at(-1);
     if (current?.signIn !== signIn) {
       const atOnce = Math.min(context.maxConnections, outlookAtOnce);
-      current = { signIn, client: new GraphClient({ place, signIn, userId, atOnce, limits }) };
+      current = {
+        signIn,
+        client: new GraphClient({ place, signIn, userId, atOnce, limits, dialogue: context.dialogue?.() }),
+      };
       clients.push(current);
     }
     return { client: current.client, userId, identity, limits };
@@ -89,7 +92,10 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
             limitMs: context.limits?.signIn,
           });
           const token = await signIn.token(limited);
-          return { token, client: new GraphClient({ place, signIn, userId, atOnce: 1, limits }) };
+          return {
+            token,
+            client: new GraphClient({ place, signIn, userId, atOnce: 1, limits, dialogue: context.dialogue?.() }),
+          };
         },
       }),
     async close() {

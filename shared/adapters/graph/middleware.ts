@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Agent } from 'node:https';
 import type { Context, Middleware } from '@microsoft/microsoft-graph-client';
+import type { DialogueLog } from '../dialogue.ts';
 import { isOwn } from './addresses.ts';
 import { discard } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
@@ -114,6 +115,30 @@ export class BearerToken extends Link {
     await discard(call.answer);
     call.headers.authorization = `Bearer ${second}`;
     await this.forward(context);
+  }
+}
+
+/** Tells the account's dialogue of each request and its answer: no query, since links in it are as good as tokens. */
+export class Told extends Link {
+  readonly #dialogue: DialogueLog;
+
+  constructor(dialogue: DialogueLog) {
+    super();
+    this.#dialogue = dialogue;
+  }
+
+  protected override async handle(call: Call, context: Context): Promise<void> {
+    this.#dialogue.attach();
+    this.#dialogue.client(`${call.method} ${call.url.pathname} client-request-id ${call.headers['client-request-id']}`);
+    const began = performance.now();
+    const ended = (what: string) => this.#dialogue.server(`${what} in ${Math.round(performance.now() - began)} ms`);
+    try {
+      await this.forward(context);
+      ended(`${call.answer?.status} request-id ${call.answer?.header('request-id') ?? 'none'}`);
+    } catch (error) {
+      ended(error instanceof GraphError ? `no answer (${error.code})` : 'no answer');
+      throw error;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CredentialsContext } from '../credentials.ts';
+import type { ServerContext } from '../server-context.ts';
 import type { Opened, PooledSession } from '../session-pool.ts';
 import { StoreError } from '../store.ts';
 import { cutTrouble } from '../trouble.ts';
@@ -100,7 +100,7 @@ export class AppendSession implements PooledSession {
 /** Reads the credentials, connects and signs in as the account says. Never rejects. */
 export async function openAppendSession(
   config: ImapConnectionConfig,
-  context: CredentialsContext,
+  context: ServerContext,
   signal: AbortSignal,
 ): Promise<Opened<AppendSession>> {
   try {

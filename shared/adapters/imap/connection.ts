@@ -1,5 +1,6 @@
 import { ImapFlow, type ImapResponse } from 'imapflow';
 import type { Credentials } from '../credentials.ts';
+import type { DialogueContext, DialogueLog } from '../dialogue.ts';
 import { credentialScrub, type Scrub } from '../sasl.ts';
 import { StoreError } from '../store.ts';
 import { type CommandChannel, commandChannel, socketOf } from './command-channel.ts';
@@ -39,10 +40,12 @@ export class ImapConnection {
 
   /** Takes the credentials out of what the server says. */
   readonly scrub: Scrub;
+  readonly #dialogue: DialogueLog | undefined;
 
-  private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub) {
+  private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub, dialogue: DialogueLog | undefined) {
     this.#client = client;
     this.scrub = scrub;
+    this.#dialogue = dialogue;
     this.#channel = commandChannel(client);
     this.#silenceLimit = silenceLimit;
     // Without a listener an error event would end the process.
@@ -62,17 +65,19 @@ export class ImapConnection {
     config: ImapConnectionConfig,
     credentials: Credentials,
     signal: AbortSignal,
+    { dialogue: openDialogue }: DialogueContext = {},
   ): Promise<ImapConnection> {
-    const client = new ImapFlow(libraryOptions(config, credentials));
-    useOwnSignIn(client, config.auth, credentials);
     const scrub = credentialScrub(credentials);
+    const dialogue = openDialogue?.(scrub);
+    const client = new ImapFlow(libraryOptions(config, credentials, dialogue));
+    useOwnSignIn(client, config.auth, credentials);
     const opened: OpenTarget = {
       target: `${config.host}:${client.port}`,
       host: config.host,
       by: credentials.kind,
       scrub,
     };
-    const connection = new ImapConnection(client, config.timeout, scrub);
+    const connection = new ImapConnection(client, config.timeout, scrub, dialogue);
     try {
       await connection.#settled(
         client.connect().catch((error: unknown) => {
@@ -128,6 +133,7 @@ export class ImapConnection {
     handlers: UntaggedHandlers = {},
   ): Promise<Completion> {
     if (this.#failure) throw this.#failure;
+    this.#dialogue?.attach();
     const untagged = Object.fromEntries(
       Object.entries(handlers).map(([keyword, handle]) => [keyword, async (answer: ImapResponse) => handle(answer)]),
     );

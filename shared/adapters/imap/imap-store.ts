@@ -1,4 +1,4 @@
-import type { CredentialsContext } from '../credentials.ts';
+import type { ServerContext } from '../server-context.ts';
 import type { MailStore } from '../store.ts';
 import { ImapSession } from './imap-session.ts';
 import type { ImapConnectionConfig } from './library-options.ts';
@@ -13,7 +13,7 @@ const standardPorts = [143, 993];
  * mailbox stays the same one when an account changes from imap to imaps. A port of its own is part of it: two servers
  * on one host may have made their folders in the same second, and so with the same UIDVALIDITY.
  */
-export function createImapStore(config: ImapConnectionConfig, context: CredentialsContext): MailStore {
+export function createImapStore(config: ImapConnectionConfig, context: ServerContext): MailStore {
   const { auth } = config;
   const port = config.port === undefined || standardPorts.includes(config.port) ? '' : `:${config.port}`;
   const host = `${config.host.toLowerCase()}${port}`;

@@ -1,6 +1,6 @@
 import { CommitGate } from '../commit-gate.ts';
-import type { CredentialsContext } from '../credentials.ts';
 import { allDeferred, deferred, textTroubles } from '../receipts.ts';
+import type { ServerContext } from '../server-context.ts';
 import { type PoolLimits, SessionPool } from '../session-pool.ts';
 import type { FrozenMail, MailTransport, Receipt, RecipientOutcome, SendOptions, SettleOptions } from '../transport.ts';
 import { cutTrouble, TransportClosed, type Trouble } from '../trouble.ts';
@@ -31,7 +31,7 @@ export const sentMail: AppendTarget = {
 };
 
 /** What the transport needs from outside; `maxConnections` counts for this process. */
-export interface ImapTransportContext extends CredentialsContext, PoolLimits {}
+export interface ImapTransportContext extends ServerContext, PoolLimits {}
 
 const lostHint =
   'The server took the whole mail and its answer was lost: it may be in the folder. A search for its Message-ID finds out.';

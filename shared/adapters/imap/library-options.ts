@@ -1,8 +1,10 @@
 import type { ImapFlowOptions } from 'imapflow';
 import { defaultPorts, type StoreConfig } from '../../accounts/model.ts';
 import type { Credentials } from '../credentials.ts';
+import type { DialogueLog } from '../dialogue.ts';
 import { StoreError } from '../store.ts';
 import { tlsOptions } from '../tls.ts';
+import { libraryLog } from './library-log.ts';
 
 /** What a connection needs of a store or a transport. */
 export type ImapConnectionConfig = Omit<Extract<StoreConfig, { protocol: 'imap' | 'imaps' }>, 'folders'>;
@@ -22,7 +24,11 @@ const MAX_LINE = 64 * 1024 * 1024;
  * host. Credentials are never sent unencrypted unless `starttls` is `never`: with them, STARTTLS `preferred` is as good
  * as `required`.
  */
-export function libraryOptions(config: ImapConnectionConfig, credentials: Credentials): ImapFlowOptions {
+export function libraryOptions(
+  config: ImapConnectionConfig,
+  credentials: Credentials,
+  dialogue?: DialogueLog,
+): ImapFlowOptions {
   const { host, tls } = config;
   const secure = config.protocol === 'imaps';
   const plain = !secure && tls.starttls === 'never';
@@ -43,7 +49,7 @@ export function libraryOptions(config: ImapConnectionConfig, credentials: Creden
     // The connection watches for silence itself: the library's watch would also cut a session that merely has nothing
     // to ask for a while, as when a large mail goes to storage.
     socketTimeout: NO_LIMIT,
-    logger: false,
+    logger: dialogue ? libraryLog(dialogue) : false,
     disableAutoIdle: true,
     // Extensions are not switched on: CONDSTORE and IMAP4rev2 change what answers look like, UTF8 what names look like.
     disableAutoEnable: true,

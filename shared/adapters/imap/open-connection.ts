@@ -1,5 +1,6 @@
-import { type CredentialsContext, withCredentials } from '../credentials.ts';
+import { withCredentials } from '../credentials.ts';
 import { credentialsStoreError } from '../credentials-store-error.ts';
+import type { ServerContext } from '../server-context.ts';
 import { StoreError } from '../store.ts';
 import { ImapConnection } from './connection.ts';
 import type { ImapConnectionConfig } from './library-options.ts';
@@ -7,7 +8,7 @@ import type { ImapConnectionConfig } from './library-options.ts';
 /** A signed-in connection of the account. A kept token that is refused is renewed once. Throws StoreError. */
 export async function openConnection(
   config: ImapConnectionConfig,
-  context: CredentialsContext,
+  context: ServerContext,
   signal: AbortSignal,
 ): Promise<ImapConnection> {
   try {
@@ -15,7 +16,7 @@ export async function openConnection(
       config,
       context,
       signal,
-      (credentials) => ImapConnection.open(config, credentials, signal),
+      (credentials) => ImapConnection.open(config, credentials, signal, context),
       (error) => error instanceof StoreError && error.kind === 'signIn',
     );
   } catch (error) {

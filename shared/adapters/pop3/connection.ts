@@ -33,7 +33,9 @@ export class Pop3Connection {
 
   /** The first line of the next answer. An answer that is none ends the connection. */
   async reply(doing: string, signal: AbortSignal): Promise<Reply> {
-    const reply = parseReply(await this.wire.line(doing, signal));
+    const line = await this.wire.line(doing, signal);
+    this.wire.heard(line);
+    const reply = parseReply(line);
     if (!reply) throw this.fail(nonsense(doing, 'an answer that makes no sense'));
     return reply;
   }

@@ -1,8 +1,11 @@
 import type { ConnectionOptions } from 'node:tls';
 import { defaultPorts, type StoreConfig } from '../../accounts/model.ts';
-import { type Credentials, type CredentialsContext, withCredentials } from '../credentials.ts';
+import { type Credentials, withCredentials } from '../credentials.ts';
 import { credentialsStoreError } from '../credentials-store-error.ts';
+import type { DialogueLog } from '../dialogue.ts';
 import { openSocket } from '../open-socket.ts';
+import { credentialScrub } from '../sasl.ts';
+import type { ServerContext } from '../server-context.ts';
 import { startTls } from '../start-tls.ts';
 import { StoreError } from '../store.ts';
 import { tlsOptions } from '../tls.ts';
@@ -21,7 +24,7 @@ export type Pop3Config = Extract<StoreConfig, { protocol: 'pop3' | 'pop3s' }>;
  */
 export async function openConnection(
   config: Pop3Config,
-  context: CredentialsContext,
+  context: ServerContext,
   signal: AbortSignal,
 ): Promise<Pop3Connection> {
   const options = checkedTls(config);
@@ -30,7 +33,8 @@ export async function openConnection(
       config,
       context,
       signal,
-      (credentials) => open(config, options, credentials, signal),
+      (credentials) =>
+        open(config, options, credentials, { signal, dialogue: context.dialogue?.(credentialScrub(credentials)) }),
       (error) => error instanceof StoreError && error.kind === 'signIn',
     );
   } catch (error) {
@@ -38,17 +42,24 @@ export async function openConnection(
   }
 }
 
+/** What one attempt to open a connection goes by. */
+interface Run {
+  readonly signal: AbortSignal;
+  readonly dialogue: DialogueLog | undefined;
+}
+
 async function open(
   config: Pop3Config,
   options: ConnectionOptions | undefined,
   credentials: Credentials,
-  signal: AbortSignal,
+  run: Run,
 ): Promise<Pop3Connection> {
-  let connection = await connect(config, config.protocol === 'pop3s' ? options : undefined, signal);
+  const { signal } = run;
+  let connection = await connect(config, config.protocol === 'pop3s' ? options : undefined, run);
   try {
     await greeted(connection, signal);
     connection = await withCapabilities(connection, signal);
-    if (config.protocol === 'pop3' && options) connection = await encrypted(connection, config, options, signal);
+    if (config.protocol === 'pop3' && options) connection = await encrypted(connection, config, options, run);
     await signIn(connection, config.auth, credentials, signal);
     return connection;
   } catch (error) {
@@ -67,13 +78,13 @@ function checkedTls({ protocol, host, tls }: Pop3Config): ConnectionOptions | un
 async function connect(
   config: Pop3Config,
   tls: ConnectionOptions | undefined,
-  signal: AbortSignal,
+  { signal, dialogue }: Run,
 ): Promise<Pop3Connection> {
   const { host, protocol, connectionTimeout } = config;
   const port = config.port ?? defaultPorts[protocol];
   try {
     const target = { host, port, timeout: connectionTimeout, ...(tls ? { tls } : {}) };
-    return new Pop3Connection(new Wire(await openSocket(target, signal), config.timeout));
+    return new Pop3Connection(new Wire(await openSocket(target, signal), config.timeout, dialogue));
   } catch (error) {
     throw signal.aborted ? abortedError(signal) : connectionLost(error, `to connect to ${host}:${port}`);
   }
@@ -97,7 +108,7 @@ async function encrypted(
   connection: Pop3Connection,
   config: Pop3Config,
   options: ConnectionOptions,
-  signal: AbortSignal,
+  { signal, dialogue }: Run,
 ): Promise<Pop3Connection> {
   const { host, connectionTimeout } = config;
   const offered = connection.capabilities === undefined || connection.has('STLS');
@@ -110,7 +121,7 @@ async function encrypted(
   const plain = connection.wire.release();
   try {
     const secured = await startTls(plain, options, { host, timeout: connectionTimeout }, signal);
-    return await withCapabilities(new Pop3Connection(new Wire(secured, config.timeout)), signal);
+    return await withCapabilities(new Pop3Connection(new Wire(secured, config.timeout, dialogue)), signal);
   } catch (error) {
     if (error instanceof StoreError) throw error;
     throw signal.aborted ? abortedError(signal) : connectionLost(error, 'to start TLS');

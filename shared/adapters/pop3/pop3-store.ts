@@ -1,4 +1,4 @@
-import type { CredentialsContext } from '../credentials.ts';
+import type { ServerContext } from '../server-context.ts';
 import type { MailStore } from '../store.ts';
 import { Maildrop } from './maildrop.ts';
 import { Maildrops } from './maildrops.ts';
@@ -7,7 +7,7 @@ import { Pop3Session } from './pop3-session.ts';
 import { verifyPop3Store } from './verify.ts';
 
 /** What the store asks of the service. */
-export interface StoreContext extends CredentialsContext {
+export interface StoreContext extends ServerContext {
   /** Every original is deleted right after its check-in: then a server without UIDL will do (design section 5). */
   readonly deletesAtOnce?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { DialogueLog } from '../dialogue.ts';
 import { StoreError } from '../store.ts';
 import { abortedError, connectionLost, nonsense, silenceError } from './pop3-errors.ts';
 
@@ -10,6 +11,12 @@ const MAX_LINE = 8_192;
 
 const NOTHING = Buffer.alloc(0);
 
+/** A command as the dialogue shows it: a password's own line, and an answer in a sign-in, are left out. */
+function shown(line: string): string {
+  if (/^PASS /i.test(line)) return 'PASS (hidden)';
+  return /^[A-Z]{3,4}\b/i.test(line) ? line : '(hidden)';
+}
+
 /**
  * A socket as lines and octets, read only when somebody asks, so that the server is held back where the consumer is slow.
  * Whatever waits here ends with the signal, with the silence limit or with the connection; each destroys the socket, and
@@ -19,6 +26,7 @@ export class Wire {
   readonly #socket: Socket;
   /** ms without an octet while one is waited for; 0: only the signal bounds it. */
   readonly #silenceLimit: number;
+  readonly #dialogue: DialogueLog | undefined;
   #buffer: Buffer = NOTHING;
   #failure: StoreError | undefined;
   /** Why the socket ended, once it has. */
@@ -26,9 +34,10 @@ export class Wire {
   #wake: (() => void) | undefined;
   readonly #listeners: Readonly<Record<'readable' | 'end' | 'close' | 'error', (error?: unknown) => void>>;
 
-  constructor(socket: Socket, silenceLimit: number) {
+  constructor(socket: Socket, silenceLimit: number, dialogue?: DialogueLog) {
     this.#socket = socket;
     this.#silenceLimit = silenceLimit;
+    this.#dialogue = dialogue;
     const ended = () => {
       this.#ended ??= {};
       this.#wake?.();
@@ -54,6 +63,7 @@ export class Wire {
   /** Sends lines, each without its line end. Throws what ended the connection. */
   write(lines: readonly string[]): void {
     if (this.#failure) throw this.#failure;
+    if (this.#dialogue) for (const line of lines) this.#dialogue.client(shown(line));
     this.#socket.write(lines.map((line) => `${line}\r\n`).join(''));
   }
 
@@ -74,6 +84,11 @@ export class Wire {
       const chunk = await this.#next(doing, signal);
       this.#buffer = from === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
     }
+  }
+
+  /** Tells the dialogue of the first line of an answer; what follows it are lists and mails. */
+  heard(line: string): void {
+    this.#dialogue?.server(line);
   }
 
   /** The next octets, as many as there are. */

@@ -3,13 +3,16 @@ import type { ConnectionOptions } from 'node:tls';
 import type { NodemailerError } from 'nodemailer';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { defaultPorts, type TransportConfig } from '../../accounts/model.ts';
-import { type Credentials, type CredentialsContext, CredentialsError, withCredentials } from '../credentials.ts';
+import { type Credentials, CredentialsError, withCredentials } from '../credentials.ts';
+import type { DialogueLog } from '../dialogue.ts';
 import { openSocket } from '../open-socket.ts';
 import { allowedMechanisms, credentialScrub, noMechanismHint, type Scrub } from '../sasl.ts';
+import type { ServerContext } from '../server-context.ts';
 import type { Opened } from '../session-pool.ts';
 import { tlsOptions } from '../tls.ts';
 import { cutTrouble, type Trouble } from '../trouble.ts';
 import type { SignInAttempt } from './auth-hints.ts';
+import { libraryLog } from './library-log.ts';
 import { SmtpSession } from './session.ts';
 import { credentialsTrouble, lossTrouble, setUpTrouble } from './set-up-error.ts';
 import { chooseExchange, login, offeredMechanisms } from './sign-in.ts';
@@ -44,12 +47,15 @@ const accountTrouble = (code: string, hint: string): SetUpStop => new SetUpStop(
  */
 export async function openSession(
   config: SmtpConfig,
-  context: CredentialsContext,
+  context: ServerContext,
   signal: AbortSignal,
 ): Promise<Opened<SmtpSession>> {
   try {
     const tls = checkedTls(config);
-    const attempt = (credentials: Credentials) => connect(config, tls, credentials, signal);
+    const attempt = (credentials: Credentials) => {
+      const dialogue = context.dialogue?.(credentialScrub(credentials));
+      return connect(config, { tls, dialogue }, credentials, signal);
+    };
     const session = await withCredentials(config, context, signal, attempt, isRefusal);
     return { ok: true, session };
   } catch (error) {
@@ -61,18 +67,25 @@ export async function openSession(
 
 const isRefusal = (error: unknown): boolean => error instanceof SetUpStop && error.refusal;
 
+/** How a connection is made, beside what the account says. */
+interface Means {
+  /** Undefined where the account never uses TLS. */
+  readonly tls: ConnectionOptions | undefined;
+  readonly dialogue: DialogueLog | undefined;
+}
+
 async function connect(
   config: SmtpConfig,
-  tls: ConnectionOptions | undefined,
+  means: Means,
   credentials: Credentials,
   signal: AbortSignal,
 ): Promise<SmtpSession> {
-  const socket = await connectSocket(config, tls, signal);
-  const connection = smtpConnection(config, tls, socket);
+  const socket = await connectSocket(config, means.tls, signal);
+  const connection = smtpConnection(config, means, socket);
   const cut = () => connection.close();
   signal.addEventListener('abort', cut, { once: true });
   try {
-    return await signedIn(connection, config, credentials);
+    return await signedIn(connection, config, credentials, means.dialogue);
   } catch (error) {
     connection.close();
     throw error;
@@ -106,7 +119,7 @@ async function connectSocket(
   }
 }
 
-function smtpConnection(config: SmtpConfig, tls: ConnectionOptions | undefined, socket: Socket): SMTPConnection {
+function smtpConnection(config: SmtpConfig, { tls, dialogue }: Means, socket: Socket): SMTPConnection {
   const implicitTls = config.protocol === 'smtps';
   const silence = config.timeout > 0 ? config.timeout : undefined;
   const connection = new SMTPConnection({
@@ -124,7 +137,8 @@ function smtpConnection(config: SmtpConfig, tls: ConnectionOptions | undefined, 
     // Closing destroys the socket at once: a graceful end would let text on its way through.
     socketCloseTimeout: 0,
     maxResponseSize: MAX_REPLY_BYTES,
-    logger: false,
+    logger: dialogue ? libraryLog(dialogue) : false,
+    transactionLog: dialogue !== undefined,
   });
   // An error event nobody listens to would end the process; losses are learned of by 'end'.
   connection.on('error', () => {});
@@ -163,6 +177,7 @@ async function signedIn(
   connection: SMTPConnection,
   config: SmtpConfig,
   credentials: Credentials,
+  dialogue: DialogueLog | undefined,
 ): Promise<SmtpSession> {
   const scrub = credentialScrub(credentials);
   await step(connection, scrub, (done) => connection.connect(done));
@@ -180,5 +195,5 @@ async function signedIn(
       by: credentials.kind,
     });
   }
-  return new SmtpSession(connection, capabilities, scrub);
+  return new SmtpSession(connection, capabilities, scrub, dialogue);
 }

@@ -1,6 +1,7 @@
 import type { NodemailerError } from 'nodemailer';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { CommitGate } from '../commit-gate.ts';
+import type { DialogueLog } from '../dialogue.ts';
 import type { Scrub } from '../sasl.ts';
 import type { PooledSession } from '../session-pool.ts';
 import type { Envelope } from '../transport.ts';
@@ -57,11 +58,13 @@ export class SmtpSession implements PooledSession {
   readonly #connection: SMTPConnection;
   readonly #sizeLimit: number | undefined;
   readonly #scrub: Scrub;
+  readonly #dialogue: DialogueLog | undefined;
 
   /** `capabilities`: the reply to the last EHLO (RFC 5321 section 4.1.1.1). */
-  constructor(connection: SMTPConnection, capabilities: string, scrub: Scrub) {
+  constructor(connection: SMTPConnection, capabilities: string, scrub: Scrub, dialogue?: DialogueLog) {
     this.#connection = connection;
     this.#scrub = scrub;
+    this.#dialogue = dialogue;
     this.utf8Offered = /^\d{3}[ -]SMTPUTF8\s*$/im.test(capabilities);
     const limit = Number(/^\d{3}[ -]SIZE +(\d+)/im.exec(capabilities)?.[1] ?? 0);
     this.#sizeLimit = limit > 0 ? limit : undefined;
@@ -84,6 +87,7 @@ export class SmtpSession implements PooledSession {
   /** Offers one mail. Never rejects; an abort cuts the connection, and so does a text that fails. */
   async send(mail: MailToSend, signal: AbortSignal): Promise<Dialogue> {
     this.mails += 1;
+    this.#dialogue?.attach();
     const envelope: Parameters<SMTPConnection['send']>[0] & RecipientReplies = {
       from: mail.envelope.from,
       to: [...mail.envelope.to],

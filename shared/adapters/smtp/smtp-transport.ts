@@ -1,6 +1,6 @@
 import { CommitGate } from '../commit-gate.ts';
-import type { CredentialsContext } from '../credentials.ts';
 import { allDeferred } from '../receipts.ts';
+import type { ServerContext } from '../server-context.ts';
 import { type PoolLimits, SessionPool } from '../session-pool.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
 import { TransportClosed } from '../trouble.ts';
@@ -13,7 +13,7 @@ import { wireEnvelope } from './wire-envelope.ts';
 export type { SmtpConfig } from './open-session.ts';
 
 /** What the transport needs from outside; `maxConnections` counts for this process. */
-export interface TransportContext extends CredentialsContext, PoolLimits {}
+export interface TransportContext extends ServerContext, PoolLimits {}
 
 /**
  * Sends by SMTP (RFC 5321), with STARTTLS (RFC 3207) or, as smtps, with TLS from the start (RFC 8314). Connections stay
