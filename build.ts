@@ -22,6 +22,9 @@ const keepMs = 86_400_000;
 /** Loads with the app and again with the second bundle; it keeps nothing between calls. */
 const inBoth: ReadonlySet<string> = new Set(['shared/platform/environment.ts']);
 
+/** All that may be read before the first call: the library that registers functions, and what it is made of. */
+const atLoad: ReadonlySet<string> = new Set(['@azure/functions', '@azure/functions-extensions-base', 'cookie']);
+
 export interface BuildOptions {
   /** Where `dist/main.cjs` goes instead. */
   readonly outfile?: string;
@@ -41,6 +44,7 @@ export async function build(options: BuildOptions = {}): Promise<readonly string
   const draft = `${outfile}.${process.pid}.cjs`;
   const imported = new Set<string>();
   const first = await bundled(outfile, { entryPoints: [options.entry ?? 'functions/index.ts'] }, [apart(imported)]);
+  refuseHeavy(first);
   const second = imported.size === 0 ? undefined : await bundled(join(directory, laterDraft), laterEntry(imported));
   const later = second && laterDraft.replace('00000000', digest(second.code));
   if (second) refuseTwins(first, second);
@@ -133,6 +137,13 @@ function laterEntry(imported: ReadonlySet<string>): { stdin: esbuild.StdinOption
       sourcefile: 'later.cjs',
     },
   };
+}
+
+/** A library that is imported where the app loads costs every cold start, also of calls that never need it. */
+function refuseHeavy({ inputs }: Bundled): void {
+  const packages = inputs.map((input) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1]);
+  const heavy = new Set(packages.filter((name) => name !== undefined && !atLoad.has(name)));
+  if (heavy.size > 0) throw new Error(`Imported at load: ${[...heavy].join(', ')}. Use import() where it is needed.`);
 }
 
 /** A module in both bundles would be there twice, with what it remembers twice. */

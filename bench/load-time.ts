@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as esbuild from 'esbuild';
+import { makePackage } from '../package.ts';
 import { digits, median, type SectionResult } from './report.ts';
 
 const run = promisify(execFile);
-const app = fileURLToPath(new URL('../dist/main.cjs', import.meta.url));
 
 const helloWorld = `
 import { app } from '@azure/functions';
@@ -29,7 +29,7 @@ console.log(Number(process.hrtime.bigint() - began) / 1e6);
 process.exit(0);
 `;
 
-/** Time to load the built app, against an app that does nothing; a fresh process each, in turns. */
+/** Time to load the app as it is deployed, against an app that does nothing; a fresh process each, in turns. */
 export async function loadTime(options: { readonly quick: boolean }): Promise<SectionResult> {
   const rounds = options.quick ? 9 : 31;
   const directory = await mkdtemp(join(tmpdir(), 'mailroom-load-'));
@@ -39,6 +39,7 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
   };
   try {
     const hello = join(directory, 'hello.cjs');
+    const app = join((await makePackage({ directory })).directory, 'main.cjs');
     await writeFile(join(directory, 'load.cjs'), loader);
     await esbuild.build({
       stdin: { contents: helloWorld, resolveDir: fileURLToPath(new URL('..', import.meta.url)) },
@@ -73,7 +74,7 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
   ];
   const ratio = median(times.app.process) / median(times.hello.process);
   return {
-    title: 'Start: loading the built app against hello-world',
+    title: 'Start: loading the packaged app against hello-world',
     notes: [
       `Median of ${rounds} fresh processes each, in turns, files in the page cache. Load: require of the bundle; process: start to end, Node included.`,
       'Both are bundled alike; hello-world registers one function of @azure/functions.',

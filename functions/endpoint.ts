@@ -48,9 +48,10 @@ async function answer(
   handle: (call: Call) => Promise<HttpResponseInit>,
 ): Promise<HttpResponseInit> {
   const { problemResponse, toProblem } = await import('../shared/http/problem.ts');
-  const { log, errorText, withLogSink } = await import('../shared/platform/log.ts');
-  const { logTo } = await import('./log-sink.ts');
-  return await withLogSink(logTo(context), async () => {
+  const { log, errorText, msSince } = await import('../shared/platform/log.ts');
+  const { inInvocation } = await import('./invocation-log.ts');
+  return await inInvocation(context, async () => {
+    const began = performance.now();
     try {
       const { authorize } = await import('../shared/http/authorize.ts');
       const { services } = await import('./services.ts');
@@ -65,7 +66,13 @@ async function answer(
     } catch (error) {
       const problem = toProblem(error);
       if (problem.status >= 500) {
-        log.error('http.failed', { function: context.functionName, error: errorText(error) });
+        const { accountNamed } = await import('../shared/platform/ids.ts');
+        log.error('http.failed', {
+          function: context.functionName,
+          account: accountNamed(request.params.account ?? request.params.id ?? ''),
+          ms: msSince(began),
+          error: errorText(error),
+        });
       }
       return problemResponse(problem);
     }

@@ -6,9 +6,8 @@ const probeMs = 10_000;
 app.http('health', { methods: ['GET'], route: 'health', authLevel: 'anonymous', handler: answer });
 
 async function answer(request: HttpRequest, context: InvocationContext): Promise<HttpResponseInit> {
-  const { withLogSink } = await import('../shared/platform/log.ts');
-  const { logTo } = await import('./log-sink.ts');
-  return await withLogSink(logTo(context), async () => {
+  const { inInvocation } = await import('./invocation-log.ts');
+  return await inInvocation(context, async () => {
     const { checkHealth } = await import('./health-check.ts');
     const detail = await hasKey(request);
     const health = await checkHealth(AbortSignal.timeout(probeMs), { detail });

@@ -7,9 +7,10 @@ app.storageQueue('mail-send', {
   handler: (entry, context) =>
     run(context, async ({ outbox }) => {
       const { deliver } = await import('../shared/outbox/deliver.ts');
+      const { saveSentCopy } = await import('../shared/outbox/sent-copy.ts');
       const { deliveryMs } = await import('../shared/outbox/submit.ts');
       const { sendEntry } = await import('../shared/outbox/queue-entry.ts');
-      const { id } = sendEntry(entry);
-      await deliver(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
+      const { id, copy } = sendEntry(entry);
+      await (copy ? saveSentCopy : deliver)(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
     }),
 });

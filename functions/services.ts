@@ -74,8 +74,8 @@ async function make(): Promise<Services> {
   const events = queueEvents(() => storage.queue(queueNames.events));
   const health = accountHealth(accountRows, events, clock);
   const readSecret = (name: string, signal: AbortSignal) => secrets.get(name, { signal });
-  const graph = { endpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
-  const transports = sharedTransports(readSecret, graph);
+  const overrides = { graphEndpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
+  const transports = sharedTransports(readSecret, overrides);
 
   /** Base64, as the Functions queue trigger expects; never expires (design section 4.1). */
   const enqueue = async (queue: 'mail-send' | 'mail-import', body: unknown, delayMs: number) => {
@@ -91,9 +91,11 @@ async function make(): Promise<Services> {
     rows: outboxRows,
     mime: () => storage.container(containerNames.outbox),
     enqueue: (id, delayMs) => enqueue(queueNames.send, { id }, delayMs),
+    enqueueCopy: (id, delayMs) => enqueue(queueNames.send, { id, copy: true }, delayMs),
     account: async (name, signal) => (await accounts.find(name, { signal }))?.account,
     accountNames: (signal) => accounts.everyName({ signal }),
     transport: async (account): Promise<MailTransport | undefined> => await transports.get(account),
+    sentCopies: (account) => transports.sent(account),
     events,
     health,
   };
@@ -106,7 +108,7 @@ async function make(): Promise<Services> {
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
     accountNames: (signal) => accounts.everyName({ signal }),
-    store: (account) => storeOf(account, { secret: readSecret, graph }),
+    store: (account) => storeOf(account, { secret: readSecret, overrides }),
     events,
     health,
     budgetMs: settings.importBudgetMs,

@@ -19,9 +19,8 @@ export function timer(
 
 /** Runs `work` with the services, its log lines going to the invocation's log. */
 export async function run(context: InvocationContext, work: (services: Services) => Promise<void>): Promise<void> {
-  const { withLogSink } = await import('../shared/platform/log.ts');
-  const { logTo } = await import('./log-sink.ts');
-  await withLogSink(logTo(context), async () => {
+  const { inInvocation } = await import('./invocation-log.ts');
+  await inInvocation(context, async () => {
     const { services } = await import('./services.ts');
     await work(await services());
   });

@@ -16,6 +16,8 @@ const portSchema = z.int().min(0).max(65_535);
 const optionsSchema = z.strictObject({
   location: z.string().optional(),
   ports: z.strictObject({ blob: portSchema, queue: portSchema, table: portSchema }),
+  /** Serve https with these PEM files, and take tokens beside the key (`--oauth basic`). */
+  https: z.strictObject({ certFile: z.string(), keyFile: z.string() }).optional(),
 });
 
 interface AzuriteServer {
@@ -51,7 +53,9 @@ async function main(): Promise<void> {
   const inMemory = options.location === undefined;
   const noLog = [false, undefined] as const;
   // loose, skipApiVersionCheck, cert, key, pwd, oauth, disableProductStyleUrl, isMemoryPersistence
-  const common = [false, true, undefined, undefined, undefined, undefined, true, inMemory] as const;
+  const { certFile, keyFile } = options.https ?? {};
+  const oauth = options.https && 'basic';
+  const common = [false, true, certFile, keyFile, undefined, oauth, true, inMemory] as const;
   const extents = (path: string) => [{ locationId: 'Default', locationPath: path, maxConcurrency: 1 }];
   const files = (service: string) => [`__azurite_db_${service}__.json`, `__azurite_db_${service}_extent__.json`];
   const server = (service: string, name: string, configuration: readonly unknown[]) => {

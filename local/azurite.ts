@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { StoredCertificate } from './certificate.ts';
 
 export interface AzuritePorts {
   readonly blob: number;
@@ -14,10 +15,23 @@ export interface AzuriteOptions {
   readonly location?: string;
   /** Without them the system picks. A restart for clients that live on takes the ports of the first start. */
   readonly ports?: AzuritePorts;
+  /**
+   * Served over https with this certificate, and opened by tokens, too: Azurite looks at their issuer, audience and
+   * times, and not at their signature.
+   */
+  readonly https?: Pick<StoredCertificate, 'certFile' | 'keyFile'> | undefined;
+}
+
+/** Addresses of the services, with the account in their path. */
+export interface AzuriteUris {
+  readonly blob: string;
+  readonly queue: string;
+  readonly table: string;
 }
 
 export interface Azurite {
   readonly connectionString: string;
+  readonly uris: AzuriteUris;
   readonly blobPort: number;
   readonly queuePort: number;
   readonly tablePort: number;
@@ -51,6 +65,7 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   const argument = JSON.stringify({
     ...(options.location === undefined ? {} : { location: options.location }),
     ports: options.ports ?? { blob: 0, queue: 0, table: 0 },
+    ...(options.https ? { https: { certFile: options.https.certFile, keyFile: options.https.keyFile } } : {}),
   });
   const { AZURITE_ACCOUNTS: _accounts, AZURITE_DB: _database, ...env } = process.env;
   // A process group of its own: Ctrl-C in a terminal must not end it before the functions that still write to it.
@@ -67,9 +82,12 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   child.unref();
 
   const running = () => child.exitCode === null && child.signalCode === null;
+  const protocol = options.https ? 'https' : 'http';
+  const uris = serviceUris(protocol, report);
 
   return {
-    connectionString: connectionString(report),
+    connectionString: connectionString(protocol, uris),
+    uris,
     blobPort: report.blobPort,
     queuePort: report.queuePort,
     tablePort: report.tablePort,
@@ -103,15 +121,19 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   }
 }
 
-function connectionString(ports: { blobPort: number; queuePort: number; tablePort: number }): string {
-  const endpoint = (port: number) => `http://127.0.0.1:${port}/${account}`;
+function serviceUris(protocol: string, ports: { blobPort: number; queuePort: number; tablePort: number }): AzuriteUris {
+  const uri = (port: number) => `${protocol}://127.0.0.1:${port}/${account}`;
+  return { blob: uri(ports.blobPort), queue: uri(ports.queuePort), table: uri(ports.tablePort) };
+}
+
+function connectionString(protocol: string, { blob, queue, table }: AzuriteUris): string {
   return [
-    'DefaultEndpointsProtocol=http',
+    `DefaultEndpointsProtocol=${protocol}`,
     `AccountName=${account}`,
     `AccountKey=${accountKey}`,
-    `BlobEndpoint=${endpoint(ports.blobPort)}`,
-    `QueueEndpoint=${endpoint(ports.queuePort)}`,
-    `TableEndpoint=${endpoint(ports.tablePort)}`,
+    `BlobEndpoint=${blob}`,
+    `QueueEndpoint=${queue}`,
+    `TableEndpoint=${table}`,
     '',
   ].join(';');
 }

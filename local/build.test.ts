@@ -22,3 +22,11 @@ test('a bundle without functions is refused', async () => {
   const outfile = join(directory, 'main.cjs');
   await expect(build({ entry: 'local/testdata/no-functions.ts', outfile })).rejects.toThrow(/registers no functions/);
 });
+
+test('a library that would be loaded before it is needed is refused', async () => {
+  const outfile = join(directory, 'main.cjs');
+  await expect(build({ entry: 'local/testdata/heavy-functions.ts', outfile })).rejects.toThrow(
+    'Imported at load: zod. Use import() where it is needed.',
+  );
+  expect(await readdir(directory)).toEqual([]);
+});

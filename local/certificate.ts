@@ -21,6 +21,9 @@ export interface LocalCertificate {
 export interface StoredCertificate extends LocalCertificate {
   /** The authority's certificate as a file, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
+  /** The server's certificate and key as files, for servers that read them themselves. */
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 const dayMs = 86_400_000;
@@ -143,16 +146,18 @@ function pem(label: string, content: Buffer): string {
 /** The certificate kept in `directory`, or a new one where there is none, it is damaged, or it ends within 30 days. */
 export async function localCertificate(directory: string, now = Date.now()): Promise<StoredCertificate> {
   const caFile = join(directory, 'ca.pem');
+  const certFile = join(directory, 'server.pem');
+  const keyFile = join(directory, 'server-key.pem');
   const kept = await readKept(directory);
-  if (kept && isUsable(kept, now)) return { ...kept, caFile };
+  if (kept && isUsable(kept, now)) return { ...kept, caFile, certFile, keyFile };
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const made = makeCertificate(now);
   await Promise.all([
-    replaceFile(join(directory, 'server-key.pem'), made.key, 0o600),
-    replaceFile(join(directory, 'server.pem'), made.cert, 0o644),
+    replaceFile(keyFile, made.key, 0o600),
+    replaceFile(certFile, made.cert, 0o644),
     replaceFile(caFile, made.ca, 0o644),
   ]);
-  return { ...made, caFile };
+  return { ...made, caFile, certFile, keyFile };
 }
 
 async function readKept(directory: string): Promise<LocalCertificate | undefined> {

@@ -2,6 +2,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../build.ts';
+import { appArgument } from './app-argument.ts';
 import { runDemo } from './demo-steps.ts';
 import { LaptopParts } from './laptop.ts';
 import { onNpmGone } from './npm-parent.ts';
@@ -11,8 +12,12 @@ const demoMs = 180_000;
 /** Of the functions' own output, when something went wrong. */
 const logTailLines = 40;
 
-/** `npm run demo`: the main job once, on the embedded parts, with everything thrown away afterwards. */
+/**
+ * `npm run demo [-- --app DIR]`: the main job once, on the embedded parts, with everything thrown away afterwards; with
+ * `--app` by the app in that folder, as an unpacked package, instead of this project's.
+ */
 async function main(): Promise<number> {
+  const appDirectory = appArgument(process.argv.slice(2));
   const directory = await mkdtemp(join(tmpdir(), 'mailroom-demo-'));
   const logFile = join(directory, 'functions.log');
   const log = await open(logFile, 'a');
@@ -24,6 +29,7 @@ async function main(): Promise<number> {
   const parts = new LaptopParts({
     // Embedded parts only, whatever the shell has set for the real thing.
     env: withoutSettings(process.env),
+    appDirectory,
     dataDirectory: directory,
     port: 0,
     mailPorts: { smtp: 0, imap: 0 },
@@ -33,8 +39,9 @@ async function main(): Promise<number> {
     signal,
   });
   try {
-    console.log('Building Mailroom and starting it with all it needs on this machine ...');
-    await build();
+    const which = appDirectory === undefined ? 'Building Mailroom' : `Taking Mailroom from ${appDirectory}`;
+    console.log(`${which} and starting it with all it needs on this machine ...`);
+    if (appDirectory === undefined) await build();
     const laptop = await parts.start();
     console.log(`It answers on ${laptop.url}.\n`);
     await runDemo(laptop, { say: (line) => console.log(line), signal });
@@ -60,4 +67,10 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !settings.test(name)));
 }
 
-process.exit(await main());
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+process.exit();

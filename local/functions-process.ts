@@ -8,6 +8,8 @@ export interface FunctionsProcessOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** 0: the system picks at the first start, and restarts keep it. */
   readonly port: number;
+  /** Folder of the app. Absent: this project. */
+  readonly appDirectory?: string | undefined;
   /** Where its output goes: this process's own, or an open file. */
   readonly output: 'inherit' | number;
   /** Said once a start has succeeded, the first and every later one. */
@@ -40,7 +42,8 @@ const host = fileURLToPath(new URL('host/main.ts', import.meta.url));
 
 /** The functions, in a process of their own that is started again whenever it ends, as Azure does. */
 export function functionsProcess(options: FunctionsProcessOptions): FunctionsProcess {
-  const [modulePath, ...args] = options.command ?? [host, '--app', root];
+  const appDirectory = options.appDirectory ?? root;
+  const [modulePath, ...args] = options.command ?? [host, '--app', appDirectory];
   let port = options.port;
   let child: ChildProcess | undefined;
   let stopping = false;
@@ -50,7 +53,7 @@ export function functionsProcess(options: FunctionsProcessOptions): FunctionsPro
   async function start(): Promise<{ pid: number; port: number }> {
     // A process group of its own: Ctrl-C must reach it as an orderly stop, not as a signal of its own.
     const started = fork(modulePath, args, {
-      cwd: root,
+      cwd: appDirectory,
       env: { ...options.env, PORT: String(port) },
       execArgv: [],
       detached: true,

@@ -26,6 +26,8 @@ import { type SmtpSink, startSmtpSink } from './smtp-sink.ts';
 export interface LaptopOptions {
   /** Settings given here are taken, and the part that would offer them is not started. */
   readonly env: Environment;
+  /** Folder of the app, as a package unpacked elsewhere. Absent: this project. */
+  readonly appDirectory?: string | undefined;
   readonly dataDirectory: string;
   /** Of the functions. 0: the system picks. */
   readonly port: number;
@@ -191,9 +193,10 @@ export class LaptopParts {
   }
 
   async #functions(env: Record<string, string | undefined>): Promise<string> {
-    const { port, output, say, signal } = this.#options;
+    const { appDirectory, port, output, say, signal } = this.#options;
     const functions = functionsProcess({
       env,
+      appDirectory,
       port,
       output,
       onReady: (pid, readyPort) => {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from '../build.ts';
+import { appArgument } from './app-argument.ts';
 import { LaptopParts } from './laptop.ts';
 import { onNpmGone } from './npm-parent.ts';
 import { isPortFree } from './ports.ts';
@@ -10,8 +11,12 @@ const defaultPort = 7071;
 /** Not the privileged 25 and 143, but those that people try next. */
 const mailPorts = { smtp: 2525, imap: 1143 } as const;
 
-/** `npm start`: everything that Mailroom needs, on this machine, until Ctrl-C or SIGTERM. */
+/**
+ * `npm start [-- --app DIR]`: everything that Mailroom needs, on this machine, until Ctrl-C or SIGTERM; with `--app` the
+ * app in that folder, as an unpacked package, instead of this project's.
+ */
 async function main(): Promise<number> {
+  const appDirectory = appArgument(process.argv.slice(2));
   const say = (line: string) => console.log(line);
   const port = Number(process.env.PORT || defaultPort);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -39,6 +44,7 @@ async function main(): Promise<number> {
 
   const parts = new LaptopParts({
     env: process.env,
+    appDirectory,
     dataDirectory: resolve(root, process.env.LOCAL_DATA_DIR || '.local'),
     port,
     mailPorts,
@@ -52,8 +58,10 @@ async function main(): Promise<number> {
   });
   let code = 0;
   try {
-    const names = await build();
-    say(`Built dist/main.cjs with ${names.length} functions`);
+    if (appDirectory === undefined) {
+      const names = await build();
+      say(`Built dist/main.cjs with ${names.length} functions`);
+    }
     ending.signal.throwIfAborted();
     await parts.start();
     code = await ended;
@@ -70,4 +78,10 @@ async function main(): Promise<number> {
   return code;
 }
 
-process.exit(await main());
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+process.exit();

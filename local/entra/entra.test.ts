@@ -39,7 +39,7 @@ test('a client with the right secret gets a token for the resource, and keeps it
   const jwt = parseJwt(token);
   expect(jwt?.claims).toMatchObject({
     aud: 'https://graph.microsoft.com',
-    iss: `${entra.authorityHost}/${tenantId}/`,
+    iss: `https://sts.windows.net/${tenantId}/`,
     tid: tenantId,
     appid: clientId,
     roles: ['Mail.Send'],

@@ -53,13 +53,13 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const apps = [...options.apps];
   let lifetime = options.tokenLifetime ?? defaultLifetimeSeconds;
   let issued = 0;
-  const mint = (authorityHost: string): TokenMint => ({ key, authorityHost, lifetime, now: now() });
+  const mint = (): TokenMint => ({ key, lifetime, now: now() });
   const server = await startHttps({
     certificate: options.certificate,
     ...(options.port === undefined ? {} : { port: options.port }),
     answer(request) {
       try {
-        const answer = route(request, apps, mint(request.origin));
+        const answer = route(request, apps, mint());
         if (answer.status === 200 && request.method === 'POST') issued++;
         return answer;
       } catch (error) {
@@ -85,7 +85,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
     },
     issue(identity, resource) {
       issued++;
-      return mintToken(mint(authorityHost), identity, resource, 'certificate');
+      return mintToken(mint(), identity, resource, 'certificate');
     },
     stop: () => server.stop(),
   };

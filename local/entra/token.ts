@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { HttpsAnswer, HttpsRequest } from '../https-server.ts';
 import { type ManagedIdentity, objectIdOf, type RegisteredApp } from './app.ts';
 import { checkClientProof } from './client-proof.ts';
@@ -7,8 +8,6 @@ import type { SigningKey } from './jwt.ts';
 /** What tokens are made with. */
 export interface TokenMint {
   readonly key: SigningKey;
-  /** `https://localhost:port`: the issuer is made of it. */
-  readonly authorityHost: string;
   /** Seconds. */
   readonly lifetime: number;
   /** Milliseconds since the epoch. */
@@ -20,6 +19,12 @@ export interface IssuedToken {
   /** Seconds since the epoch. */
   readonly expiresOn: number;
 }
+
+/**
+ * Who issued a token of version 1.0, whatever the host that it was asked of (Microsoft Learn, "Access token claims
+ * reference", `iss`). Resources such as storage look at it.
+ */
+const issuer = 'https://sts.windows.net';
 
 /** The app-only access token of an app or managed identity for a resource. No roles: no `roles` claim, as in Entra. */
 export function mintToken(
@@ -33,7 +38,7 @@ export function mintToken(
   const objectId = objectIdOf(app);
   const token = mint.key.sign({
     aud: audience,
-    iss: `${mint.authorityHost}/${app.tenantId}/`,
+    iss: `${issuer}/${app.tenantId}/`,
     iat: issuedAt,
     nbf: issuedAt,
     exp: expiresOn,
@@ -43,6 +48,8 @@ export function mintToken(
     oid: objectId,
     sub: objectId,
     tid: app.tenantId,
+    // No two tokens are the same.
+    uti: randomUUID(),
     ver: '1.0',
     ...(app.roles && app.roles.length > 0 ? { roles: app.roles } : {}),
   });

@@ -69,14 +69,14 @@ export function createStorage(settings: Settings): Storage {
     const connection = required(name);
     if (connection.kind === 'connectionString') return BlobServiceClient.fromConnectionString(connection.value);
     if (connection.blobUri === undefined) throw missing(name, 'blob');
-    return new BlobServiceClient(connection.blobUri, await credentialOf(connection));
+    return new BlobServiceClient(connection.blobUri, await credentialOf(connection, settings));
   }
 
   async function queues(name: string | undefined): Promise<QueueServiceClient> {
     const connection = required(name);
     if (connection.kind === 'connectionString') return QueueServiceClient.fromConnectionString(connection.value);
     if (connection.queueUri === undefined) throw missing(name, 'queue');
-    return new QueueServiceClient(connection.queueUri, await credentialOf(connection));
+    return new QueueServiceClient(connection.queueUri, await credentialOf(connection, settings));
   }
 
   return {
@@ -96,11 +96,18 @@ function memoised<T>(cache: Map<string, Promise<T>>, key: string, make: () => Pr
 }
 
 /** Loaded only when needed: it is the slowest of the Azure packages to load. */
-async function credentialOf(connection: Extract<Connection, { kind: 'identity' }>): Promise<TokenCredential> {
+async function credentialOf(
+  connection: Extract<Connection, { kind: 'identity' }>,
+  settings: Settings,
+): Promise<TokenCredential> {
   const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity');
   const { clientId } = connection;
   if (connection.credential?.toLowerCase() === 'managedidentity') {
     return new ManagedIdentityCredential(clientId === undefined ? {} : { clientId });
   }
-  return new DefaultAzureCredential(clientId === undefined ? {} : { managedIdentityClientId: clientId });
+  return new DefaultAzureCredential({
+    ...(clientId === undefined ? {} : { managedIdentityClientId: clientId }),
+    // A private authority is not known to Microsoft's instance discovery.
+    ...(settings.get('AZURE_AUTHORITY_HOST') ? { disableInstanceDiscovery: true } : {}),
+  });
 }

@@ -41,6 +41,9 @@ const maxRounds = 20;
 /** How long a process uses an account without reading it again. Disposal reads it fresh (see `fresh`). */
 const cacheMs = 5_000;
 
+/** A dialogue in the log is for finding a fault, and ends by itself. */
+const debugMs = 3_600_000;
+
 /** Accounts at most in a listing; more than any mail service of this kind has. */
 export const maxAccounts = 10_000;
 
@@ -65,7 +68,7 @@ export class AccountStore {
       this.#cache.delete(name);
       return undefined;
     }
-    const stored = storedOf(row);
+    const stored = storedOf(row, this.#clock.now());
     this.#cache.set(name, { stored, at: this.#clock.now() });
     return stored;
   }
@@ -92,10 +95,10 @@ export class AccountStore {
     for await (const row of this.#rows.prefix(partition, '', { signal: options.signal, top: maxAccounts })) {
       if (!isDeleted(row)) {
         try {
-          accounts.push(storedOf(row));
+          accounts.push(storedOf(row, this.#clock.now()));
         } catch (error) {
           // The others must go on working.
-          log.error('accounts.unreadable', { account: row.key, error: errorText(error) });
+          log.error('account.unreadable', { account: row.key, error: errorText(error) });
         }
       }
     }
@@ -126,7 +129,8 @@ export class AccountStore {
       const there = row && !isDeleted(row) ? row : undefined;
       precondition(there && etagOf(there));
       const sinceAt = this.#sinceOf(account, there);
-      const columns = { ...jsonColumns(account), version, sinceAt, deleted: false };
+      const debugUntil = account.debug ? this.#clock.now() + debugMs : undefined;
+      const columns = { ...jsonColumns(account), version, sinceAt, debugUntil, deleted: false };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
         answer: { created: there === undefined, sinceAt },
@@ -217,10 +221,12 @@ function isDeleted(row: Row): boolean {
 }
 
 /** Throws where this version cannot read what another version saved. */
-function storedOf(row: Row): StoredAccount {
-  const { sinceAt } = row.columns;
+function storedOf(row: Row, now: number): StoredAccount {
+  const { sinceAt, debugUntil } = row.columns;
+  const account = resolvedOf(row);
+  const debug = account.debug && typeof debugUntil === 'number' && now < debugUntil;
   return {
-    account: resolvedOf(row),
+    account: { ...account, debug },
     sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
     etag: etagOf(row),
   };

@@ -1,5 +1,6 @@
 import type { EventSink } from '../events/events.ts';
 import { type Clock, toIso } from '../platform/clock.ts';
+import { log } from '../platform/log.ts';
 import { RowConflict, type RowTable } from '../platform/rows.ts';
 
 /** Which side of an account works or fails. */
@@ -49,6 +50,12 @@ export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): 
       time: type === 'mailroom.account.failing' ? since : clock.now(),
       data: { side, since: toIso(since), ...trouble },
     });
+    // What alerts are made of: each spell of trouble and its end, as often as the event.
+    if (type === 'mailroom.account.failing') {
+      log.warn('account.failing', { account, side, code: trouble.code });
+    } else {
+      log.info('account.recovered', { account, side, seconds: Math.round((clock.now() - since) / 1000) });
+    }
   }
 
   return {

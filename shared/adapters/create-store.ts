@@ -1,12 +1,12 @@
 import type { Located, StoreConfig } from '../accounts/model.ts';
-import type { GraphOverrides } from './graph/cloud.ts';
+import type { CloudOverrides } from './entra/place.ts';
+import type { ReadSecret } from './secret-value.ts';
 import type { MailStore } from './store.ts';
 
 export interface StoreContext {
-  /** Reads a Key Vault secret by name; throws where it is missing. */
-  secret(name: string, signal: AbortSignal): Promise<string>;
-  /** Where Graph and its sign-in are, if not where an account's cloud has them. */
-  readonly graph?: GraphOverrides;
+  readonly secret: ReadSecret;
+  /** Where Graph and Entra ID are, if not where an account's cloud has them. */
+  readonly overrides?: CloudOverrides;
 }
 
 /** The store for an account's protocol; its library is loaded only when the first such account is met. */

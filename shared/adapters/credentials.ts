@@ -1,7 +1,9 @@
 import type { ServerAuth } from '../accounts/model.ts';
+import type { CloudOverrides } from './entra/place.ts';
+import { type ReadSecret, secretValue } from './secret-value.ts';
 
-/** Reads a Key Vault secret by name; throws where it is missing. */
-export type ReadSecret = (name: string, signal: AbortSignal) => Promise<string>;
+export { CredentialsError, type CredentialsErrorKind } from './credentials-error.ts';
+export type { ReadSecret } from './secret-value.ts';
 
 /** What an account signs in to a mail server with. */
 export type Credentials =
@@ -12,70 +14,79 @@ export type Credentials =
       readonly user: string;
       /** Bearer token for SASL XOAUTH2. */
       readonly token: string;
+      /** It was there already, and was not asked for just now. */
+      readonly kept: boolean;
       /** The server did not take this token: the next one is asked for anew. */
       refused(): void;
     };
 
-/**
- * Why there is nothing to sign in with: `secret` (Key Vault gave none), `refused` (Entra ID refuses the app),
- * `temporary` (Entra ID or the way to it has trouble). None of them says anything about the mail server.
- */
-export type CredentialsErrorKind = 'secret' | 'refused' | 'temporary';
+/** What reading credentials asks of the service. */
+export interface CredentialsContext {
+  readonly secret: ReadSecret;
+  /** Where Entra ID is, if not where the server's cloud has it. */
+  readonly overrides?: CloudOverrides | undefined;
+}
 
-export class CredentialsError extends Error {
-  override readonly name = 'CredentialsError';
-  readonly kind: CredentialsErrorKind;
-  readonly code: string;
-  readonly hint: string;
-  readonly retryAfterMs: number | undefined;
-
-  constructor(
-    kind: CredentialsErrorKind,
-    message: string,
-    details: { readonly code: string; readonly hint: string; readonly retryAfterMs?: number | undefined },
-  ) {
-    super(message);
-    this.kind = kind;
-    this.code = details.code;
-    this.hint = details.hint;
-    this.retryAfterMs = details.retryAfterMs;
-  }
+/** The server that is signed in to: its host says in which cloud an oauth2 account's tokens are made. */
+export interface SignInServer {
+  readonly host: string;
+  readonly auth: ServerAuth;
 }
 
 /**
  * The credentials of a server account, read for each connection anew, so that a rotated secret is used by the next one.
- * Throws CredentialsError, whose text holds no secret, or the signal's reason.
+ * Tokens are kept per credential and process. Throws CredentialsError, whose text holds no secret, or the signal's
+ * reason.
  */
 export async function readCredentials(
-  auth: ServerAuth,
-  context: { readonly secret: ReadSecret },
+  { host, auth }: SignInServer,
+  context: CredentialsContext,
   signal: AbortSignal,
 ): Promise<Credentials> {
   switch (auth.type) {
     case 'none':
       return { kind: 'none' };
-    case 'password':
-      return { kind: 'password', user: auth.user, password: await readSecret(auth.secret, context.secret, signal) };
-    case 'oauth2':
-      throw new Error('not there yet');
+    case 'password': {
+      const password = await secretValue(auth.secret, 'password', context.secret, signal);
+      return { kind: 'password', user: auth.user, password };
+    }
+    case 'oauth2': {
+      const [{ signInFor }, { exchangePlace }] = await Promise.all([
+        import('./entra/sign-in.ts'),
+        import('./entra/place.ts'),
+      ]);
+      const place = exchangePlace(host, context.overrides);
+      const signIn = await signInFor(auth.credential, place, context.secret, { signal });
+      const { value, kept } = await signIn.token(signal);
+      return { kind: 'token', user: auth.user, token: value, kept, refused: () => signIn.refused(value) };
+    }
   }
 }
 
-/** The value of a secret, never empty. */
-async function readSecret(name: string, secret: ReadSecret, signal: AbortSignal): Promise<string> {
-  const failure = (what: string) =>
-    new CredentialsError('secret', `the secret ${name} ${what}`, {
-      code: 'SECRET',
-      hint: `Store the password as the secret ${name}, or check the app's access to Key Vault.`,
-    });
-  let value: string;
+/**
+ * Signs in by `attempt` with the account's credentials. Where it fails as `isRefusal` says and the token was a kept one,
+ * it is tried once more with a token made for it: a kept one may have been revoked, or be older than a new permission.
+ */
+export async function withCredentials<T>(
+  server: SignInServer,
+  context: CredentialsContext,
+  signal: AbortSignal,
+  attempt: (credentials: Credentials) => Promise<T>,
+  isRefusal: (error: unknown) => boolean,
+): Promise<T> {
+  const credentials = await readCredentials(server, context, signal);
   try {
-    value = await secret(name, signal);
-  } catch {
-    // The error's text is not passed on: who knows what it quotes.
-    signal.throwIfAborted();
-    throw failure('could not be read');
+    return await attempt(credentials);
+  } catch (error) {
+    if (credentials.kind !== 'token' || !isRefusal(error)) throw error;
+    credentials.refused();
+    if (!credentials.kept) throw error;
   }
-  if (value === '') throw failure('is empty');
-  return value;
+  const renewed = await readCredentials(server, context, signal);
+  try {
+    return await attempt(renewed);
+  } catch (error) {
+    if (renewed.kind === 'token' && isRefusal(error)) renewed.refused();
+    throw error;
+  }
 }

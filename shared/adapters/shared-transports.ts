@@ -1,5 +1,6 @@
 import type { Account } from '../accounts/rules.ts';
-import type { GraphOverrides } from './graph/cloud.ts';
+import type { CloudOverrides } from './entra/place.ts';
+import type { ReadSecret } from './secret-value.ts';
 import type { MailTransport } from './transport.ts';
 
 /** Transports kept per process; beyond it the one used longest ago is closed. */
@@ -8,19 +9,23 @@ const maxTransports = 200;
 /** A transport that an edited account no longer uses is closed after this: sends under way are let through. */
 const drainMs = 120_000;
 
+/** Copies are no hurry, and the store's imports need connections too. */
+const maxSentConnections = 2;
+
+type ImapStoreConfig = Extract<NonNullable<Account['store']>, { protocol: 'imap' | 'imaps' }>;
+
 export interface SharedTransports {
   /** The account's transport as it is configured now; undefined where the account has none. */
   get(account: Account): Promise<MailTransport | undefined>;
+  /** What appends to the \Sent folder of the account's store; undefined where that is not on IMAP. */
+  sent(account: Account): Promise<MailTransport | undefined>;
 }
 
 /**
- * One transport per account and process, so that connections survive between invocations. `graph`: where Graph and its
- * sign-in are, if not where an account's cloud has them.
+ * One transport per account and process, so that connections survive between invocations. `overrides`: where Graph and
+ * Entra ID are, if not where an account's cloud has them.
  */
-export function sharedTransports(
-  secret: (name: string, signal: AbortSignal) => Promise<string>,
-  graph: GraphOverrides = {},
-): SharedTransports {
+export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides = {}): SharedTransports {
   const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
 
   const retire = (transport: Promise<MailTransport>) => {
@@ -33,40 +38,57 @@ export function sharedTransports(
     const maxConnections = limits.connections;
     if (transport.protocol === 'graph') {
       const { createGraphTransport } = await import('./graph/graph-transport.ts');
-      return createGraphTransport(transport, { secret, maxConnections, graph });
+      return createGraphTransport(transport, { secret, maxConnections, overrides });
     }
     if (transport.protocol === 'imap' || transport.protocol === 'imaps') {
-      throw new Error(`${transport.protocol} as a transport is not there yet`);
+      const { createImapTransport, newMailIn } = await import('./imap/imap-transport.ts');
+      return createImapTransport(transport, { secret, maxConnections }, newMailIn(transport.folder));
     }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
-    return createSmtpTransport(transport, { secret, maxConnections });
+    return createSmtpTransport(transport, { secret, maxConnections, overrides });
+  };
+
+  const createSent = async (store: ImapStoreConfig, maxConnections: number) => {
+    const { createImapTransport, sentMail } = await import('./imap/imap-transport.ts');
+    return createImapTransport(store, { secret, maxConnections }, sentMail);
+  };
+
+  /** The transport under `name`, made anew where `config` is another than it was. */
+  const shared = async (name: string, config: string, make: () => Promise<MailTransport>) => {
+    const before = known.get(name);
+    known.delete(name);
+    if (before?.config === config) {
+      known.set(name, before);
+      return await before.transport;
+    }
+    if (before) {
+      retire(before.transport);
+    }
+    const made = make();
+    known.set(name, { config, transport: made });
+    made.catch(() => known.delete(name));
+    const oldest = known.entries().next().value;
+    if (known.size > maxTransports && oldest) {
+      known.delete(oldest[0]);
+      retire(oldest[1].transport);
+    }
+    return await made;
   };
 
   return {
     async get(account) {
       const { transport, limits, name } = account;
-      if (!transport) {
+      return (
+        transport && (await shared(name, JSON.stringify([transport, limits]), () => create({ ...account, transport })))
+      );
+    },
+    async sent({ store, limits, name }) {
+      if (store?.protocol !== 'imap' && store?.protocol !== 'imaps') {
         return undefined;
       }
-      const config = JSON.stringify([transport, limits]);
-      const before = known.get(name);
-      known.delete(name);
-      if (before?.config === config) {
-        known.set(name, before);
-        return await before.transport;
-      }
-      if (before) {
-        retire(before.transport);
-      }
-      const made = create({ ...account, transport });
-      known.set(name, { config, transport: made });
-      made.catch(() => known.delete(name));
-      const oldest = known.entries().next().value;
-      if (known.size > maxTransports && oldest) {
-        known.delete(oldest[0]);
-        retire(oldest[1].transport);
-      }
-      return await made;
+      // No account's name has a slash.
+      const make = () => createSent(store, Math.min(limits.connections, maxSentConnections));
+      return await shared(`${name}/sent`, JSON.stringify([store, limits]), make);
     },
   };
 }

@@ -60,6 +60,8 @@ export interface FrozenMail {
   readonly bcc: readonly string[];
   /** Address of the From header: Graph's MIME send ignores that header. */
   readonly headerFrom: string;
+  /** Instant of its Date header, in ms since the epoch (IMAP: its INTERNALDATE). */
+  readonly date: number;
   /** Bytes of the MIME text. */
   readonly size: number;
   /** Opens the MIME text from its first byte; CRLF line ends. An attempt may open it more than once. */
@@ -80,6 +82,12 @@ export interface SendOptions {
   remember(note: string): Promise<void>;
 }
 
+/** What `settle` is given: a commit point is behind it. */
+export interface SettleOptions extends Omit<SendOptions, 'beforeCommit'> {
+  /** Ms since the commit point was passed: what a server has not done by then, it may yet do. */
+  readonly sinceCommitMs: number;
+}
+
 /** How mail leaves. One instance serves one account in one process and keeps its connections between sends. */
 export interface MailTransport {
   readonly protocol: string;
@@ -88,7 +96,7 @@ export interface MailTransport {
    * Finds out what became of an attempt that passed its commit point without an answer (IMAP: a search for the
    * Message-ID; Graph: `isDraft`). Answers undefined while that cannot be known. Absent where nothing can tell (SMTP).
    */
-  settle?(mail: FrozenMail, options: Omit<SendOptions, 'beforeCommit'>): Promise<Receipt | undefined>;
+  settle?(mail: FrozenMail, options: SettleOptions): Promise<Receipt | undefined>;
   /** Tries step by step whether the account can send; sends and changes nothing. Never throws but for a bug. */
   verify(options: { readonly signal: AbortSignal }): Promise<readonly Step[]>;
   /** Ends idle connections. Sends under way are cut. */

@@ -3,6 +3,7 @@ import type { ListedMail } from '../adapters/store.ts';
 import { HttpProblem } from '../http/problem.ts';
 import { toIso } from '../platform/clock.ts';
 import { newestFirstId } from '../platform/ids.ts';
+import { inLogScope } from '../platform/log.ts';
 import { readCheckpoint } from './checkpoints.ts';
 import type { InboxContext } from './context.ts';
 import { ledgerKey, sourceText } from './keys.ts';
@@ -39,7 +40,9 @@ export async function dryRun(
 ): Promise<readonly DryRunItem[]> {
   const runId = newestFirstId(context.clock.now());
   const session = { runId, purpose: 'dryRun' as const, budgetMs, ...options };
-  const result = await withSession(context, account, session, async () => undefined, preview);
+  const result = await inLogScope({ fields: { account, run: runId } }, () =>
+    withSession(context, account, session, async () => undefined, preview),
+  );
   if (result.kind === 'busy') {
     throw new HttpProblem(409, `The account is busy (${result.holder.purpose}); try again when that has ended.`);
   }

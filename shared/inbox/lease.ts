@@ -94,7 +94,7 @@ export class Lease {
         }
       } else if (this.#until > this.#context.clock.now()) {
         // Storage is away for a moment; the lease still holds.
-        log.warn('inbox.leaseRenewal', { account: this.#account, error: errorText(error) });
+        log.warn('inbox.leaseRenewal', { error: errorText(error) });
         return;
       }
       this.#end();
@@ -114,7 +114,7 @@ export class Lease {
       const columns = { owner: '', until: 0, ...this.#view };
       await this.#context.rows.write(this.#account, [{ kind: 'replace', key: 'lease', columns, etag: this.#etag }]);
     } catch (error) {
-      log.warn('inbox.leaseRelease', { account: this.#account, error: errorText(error) });
+      log.warn('inbox.leaseRelease', { error: errorText(error) });
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { type ListedMail, type MailContent, StoreError } from '../adapters/store.ts';
+import { accountId } from '../platform/ids.ts';
 import { errorText, log } from '../platform/log.ts';
 import type { RowWrite } from '../platform/rows.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
@@ -94,7 +95,7 @@ async function isolate(
   );
   await work.context.rows.write(work.name, [...rows, { kind: 'delete', key: inWork }]).catch((failure: unknown) => {
     // Storage is away as well: the row of the page in work tells the next run.
-    log.warn('inbox.isolateFailed', { account: work.name, error: errorText(failure) });
+    log.warn('inbox.isolateFailed', { error: errorText(failure) });
   });
 }
 
@@ -275,7 +276,7 @@ async function failureRows(work: Work, tally: PageTally, options: PageOptions): 
       continue;
     }
     const attempts = before + 1;
-    log.warn('inbox.mailFailed', { account: work.name, asset: assetRest(work.name, mail.source), attempts, reason });
+    log.warn('inbox.mailFailed', { asset: accountId(work.name, assetRest(work.name, mail.source)), attempts, reason });
     await removeAssetBlobs(work.context, work.name, assetRest(work.name, mail.source), work.signal);
     if (attempts >= maxAttempts) {
       rows.push(...(await quarantine(work, mail, reason)));

@@ -18,7 +18,7 @@ export async function quarantine(work: Work, mail: ListedMail, reason: string): 
   const { context, name, signal } = work;
   const rest = assetRest(name, mail.source);
   const raw = await keepRaw(work, mail, quarantinePath(name, rest));
-  log.error('inbox.quarantined', { account: name, asset: accountId(name, rest), hasMime: raw !== undefined });
+  log.error('inbox.quarantined', { asset: accountId(name, rest), hasMime: raw !== undefined });
   await context.events.publish(
     {
       type: 'mailroom.mail.quarantined',
@@ -64,7 +64,10 @@ async function keepRaw(
       if (!isOwnTrouble(error) || signal.aborted) {
         throw error;
       }
-      log.warn('inbox.quarantineWithoutMime', { account: work.name, error: errorText(error) });
+      log.warn('inbox.quarantineWithoutMime', {
+        asset: accountId(work.name, assetRest(work.name, mail.source)),
+        error: errorText(error),
+      });
       return undefined;
     } finally {
       source.destroy();

@@ -1,5 +1,5 @@
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
 import { type LedgerRow, readLedger } from './ledger.ts';
@@ -16,9 +16,9 @@ export async function retainAll(context: InboxContext, options: { readonly signa
   for (const { account } of await context.accounts(options.signal)) {
     try {
       await retain(context, account.name, options);
-    } catch (error) {
+    } catch {
+      // Told already; the other accounts go on.
       options.signal.throwIfAborted();
-      log.error('inbox.retentionFailed', { account: account.name, error: errorText(error) });
     }
   }
 }
@@ -34,6 +34,28 @@ export async function retain(
   account: string,
   options: { readonly signal: AbortSignal },
 ): Promise<number | undefined> {
+  const runId = newestFirstId(context.clock.now());
+  const began = performance.now();
+  return await inLogScope({ fields: { account, run: runId } }, async () => {
+    try {
+      const disposed = await retainOnce(context, account, runId, options);
+      if (disposed !== undefined && disposed > 0) {
+        log.info('inbox.retention', { disposed, ms: msSince(began) });
+      }
+      return disposed;
+    } catch (error) {
+      log.error('inbox.retentionFailed', { ms: msSince(began), error: errorText(error) });
+      throw error;
+    }
+  });
+}
+
+async function retainOnce(
+  context: InboxContext,
+  account: string,
+  runId: string,
+  options: { readonly signal: AbortSignal },
+): Promise<number | undefined> {
   const first = await dueRows(context, account, options.signal, 1);
   if (first.length === 0) {
     return 0;
@@ -42,14 +64,9 @@ export async function retain(
   if (!stored || !dueDisposal(stored.account)) {
     return await cancelDue(context, account, options.signal);
   }
-  const runId = newestFirstId(context.clock.now());
   const session = { runId, purpose: 'retention' as const, budgetMs: context.budgetMs, signal: options.signal };
   const result = await withSession(context, account, session, async () => undefined, deleteDue);
-  if (result.kind !== 'done') {
-    return undefined;
-  }
-  log.info('inbox.retention', { account, disposed: result.result });
-  return result.result;
+  return result.kind === 'done' ? result.result : undefined;
 }
 
 async function dueRows(context: InboxContext, account: string, signal: AbortSignal, top: number): Promise<Due[]> {

@@ -1,6 +1,6 @@
 import { StoreError } from '../adapters/store.ts';
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { inLogScope, log, msSince } from '../platform/log.ts';
 import { checkpointRow, forgetCheckpoint, readCheckpoint } from './checkpoints.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
@@ -8,6 +8,7 @@ import { importPage, type Settling } from './page.ts';
 import { maxAttempts, readPending, takeOverInWork } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { Reconciler } from './reconcile.ts';
+import { afterwordMs, counts, failed, tellBacklogAtEnd } from './run-end.ts';
 import { failDeadRuns, noCounts, type Run, writeRun } from './runs.ts';
 import { ignoreConflict, settleUnfinished } from './settle.ts';
 import { withSession } from './with-session.ts';
@@ -22,9 +23,6 @@ const newWorkShare = 0.8;
 /** A run that met another worker comes back after this. */
 const busyRetryMs = 3_000;
 
-/** For what comes after the session: the run's record, the continuation. */
-const afterwordMs = 30_000;
-
 export interface ImportOptions {
   /** The run a caller was promised. */
   readonly runId?: string;
@@ -34,6 +32,7 @@ export interface ImportOptions {
 interface Outcome {
   readonly counts: Run;
   readonly more: boolean;
+  readonly sawPending: boolean;
 }
 
 /**
@@ -41,12 +40,24 @@ interface Outcome {
  * their checkpoints. Within its time and message budget; what is left is queued as a continuation.
  */
 export async function runImport(context: InboxContext, account: string, options: ImportOptions): Promise<void> {
+  const startedAt = context.clock.now();
+  const id = options.runId ?? newestFirstId(startedAt);
+  await inLogScope({ fields: { account, run: id } }, () => importOnce(context, account, options, { id, startedAt }));
+}
+
+async function importOnce(
+  context: InboxContext,
+  account: string,
+  options: ImportOptions,
+  { id, startedAt }: { readonly id: string; readonly startedAt: number },
+): Promise<void> {
   // The run ends by itself before its time: see SessionOptions.budgetMs.
   const signal = AbortSignal.timeout(context.budgetMs + afterwordMs);
-  const startedAt = context.clock.now();
+  const began = performance.now();
+  let before: Run | undefined;
   let run: Run = {
     ...noCounts(),
-    id: options.runId ?? newestFirstId(startedAt),
+    id,
     startedAt,
     status: 'running',
     begun: true,
@@ -63,7 +74,7 @@ export async function runImport(context: InboxContext, account: string, options:
         ...(options.folder === undefined ? {} : { folder: options.folder }),
       },
       async () => {
-        await failDeadRuns(context, account, run.id, { signal });
+        before = await failDeadRuns(context, account, run.id, { signal });
         await writeRun(context, account, run);
       },
       async (work, note): Promise<Outcome> => {
@@ -71,11 +82,11 @@ export async function runImport(context: InboxContext, account: string, options:
           run = { ...run, ...work.counts };
         };
         try {
-          const { more, ...left } = await importEverything(work);
+          const { more, sawPending, ...left } = await importEverything(work);
           keep();
           run = { ...run, ...left };
           const noted = note();
-          return { counts: noted ? { ...run, error: noted } : run, more };
+          return { counts: noted ? { ...run, error: noted } : run, more, sawPending };
         } finally {
           keep();
         }
@@ -98,14 +109,12 @@ export async function runImport(context: InboxContext, account: string, options:
     if (result.result.more) {
       await context.enqueue(account, {});
     }
-    log.info('inbox.run', { account, run: run.id, ...counts(run), ms: (run.finishedAt ?? 0) - run.startedAt });
+    log.info('inbox.run', { ...counts(run), ms: msSince(began) });
+    const hint = { before: before?.backlog ?? 0, pending: result.result.sawPending || run.pending > 0 };
+    await tellBacklogAtEnd(context, account, run, hint, signal);
   } catch (error) {
-    await failed(context, account, run, error);
+    await failed(context, account, { run, before, ms: msSince(began) }, error);
   }
-}
-
-function counts({ imported, skipped, pending, quarantined, disposed }: Run) {
-  return { imported, skipped, pending, quarantined, disposed };
 }
 
 /** Asks whoever works on the account now to go round once more; a promised run comes back itself. */
@@ -125,24 +134,10 @@ export async function askAgain(context: InboxContext, account: string): Promise<
   await context.rows.write(account, [{ kind: 'put', key: 'again', columns: { at: context.clock.now() } }]);
 }
 
-async function failed(context: InboxContext, account: string, run: Run, error: unknown): Promise<void> {
-  log.error('inbox.runFailed', { account, run: run.id, error: errorText(error) });
-  const text = error instanceof StoreError && error.hint ? `${error.message} ${error.hint}` : errorText(error);
-  const record: Run = { ...run, status: 'failed', finishedAt: context.clock.now(), error: text.slice(0, 500) };
-  // Storage itself may be away; then the next run finds this one dead.
-  await writeRun(context, account, record).catch((reason: unknown) =>
-    log.error('inbox.runNotRecorded', { account, error: errorText(reason) }),
-  );
-  if (error instanceof StoreError && error.kind !== 'throttled') {
-    const code = error.code ?? error.kind;
-    await context.health
-      .failing(account, 'store', { code, ...(error.hint ? { hint: error.hint } : {}) })
-      .catch((reason: unknown) => log.error('inbox.healthNotRecorded', { account, error: errorText(reason) }));
-  }
-}
-
 interface Left {
   readonly more: boolean;
+  /** Pending mails were met; there may be some still. */
+  readonly sawPending: boolean;
   readonly backlog: number;
   readonly oldestWaitingAt?: number;
 }
@@ -155,14 +150,16 @@ async function importEverything(work: Work): Promise<Left> {
   await takeOverInWork(work);
   await settleUnfinished(work);
   const pipeline = new Pipeline();
+  let sawPending = false;
   try {
     for (;;) {
       await context.rows.write(name, [{ kind: 'delete', key: 'again' }]).catch(ignoreConflict);
       const left = await importRound(work, pipeline, mayBegin);
+      sawPending ||= left.sawPending;
       await pipeline.idle();
       const again = !left.more && (await context.rows.get(name, 'again', { signal: work.signal })) !== undefined;
       if (!again || !mayBegin()) {
-        return { ...left, more: left.more || again };
+        return { ...left, sawPending, more: left.more || again };
       }
     }
   } finally {
@@ -193,7 +190,7 @@ async function importRound(work: Work, pipeline: Pipeline, mayBegin: () => boole
     scopes.set(folder, await work.session.scope(folder, work.signal));
   }
   const reconciler = await Reconciler.prepare(work, scopes);
-  await retryPending(work, reconciler, pipeline, mayBegin);
+  let sawPending = await retryPending(work, reconciler, pipeline, mayBegin);
   const pendingKeys = new Set(
     (await readPending(work.context, work.name, work)).map((pending) => `l:${pending.key.slice(2)}`),
   );
@@ -212,9 +209,9 @@ async function importRound(work: Work, pipeline: Pipeline, mayBegin: () => boole
   }
   if (!more) {
     // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
-    await retryPending(work, reconciler, pipeline, mayBegin);
+    sawPending = (await retryPending(work, reconciler, pipeline, mayBegin)) || sawPending;
   }
-  return { more, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };
+  return { more, sawPending, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {
@@ -228,7 +225,9 @@ interface FolderOptions {
   readonly mayBegin: () => boolean;
 }
 
-async function importFolder(work: Work, folder: string, options: FolderOptions): Promise<Left> {
+type FolderLeft = Omit<Left, 'sawPending'>;
+
+async function importFolder(work: Work, folder: string, options: FolderOptions): Promise<FolderLeft> {
   try {
     return await importSince(work, folder, options);
   } catch (error) {
@@ -240,7 +239,7 @@ async function importFolder(work: Work, folder: string, options: FolderOptions):
   }
 }
 
-async function importSince(work: Work, folder: string, options: FolderOptions): Promise<Left> {
+async function importSince(work: Work, folder: string, options: FolderOptions): Promise<FolderLeft> {
   const { reconciler, pendingKeys, pipeline, mayBegin } = options;
   const before = await readCheckpoint(work, folder);
   const pages = work.session.changes(folder, before, {
@@ -270,18 +269,22 @@ async function importSince(work: Work, folder: string, options: FolderOptions): 
   return { more: false, backlog: 0 };
 }
 
-/** Tries pending mails again, each alone, oldest first; what has failed too often is quarantined. */
+/**
+ * Tries pending mails again, each alone, oldest first; what has failed too often is quarantined. Answers whether there
+ * were any, due or not.
+ */
 async function retryPending(
   work: Work,
   reconciler: Reconciler,
   pipeline: Pipeline,
   mayBegin: () => boolean,
-): Promise<void> {
+): Promise<boolean> {
   const { context, name } = work;
-  const due = (await readPending(context, name, work)).filter((pending) => pending.nextTryAt <= context.clock.now());
+  const all = await readPending(context, name, work);
+  const due = all.filter((pending) => pending.nextTryAt <= context.clock.now());
   for (const pending of due.sort((a, b) => a.attempts - b.attempts)) {
     if (!mayBegin()) {
-      return;
+      break;
     }
     if (pending.attempts >= maxAttempts) {
       await context.rows.write(name, await quarantine(work, pending.mail, pending.reason));
@@ -297,4 +300,5 @@ async function retryPending(
       }),
     );
   }
+  return all.length > 0;
 }

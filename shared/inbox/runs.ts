@@ -102,16 +102,18 @@ export async function listRuns(
 
 /**
  * Marks runs whose process ended without a word as failed. Only called by the holder of the account's lease, so no
- * other run can be alive; announced runs that still wait on the queue are left alone.
+ * other run can be alive; announced runs that still wait on the queue are left alone. Answers the last run that knew
+ * what it left, if that was not long ago.
  */
 export async function failDeadRuns(
   context: InboxContext,
   account: string,
   current: string,
   options: { readonly signal: AbortSignal },
-): Promise<void> {
+): Promise<Run | undefined> {
   const now = context.clock.now();
-  for (const run of await listRuns(context, account, { signal: options.signal, top: 20 })) {
+  const runs = await listRuns(context, account, { signal: options.signal, top: 20 });
+  for (const run of runs) {
     const waiting = !run.begun && now - instantOf(run.id) < announcedMs;
     if (run.status === 'running' && run.id !== current && !waiting) {
       await writeRun(context, account, {
@@ -122,6 +124,7 @@ export async function failDeadRuns(
       });
     }
   }
+  return runs.find((run) => run.backlog !== undefined && run.id !== current);
 }
 
 /** An announced run waits on the queue for at most about this long. */

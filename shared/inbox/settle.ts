@@ -201,7 +201,7 @@ export async function disposeNow(
     return [...here.map((row, index) => [row, outcomes[index] ?? 'mismatch'] as const), ...elsewhere];
   } catch (error) {
     if (error instanceof StoreError && (error.kind === 'folderMissing' || error.kind === 'permission')) {
-      log.warn('inbox.disposalRefused', { account: work.name, action: disposal.action, error: errorText(error) });
+      log.warn('inbox.disposalRefused', { action: disposal.action, error: errorText(error) });
       work.note(`${disposal.action}: ${error.message}`);
       return undefined;
     }

@@ -1,5 +1,5 @@
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
 import { ledgerKey, scopeKey } from './keys.ts';
@@ -24,9 +24,9 @@ export async function sweepAll(context: InboxContext, options: { readonly signal
     }
     try {
       await sweep(context, account.name, options);
-    } catch (error) {
+    } catch {
+      // Told already; the other accounts go on.
       options.signal.throwIfAborted();
-      log.error('inbox.sweepFailed', { account: account.name, error: errorText(error) });
     }
   }
 }
@@ -39,15 +39,23 @@ export async function sweep(
 ): Promise<number | undefined> {
   const runId = newestFirstId(context.clock.now());
   const session = { runId, purpose: 'sweep' as const, budgetMs: context.budgetMs, signal: options.signal };
-  const result = await withSession(context, account, session, async () => undefined, sweepFolders);
-  if (result.kind !== 'done') {
-    return undefined;
-  }
-  log.info('inbox.sweep', { account, found: result.result });
-  return result.result;
+  const began = performance.now();
+  return await inLogScope({ fields: { account, run: runId } }, async () => {
+    try {
+      const result = await withSession(context, account, session, async () => undefined, sweepFolders);
+      if (result.kind !== 'done') {
+        return undefined;
+      }
+      log.info('inbox.sweep', { ...result.result, ms: msSince(began) });
+      return result.result.imported;
+    } catch (error) {
+      log.error('inbox.sweepFailed', { ms: msSince(began), error: errorText(error) });
+      throw error;
+    }
+  });
 }
 
-async function sweepFolders(work: Work): Promise<number> {
+async function sweepFolders(work: Work) {
   const { context, name, session, signal, store } = work;
   const scopes = new Map<string, string>();
   for (const folder of work.folders) {
@@ -67,5 +75,6 @@ async function sweepFolders(work: Work): Promise<number> {
       }
     }
   }
-  return work.counts.imported;
+  const { imported, quarantined } = work.counts;
+  return { imported, quarantined };
 }

@@ -1,4 +1,6 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
+import { StoreError } from '../adapters/store.ts';
+import { log } from '../platform/log.ts';
 import type { InboxContext } from './context.ts';
 import { Lease, type LeaseView } from './lease.ts';
 import { noCounts } from './runs.ts';
@@ -74,6 +76,11 @@ export async function withSession<T>(
     } finally {
       await Promise.race([session.close(), unrefTimeout(partingMs)]);
     }
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'throttled') {
+      log.warn('provider.throttled', { code: error.code, retryAfterMs: error.retryAfterMs });
+    }
+    throw error;
   } finally {
     await lease.release();
   }

@@ -3,7 +3,7 @@ import type { Envelope } from '../adapters/transport.ts';
 import { HttpProblem } from '../http/problem.ts';
 import { toIso } from '../platform/clock.ts';
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { currentTraceId, errorText, log, msSince } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import { uploadUnknown } from '../platform/upload.ts';
 import type { OutboxContext } from './context.ts';
@@ -17,6 +17,8 @@ export interface PreparedMail {
   readonly bcc: readonly string[];
   readonly headerFrom: string;
   readonly messageId: string;
+  /** Instant of its Date header, in ms. */
+  readonly date: number;
   /** The MIME text, as it comes. */
   readonly content: AsyncIterable<Buffer>;
   /** Not before this instant, in ms. */
@@ -65,8 +67,10 @@ export async function accept(
   mail: PreparedMail,
   options: AcceptOptions,
 ): Promise<MessageRecord> {
+  const began = performance.now();
   const now = context.clock.now();
   const rest = newestFirstId(now);
+  const traceId = currentTraceId();
   const size = await storeMime(context, mimePath(account.name, rest), mail.content, options.signal);
   const later = mail.sendAt !== undefined && mail.sendAt > now ? mail.sendAt : undefined;
   const record: MessageRecord = {
@@ -78,10 +82,12 @@ export async function accept(
     ...(later === undefined ? {} : { sendAt: toIso(later), nextAttemptAt: later }),
     envelope: envelopeOf(mail.envelope),
     headerFrom: mail.headerFrom,
+    date: toIso(mail.date),
     bcc: [...mail.bcc],
     size,
     recipients: mail.envelope.to.map((address) => ({ address, status: 'pending' })),
     attempts: [],
+    ...(traceId === undefined ? {} : { traceId }),
   };
   const existing = await writeRecord(context, record, options);
   if (existing) {
@@ -94,6 +100,15 @@ export async function accept(
       log.warn('outbox.enqueueFailed', { account: account.name, message: recordId(record), error: errorText(error) });
     });
   }
+  log.info('outbox.accepted', {
+    account: account.name,
+    message: recordId(record),
+    traceId,
+    status: record.status,
+    recipients: record.recipients.length,
+    bytes: size,
+    ms: msSince(began),
+  });
   return record;
 }
 

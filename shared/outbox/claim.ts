@@ -80,12 +80,13 @@ export class Claim {
     await this.#merge({ remembered: note });
   }
 
-  /** Writes the record as it is after the attempt and ends the claim. Answers the row's etag. Throws ClaimLost. */
-  async finish(record: MessageRecord, open: boolean): Promise<string> {
+  /** Writes the record as it is after the attempt, with what else is to be true then, and ends the claim. Answers the row's etag. Throws ClaimLost. */
+  async finish(record: MessageRecord, open: boolean, more: readonly RowWrite[] = []): Promise<string> {
     clearInterval(this.#renewal);
     return this.#exclusively(async () => {
       const writes: RowWrite[] = [
         { kind: 'replace', key: recordKey(record.rest), columns: recordColumns(record), etag: this.#etag },
+        ...more,
       ];
       if (open && record.nextAttemptAt !== undefined) {
         writes.push({ kind: 'put', key: openKey(record.rest), columns: { checkAt: record.nextAttemptAt + claimMs } });
@@ -103,7 +104,7 @@ export class Claim {
   #renew(): void {
     this.#merge({ claimUntil: this.#context.clock.now() + claimMs }).catch((error) => {
       if (error instanceof ClaimLost) {
-        log.warn('outbox.claimLost', { account: this.#record.account, message: this.#record.rest });
+        log.warn('outbox.claimLost');
       }
     });
   }

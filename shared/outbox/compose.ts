@@ -25,6 +25,8 @@ export interface ComposedMail {
   readonly bcc: readonly string[];
   readonly headerFrom: string;
   readonly messageId: string;
+  /** Instant of the Date header, in ms since the epoch. */
+  readonly date: number;
   /** Not before this instant, in ms since the epoch. */
   readonly sendAt?: number;
   /** The MIME text from its first byte: CRLF line ends, no Bcc, no line over 998 octets. The same bytes every time. */
@@ -133,6 +135,7 @@ export function composeMail(request: SendRequest, fixed: FixedParts): ComposedMa
     bcc,
     headerFrom: request.from.address,
     messageId: fixed.messageId,
+    date: fixed.date.getTime(),
     ...(request.sendAt === undefined ? {} : { sendAt: request.sendAt }),
     open: () => Readable.from(mimeText(request, fixed), { objectMode: false }),
   };

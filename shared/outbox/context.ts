@@ -15,10 +15,14 @@ export interface OutboxContext {
   readonly mime: () => Promise<ContainerClient>;
   /** Puts a message's id on the send queue, visible after `delayMs`. */
   readonly enqueue: (id: string, delayMs: number) => Promise<void>;
+  /** Puts a message on the send queue for its copy for \Sent alone. */
+  readonly enqueueCopy: (id: string, delayMs: number) => Promise<void>;
   readonly account: (name: string, signal: AbortSignal) => Promise<Account | undefined>;
   readonly accountNames: (signal: AbortSignal) => Promise<readonly string[]>;
   /** The account's transport, with its connections kept between calls; undefined where it has none. */
   readonly transport: (account: Account) => Promise<MailTransport | undefined>;
+  /** What appends to the \Sent folder of the account's store; undefined where that is not on IMAP. */
+  readonly sentCopies: (account: Account) => Promise<MailTransport | undefined>;
   readonly events: EventSink;
   readonly health: AccountHealth;
 }

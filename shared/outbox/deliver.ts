@@ -1,17 +1,16 @@
-import { Readable } from 'node:stream';
 import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
+import type { RowWrite } from '../platform/rows.ts';
+import { logAttempt } from './attempt-log.ts';
 import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
-import { mimePath } from './mime-store.ts';
+import { frozenMail } from './frozen-mail.ts';
 import { publishEvent } from './outbox-events.ts';
 import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
-
-/** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
-const wholeBelow = 1 << 20;
+import { copyKey, newCopy } from './sent-copy-state.ts';
 
 /** Mail up to this many bytes is read while it waits for a connection, which then waits for no storage. */
 const aheadBelow = 256 << 10;
@@ -29,9 +28,26 @@ export async function deliver(
   options: { readonly signal: AbortSignal },
 ): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
   const parts = splitAccountId(id);
+  const began = performance.now();
+  return await inLogScope({ fields: { account: parts?.account, message: id } }, async () => {
+    try {
+      return await deliverOnce(context, id, parts, options);
+    } catch (error) {
+      log.error('outbox.deliverFailed', { ms: msSince(began), error: errorText(error) });
+      throw error;
+    }
+  });
+}
+
+async function deliverOnce(
+  context: OutboxContext,
+  id: string,
+  parts: ReturnType<typeof splitAccountId>,
+  options: { readonly signal: AbortSignal },
+): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
   const row = parts && (await context.rows.get(parts.account, recordKey(parts.rest), options));
   if (!parts || !row) {
-    log.warn('outbox.unknownMessage', { id });
+    log.warn('outbox.unknownMessage');
     return 'unknown';
   }
   const record = recordOf(parts.account, row);
@@ -71,17 +87,13 @@ async function attempt(
     const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
     const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
     const now = context.clock.now();
-    const after = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
-    const etag = await claim.finish(after, openStatuses.includes(after.status));
-    log.info('outbox.attempt', {
-      account: after.account,
-      message: recordId(after),
-      status: after.status,
-      code: receipt.trouble?.code,
-      scope: receipt.trouble?.scope,
-      ms: Math.round(performance.now() - started),
-    });
-    await afterAttempt(context, after, etag, receipt);
+    const outcome = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
+    const owesCopy = owesSentCopy(account, outcome);
+    const after = owesCopy ? { ...outcome, sentCopy: 'pending' as const } : outcome;
+    const copy: RowWrite[] = owesCopy ? [{ kind: 'put', key: copyKey(after.rest), columns: { ...newCopy(now) } }] : [];
+    const etag = await claim.finish(after, openStatuses.includes(after.status), copy);
+    logAttempt(after, receipt, now, msSince(started));
+    await afterAttempt(context, after, etag, receipt, owesCopy);
     return openStatuses.includes(after.status) ? 'waiting' : 'ended';
   } catch (error) {
     claim.abandon();
@@ -90,6 +102,13 @@ async function attempt(
     }
     throw error;
   }
+}
+
+/** Whether the first of its recipients was accepted now, and the account keeps copies of what it sends. */
+function owesSentCopy(account: Account | undefined, { recipients, sentCopy }: MessageRecord): boolean {
+  const transport = account?.transport;
+  const keeps = (transport?.protocol === 'smtp' || transport?.protocol === 'smtps') && transport.saveToSent;
+  return keeps && sentCopy === undefined && recipients.some(({ status }) => status === 'accepted');
 }
 
 function interruptedAttempt(before: MessageRecord) {
@@ -101,11 +120,18 @@ async function afterAttempt(
   after: MessageRecord,
   etag: string,
   receipt: Receipt,
+  owesCopy: boolean,
 ): Promise<void> {
-  const tasks: Promise<unknown>[] = [];
-  if (after.event) {
-    tasks.push(publishEvent(context, after, etag));
-  }
+  // The copy comes behind the event, since both write to the record in the end.
+  const closing = async () => {
+    if (after.event) {
+      await publishEvent(context, after, etag);
+    }
+    if (owesCopy) {
+      await context.enqueueCopy(recordId(after), 0);
+    }
+  };
+  const tasks: Promise<unknown>[] = [closing()];
   if (openStatuses.includes(after.status) && after.nextAttemptAt !== undefined) {
     tasks.push(context.enqueue(recordId(after), after.nextAttemptAt - context.clock.now()));
   }
@@ -117,11 +143,7 @@ async function afterAttempt(
   // The receipt is durable: whatever fails here is done again by the recovery timer.
   for (const result of await Promise.allSettled(tasks)) {
     if (result.status === 'rejected') {
-      log.warn('outbox.afterAttempt', {
-        account: after.account,
-        message: recordId(after),
-        error: errorText(result.reason),
-      });
+      log.warn('outbox.afterAttempt', { error: errorText(result.reason) });
     }
   }
 }
@@ -184,21 +206,9 @@ async function settled(
   return await transport?.settle?.(frozenMail(context, before, waiting), {
     signal,
     remember: (note) => claim.remember(note),
+    sinceCommitMs: context.clock.now() - (before.committedAt ?? before.claimedAt ?? 0),
     ...(before.remembered === undefined ? {} : { remembered: before.remembered }),
   });
-}
-
-function frozenMail(context: OutboxContext, record: MessageRecord, to: readonly string[]): FrozenMail {
-  const { from, dsn } = record.envelope;
-  return {
-    id: recordId(record),
-    messageId: record.messageId,
-    envelope: { from, to, ...(dsn ? { dsn: definedOnly(dsn) } : {}) },
-    bcc: record.bcc,
-    headerFrom: record.headerFrom,
-    size: record.size,
-    open: (signal) => openMime(context, record, signal),
-  };
 }
 
 /** The mail with its bytes on their way already, where they are few. */
@@ -218,39 +228,4 @@ function readAhead(mail: FrozenMail, signal: AbortSignal): FrozenMail {
       return use;
     },
   };
-}
-
-function definedOnly(dsn: NonNullable<MessageRecord['envelope']['dsn']>) {
-  return {
-    ...(dsn.notify ? { notify: dsn.notify } : {}),
-    ...(dsn.ret ? { ret: dsn.ret } : {}),
-    ...(dsn.envid ? { envid: dsn.envid } : {}),
-  };
-}
-
-async function openMime(context: OutboxContext, record: MessageRecord, signal: AbortSignal): Promise<Readable> {
-  const blob = (await context.mime()).getBlockBlobClient(mimePath(record.account, record.rest));
-  if (record.size <= wholeBelow) {
-    const { readableStreamBody } = await blob.download(0, undefined, { abortSignal: signal });
-    const chunks: Buffer[] = [];
-    for await (const chunk of readableStreamBody ?? []) {
-      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-    }
-    return Readable.from([Buffer.concat(chunks)]);
-  }
-  // Pieces instead of one long download: a slow server may take longer than storage keeps a connection open.
-  return Readable.from(pieces(blob, record.size, signal), { objectMode: false, highWaterMark: 0 });
-}
-
-/** Bytes of one ranged read. */
-const pieceSize = 2 << 20;
-
-async function* pieces(
-  blob: { downloadToBuffer(offset: number, count: number, options: { abortSignal: AbortSignal }): Promise<Buffer> },
-  size: number,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  for (let offset = 0; offset < size; offset += pieceSize) {
-    yield await blob.downloadToBuffer(offset, Math.min(pieceSize, size - offset), { abortSignal: signal });
-  }
 }

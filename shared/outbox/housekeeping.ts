@@ -1,6 +1,7 @@
 import { instantOf, newestFirst } from '../platform/ids.ts';
 import type { OutboxContext } from './context.ts';
 import { keepKeyMs } from './idempotency.ts';
+import { copyPrefix } from './sent-copy-state.ts';
 
 const dayMs = 86_400_000;
 
@@ -32,8 +33,10 @@ export async function removeOldMail(context: OutboxContext, keep: KeepMail, opti
 
 async function openMessages({ rows }: OutboxContext, account: string, options: Options): Promise<ReadonlySet<string>> {
   const open = new Set<string>();
-  for await (const row of rows.prefix(account, 'o:', { ...options, select: ['checkAt'] })) {
-    open.add(row.key.slice(2));
+  for (const prefix of ['o:', copyPrefix]) {
+    for await (const row of rows.prefix(account, prefix, { ...options, select: ['checkAt'] })) {
+      open.add(row.key.slice(prefix.length));
+    }
   }
   return open;
 }

@@ -1,9 +1,18 @@
 import { HttpProblem } from '../http/problem.ts';
 import { splitAccountId } from '../platform/ids.ts';
+import { log } from '../platform/log.ts';
 import { odataText, RowConflict } from '../platform/rows.ts';
 import type { OutboxContext } from './context.ts';
 import { afterCancel } from './outcome.ts';
-import { type MessageRecord, type MessageStatus, openKey, recordColumns, recordKey, recordOf } from './record.ts';
+import {
+  type MessageRecord,
+  type MessageStatus,
+  openKey,
+  recordColumns,
+  recordId,
+  recordKey,
+  recordOf,
+} from './record.ts';
 
 interface Options {
   readonly signal: AbortSignal;
@@ -38,6 +47,8 @@ export async function cancelMessage(context: OutboxContext, id: string, options:
       { kind: 'replace', key: recordKey(record.rest), columns: recordColumns(canceled), etag },
       ...(canceled.event ? [] : [{ kind: 'delete' as const, key: openKey(record.rest) }]),
     ]);
+    const { account, status, traceId } = canceled;
+    log.info('outbox.canceled', { account, message: recordId(canceled), traceId, status });
     return canceled;
   } catch (error) {
     if (error instanceof RowConflict) {

@@ -74,8 +74,8 @@ function merge(recipients: readonly Recipient[], receipt: Receipt): Recipient[] 
 }
 
 /** How long a transport that can find out is asked what became of a mail in doubt, from the commit on (design 4.5). */
-const settleForMs = 15 * 60_000;
-const settleEveryMs = 60_000;
+export const settleForMs = 15 * 60_000;
+export const settleEveryMs = 60_000;
 
 /**
  * What a record becomes while its transport may yet find out what became of it: still sending, and asked about again in

@@ -66,6 +66,7 @@ describe('freezeRaw', () => {
       bcc: ['secret@example.org'],
       messageId: '<given@example.com>',
       headerFrom: 'corpus@example.com',
+      date: Date.UTC(2026, 0, 1),
     });
     const kept = complete.filter((line) => !/^(Bcc|Return-Path| a@)/.test(line));
     expect(bytes.toString('utf8')).toBe(kept.join('\r\n'));
@@ -100,6 +101,20 @@ describe('freezeRaw', () => {
     const dsn = { notify: ['failure'] };
     expect(await envelopeFor(plain)).toEqual({ from: 'bounces@example.net', to: ['a@example.org'], dsn });
     expect((await envelopeFor(`Sender: corpus@example.com\n${plain}`)).from).toBe('corpus@example.com');
+  });
+
+  it.each([
+    ['Thu, 01 Jan 2026 10:00:00 +0100 (CET)', Date.UTC(2026, 0, 1, 9)],
+    ['Tue, 4 Mar 2003 08:00 EST', Date.UTC(2003, 2, 4, 13)],
+    // Clocks that are wrong by a day are heard.
+    ['Sat, 03 Jan 2026 02:00:00 +0000', Date.UTC(2026, 0, 3, 2)],
+    ['Thu, 01 Jan 2037 10:00:00 +0000', now],
+    ['Wed, 31 Dec 1969 10:00:00 +0000', now],
+    ['yesterday', now],
+    ['', now],
+  ])('knows the instant of a Date of %j', async (date, instant) => {
+    const mail = await freeze(`From: corpus@example.com\nTo: a@example.org\nDate: ${date}\n\n`);
+    expect(mail.date).toBe(instant);
   });
 
   it('takes the envelope sender from Sender', async () => {

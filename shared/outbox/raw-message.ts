@@ -1,6 +1,7 @@
 import { AddressError, type Mailbox, needsSmtpUtf8, parseMailboxes } from '../accounts/address.ts';
 import type { Account } from '../accounts/rules.ts';
 import type { Envelope } from '../adapters/transport.ts';
+import { readDate } from '../assets/mime/dates.ts';
 import { badInput, HttpProblem, type Mistake } from '../http/problem.ts';
 import { toPointer } from '../http/validation.ts';
 import { defined } from './defined.ts';
@@ -24,6 +25,8 @@ export interface FrozenRaw {
   readonly bcc: readonly string[];
   readonly messageId: string;
   readonly headerFrom: string;
+  /** Instant of the Date header, in ms since the epoch; `now` where that one cannot be. */
+  readonly date: number;
 }
 
 export interface FreezeRawOptions {
@@ -47,7 +50,8 @@ const fields = { from: 'from', sender: 'sender', 'reply-to': 'replyTo', to: 'to'
 interface ReadHeaders {
   readonly parties: Partial<Parties>;
   readonly messageId?: string;
-  readonly hasDate: boolean;
+  /** As it came; undefined where there is none. */
+  readonly date?: string;
   readonly mistakes: readonly Mistake[];
 }
 
@@ -92,7 +96,17 @@ function readHeaders(headers: readonly RawHeader[]): ReadHeaders {
   const messageId = idHeader && normaliseMessageId(headerValue(idHeader));
   if (idHeader !== undefined && (messageId === undefined || !headerValue(idHeader).startsWith('<')))
     mistakes.push({ pointer: '/message-id', detail: 'is not a Message-ID in angle brackets' });
-  return { ...defined({ messageId }), parties, hasDate: named('date').length > 0, mistakes };
+  const dateHeader = named('date')[0];
+  return { ...defined({ messageId, date: dateHeader && headerValue(dateHeader) }), parties, mistakes };
+}
+
+/** A day, for clocks and zones that are set wrong. */
+const maxAheadMs = 86_400_000;
+
+/** No mail was written before 1970 or in days to come; servers refuse such dates. */
+function plausibleDate(header: string, now: number): number {
+  const date = Date.parse(readDate(header) ?? '');
+  return date >= 0 && date <= now + maxAheadMs ? date : now;
 }
 
 /** RFC 5322 section 3.3. */
@@ -132,7 +146,7 @@ export async function freezeRaw(
   if (start.length === 0) throw new HttpProblem(400, 'The body is empty; a mail is expected.');
   try {
     const { headers, body } = splitMail(start);
-    const { parties, messageId: given, hasDate, mistakes } = readHeaders(headers);
+    const { parties, messageId: given, date, mistakes } = readHeaders(headers);
     const more = mistakes.length > 0 ? [] : utf8Mistakes(headers, envelopeFor(account, parties).envelope);
     const all = [...mistakes, ...partyMistakes(account, parties), ...more];
     const { from } = parties;
@@ -141,10 +155,16 @@ export async function freezeRaw(
     const messageId = given ?? options.messageId ?? newMessageId(from.address);
     const lines = headers.filter(({ name }) => !removed.has(name.toLowerCase())).map((header) => header.lines);
     if (given === undefined) lines.unshift(`Message-ID: ${messageId}`);
-    if (!hasDate) lines.unshift(dateHeader(options.now));
+    if (date === undefined) lines.unshift(dateHeader(options.now));
     const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'utf8');
     const content = checked([head, body], chunks);
-    return { content, ...envelopeFor(account, parties), messageId, headerFrom: from.address };
+    return {
+      content,
+      ...envelopeFor(account, parties),
+      messageId,
+      headerFrom: from.address,
+      date: plausibleDate(date ?? '', options.now),
+    };
   } catch (error) {
     throw error instanceof MalformedMail ? new HttpProblem(400, error.message) : error;
   }

@@ -34,6 +34,10 @@ export const attemptSchema = z.object({
 });
 export type Attempt = z.output<typeof attemptSchema>;
 
+/** What became of the copy for the \Sent folder; absent where the account asks for none, or nobody has the mail yet. */
+const sentCopySchema = z.enum(['pending', 'saved', 'failed', 'uncertain']);
+export type SentCopy = z.output<typeof sentCopySchema>;
+
 const envelopeSchema = z.object({
   from: z.string(),
   dsn: z
@@ -53,10 +57,14 @@ const documentSchema = z.object({
   sentAt: z.string().optional(),
   envelope: envelopeSchema,
   headerFrom: z.string(),
+  /** Of the Date header; absent: as `createdAt`. */
+  date: z.string().optional(),
   bcc: z.array(z.string()),
   size: z.number(),
   recipients: z.array(recipientSchema),
   attempts: z.array(attemptSchema),
+  /** Of the call that handed the mail in; log lines about its delivery name it. */
+  traceId: z.string().optional(),
 });
 
 /** The part that changes alone, in columns, so that a claim does not write the whole record. */
@@ -75,6 +83,7 @@ const columnsSchema = z.object({
   event: z.string().optional(),
   /** A transport's note (see SendOptions.remember). */
   remembered: z.string().optional(),
+  sentCopy: sentCopySchema.optional(),
 });
 
 export type MessageRecord = z.output<typeof documentSchema> &
@@ -109,10 +118,12 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     sentAt: record.sentAt,
     envelope: record.envelope,
     headerFrom: record.headerFrom,
+    date: record.date,
     bcc: record.bcc,
     size: record.size,
     recipients: record.recipients,
     attempts: record.attempts,
+    traceId: record.traceId,
   };
   return {
     ...jsonColumns(document),
@@ -126,6 +137,7 @@ export function recordColumns(record: MessageRecord): Record<string, string | nu
     nextAttemptAt: record.nextAttemptAt,
     event: record.event,
     remembered: record.remembered,
+    sentCopy: record.sentCopy,
   };
 }
 
@@ -141,6 +153,7 @@ export interface MessageView {
   readonly nextAttemptAt?: string;
   readonly recipients: readonly Recipient[];
   readonly attempts: readonly Attempt[];
+  readonly sentCopy?: SentCopy;
 }
 
 export function messageView(record: MessageRecord): MessageView {
@@ -158,5 +171,6 @@ export function messageView(record: MessageRecord): MessageView {
       : {}),
     recipients: record.recipients,
     attempts: record.attempts,
+    ...(record.sentCopy ? { sentCopy: record.sentCopy } : {}),
   };
 }

@@ -24,7 +24,7 @@ const maxText = 10 * 1024 * 1024;
 const maxCalendar = 1024 * 1024;
 
 /** Outbox records of waiting mail are looked after until then. */
-const maxSendAheadMs = 366 * 24 * 3600 * 1000;
+export const maxSendAheadMs = 366 * 24 * 3600 * 1000;
 
 const bodySchema = z.string().max(maxText, `must be at most ${maxText} characters`);
 

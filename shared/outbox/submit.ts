@@ -3,7 +3,6 @@ import { type BodySource, mediaType, readBody } from '../http/body.ts';
 import { parseJson, requireJson } from '../http/json-body.ts';
 import { HttpProblem } from '../http/problem.ts';
 import { sleep } from '../platform/clock.ts';
-import { errorText, log } from '../platform/log.ts';
 import { accept, findByKey, type PreparedMail } from './accept.ts';
 import { composeMail } from './compose.ts';
 import type { OutboxContext } from './context.ts';
@@ -149,10 +148,8 @@ async function deliverNow(
   signal: AbortSignal,
 ): Promise<Submitted> {
   const id = recordId(record);
-  // Not the request's signal: a caller who stops waiting does not stop the mail.
-  const delivery = deliver(context, id, { signal: AbortSignal.timeout(deliveryMs) }).catch((error: unknown) => {
-    log.error('outbox.deliverFailed', { message: id, error: errorText(error) });
-  });
+  // Not the request's signal: a caller who stops waiting does not stop the mail. What it throws it has told.
+  const delivery = deliver(context, id, { signal: AbortSignal.timeout(deliveryMs) }).catch(() => undefined);
   const until = performance.now() + waitMs;
   let timer: NodeJS.Timeout | undefined;
   const time = new Promise<undefined>((resolve) => {

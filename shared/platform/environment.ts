@@ -6,7 +6,7 @@ export function environment(): Readonly<Record<string, string | undefined>> {
 }
 
 /** When the timers fire unless a setting says otherwise; NCRONTAB with seconds, UTC. */
-const defaultSchedules = {
+export const defaultSchedules = {
   IMPORT_SCHEDULE: '0 * * * * *',
   RETENTION_SCHEDULE: '0 0 * * * *',
   SWEEP_SCHEDULE: '0 0 3 * * *',

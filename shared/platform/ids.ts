@@ -37,6 +37,11 @@ export function accountId(account: string, rest: string): string {
   return `${account}.${rest}`;
 }
 
+/** The account that a text names, by itself or by an `accountId`; undefined for anything that can be neither. */
+export function accountNamed(text: string): string | undefined {
+  return /^([a-z0-9][a-z0-9-]{0,31})(\.[0-9a-z]{16,64})?$/.exec(text)?.[1];
+}
+
 /** Takes an `accountId` apart; undefined for anything that cannot be one. */
 export function splitAccountId(id: string): { account: string; rest: string } | undefined {
   const match = /^([a-z0-9][a-z0-9-]{0,31})\.([0-9a-z]{16,64})$/.exec(id);

@@ -8,19 +8,35 @@ export type LogLevel = 'info' | 'warn' | 'error';
 /** Where log lines go: the invocation's own log inside Azure Functions, so that lines are correlated there. */
 export type LogSink = (level: LogLevel, line: string) => void;
 
-const sinks = new AsyncLocalStorage<LogSink>();
+/** What every line has that is written, however deep, within a piece of work. */
+export interface LogScope {
+  readonly sink?: LogSink;
+  /** Of the invocation: 32 hex digits (W3C Trace Context), the operation id of Application Insights. */
+  readonly traceId?: string;
+  /** What the work is about: account, run, message. */
+  readonly fields?: LogFields;
+}
 
-const consoleSink: LogSink = (level, line) => {
+const scopes = new AsyncLocalStorage<LogScope>();
+
+export const consoleSink: LogSink = (level, line) => {
   (level === 'error' ? console.error : level === 'warn' ? console.warn : console.info)(line);
 };
 
-/** Runs `work` with every log line it writes, however deep, going to `sink`. */
-export function withLogSink<T>(sink: LogSink, work: () => T): T {
-  return sinks.run(sink, work);
+/** Runs `work` within a scope, on top of the one it is called in. */
+export function inLogScope<T>(scope: LogScope, work: () => T): T {
+  const outer = scopes.getStore();
+  return scopes.run({ ...outer, ...scope, fields: { ...outer?.fields, ...scope.fields } }, work);
+}
+
+/** The trace id of the invocation that runs now; undefined outside of one. */
+export function currentTraceId(): string | undefined {
+  return scopes.getStore()?.traceId;
 }
 
 function write(level: LogLevel, event: string, fields: LogFields): void {
-  (sinks.getStore() ?? consoleSink)(level, JSON.stringify({ event, ...fields }));
+  const scope = scopes.getStore();
+  (scope?.sink ?? consoleSink)(level, JSON.stringify({ event, ...scope?.fields, ...fields }));
 }
 
 /** Structured log: one JSON object a line, `event` first. */
@@ -29,6 +45,11 @@ export const log = {
   warn: (event: string, fields: LogFields = {}) => write('warn', event, fields),
   error: (event: string, fields: LogFields = {}) => write('error', event, fields),
 };
+
+/** Milliseconds since an instant of `performance.now()`, for the field `ms`. */
+export function msSince(start: number): number {
+  return Math.round(performance.now() - start);
+}
 
 /** A short, single-line text for an unknown thrown value, fit for logs and status. */
 export function errorText(error: unknown): string {

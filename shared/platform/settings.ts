@@ -31,6 +31,9 @@ const schema = z.object({
   AZURE_CLIENT_CERTIFICATE_PATH: z.string().optional(),
 });
 
+/** Every setting that is parsed here; `infra/` sets them. The platform gives IDENTITY_ENDPOINT itself. */
+export const settingNames: readonly string[] = Object.keys(schema.shape);
+
 export type StorageSettings =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | {

@@ -76,6 +76,7 @@ export function frozenMail(parts: MailParts = {}): FrozenMail & { readonly text:
     envelope: { from: 'corpus@example.com', to, ...parts.envelope },
     bcc: [],
     headerFrom: 'corpus@example.com',
+    date: Date.UTC(2026, 2, 2, 8),
     size: parts.size ?? text.length,
     open: parts.open ?? (async () => Readable.from([text])),
     text,

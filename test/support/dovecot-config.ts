@@ -9,8 +9,25 @@ export interface DovecotConfigOptions {
   readonly ports: DovecotPorts;
   readonly certificates: TestCertificates;
   readonly format: 'maildir' | 'sdbox';
+  /** The settings file of the oauth2 driver; undefined: no XOAUTH2. */
+  readonly xoauth2: string | undefined;
   readonly extra: string;
 }
+
+/** The settings of Dovecot's oauth2 driver: every token is asked about. */
+export const oauth2Config = (introspectionUrl: string): string => `introspection_url = ${introspectionUrl}
+introspection_mode = auth
+username_attribute = username
+active_attribute = active
+active_value = true
+`;
+
+const oauth2Passdb = (args: string) => `auth_mechanisms = plain login cram-md5 xoauth2
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2
+  args = ${args}
+}`;
 
 /** The configuration of a Dovecot 2.3 that keeps to one directory, needs no system user database and answers at once. */
 export function dovecotConfig(options: DovecotConfigOptions): string {
@@ -45,6 +62,7 @@ mailbox_list_index = no
 mail_max_userip_connections = 200
 # Crashes of a test (kill) must lose nothing that was answered; speed matters more than the power cut of a real disk.
 mail_fsync = never
+${options.xoauth2 === undefined ? '' : oauth2Passdb(options.xoauth2)}
 passdb {
   driver = passwd-file
   args = ${join(base, 'passwd')}

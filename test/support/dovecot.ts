@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeTestCertificates, type TestCertificates } from './certificates.ts';
-import { dovecotConfig } from './dovecot-config.ts';
+import { dovecotConfig, oauth2Config } from './dovecot-config.ts';
 import { type AppendOptions, RawImap } from './raw-imap.ts';
 
 const run = promisify(execFile);
@@ -15,6 +15,8 @@ export interface DovecotOptions {
   /** Users and their passwords. Default: `tester` with `secret`. */
   readonly users?: Readonly<Record<string, string>>;
   readonly format?: 'maildir' | 'sdbox';
+  /** Offers XOAUTH2 too; whose tokens are good is asked at this address (RFC 7662). */
+  readonly introspectionUrl?: string;
   /** Lines for the end of the configuration, such as `imap_capability = …`. */
   readonly extra?: string;
   /** Default: a good one for localhost and 127.0.0.1. */
@@ -84,9 +86,11 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
   await writeFile(join(base, 'passwd'), `${passwords.join('\n')}\n`);
   const configPath = join(base, 'dovecot.conf');
   const format = options.format ?? 'maildir';
+  const xoauth2 = options.introspectionUrl === undefined ? undefined : join(base, 'oauth2.conf');
+  if (xoauth2 !== undefined) await writeFile(xoauth2, oauth2Config(options.introspectionUrl ?? ''));
   await writeFile(
     configPath,
-    dovecotConfig({ base, mailDir, owner, ports, certificates, format, extra: options.extra ?? '' }),
+    dovecotConfig({ base, mailDir, owner, ports, certificates, format, xoauth2, extra: options.extra ?? '' }),
   );
   let child: ChildProcess | undefined;
 

@@ -9,7 +9,7 @@ import {
   storeSchema,
   transportSchema,
 } from '../../shared/accounts/model.ts';
-import type { GraphOverrides } from '../../shared/adapters/graph/cloud.ts';
+import type { CloudOverrides } from '../../shared/adapters/entra/place.ts';
 import { createGraphStore, type GraphContext } from '../../shared/adapters/graph/graph-store.ts';
 import { createGraphTransport } from '../../shared/adapters/graph/graph-transport.ts';
 import type { MailStore } from '../../shared/adapters/store.ts';
@@ -54,7 +54,7 @@ export function graphTransportConfig(settings: Readonly<Record<string, unknown>>
 export interface GraphSite {
   readonly graph: Graph;
   readonly entra: Entra;
-  readonly overrides: GraphOverrides;
+  readonly overrides: CloudOverrides;
   store(settings?: Readonly<Record<string, unknown>>, context?: Partial<GraphContext>): MailStore;
   transport(settings?: Readonly<Record<string, unknown>>, context?: Partial<GraphContext>): MailTransport;
   stop(): Promise<void>;
@@ -69,8 +69,8 @@ export async function startGraphSite(options: Partial<GraphOptions> = {}): Promi
     mailboxes: [{ userPrincipalName: testUser, displayName: 'Corpus' }],
     ...options,
   });
-  const overrides = { endpoint: graph.endpoint, authorityHost: entra.authorityHost };
-  const base = { secret: async () => testSecret, graph: overrides };
+  const overrides = { graphEndpoint: graph.endpoint, authorityHost: entra.authorityHost };
+  const base = { secret: async () => testSecret, overrides };
   return {
     graph,
     entra,
@@ -102,8 +102,8 @@ export async function graphFixture(): Promise<StoreFixture & { readonly site: Gr
   let receivedAt = Date.now() - 3_600_000;
   const folders = ['inbox', otherFolder, 'deleteditems'];
   const moments: Readonly<Record<SilentMoment, () => Partial<GraphContext>>> = {
-    greeting: () => ({ graph: { ...site.overrides, authorityHost: silent.origin } }),
-    signIn: () => ({ graph: { ...site.overrides, authorityHost: silentToken.origin } }),
+    greeting: () => ({ overrides: { ...site.overrides, authorityHost: silent.origin } }),
+    signIn: () => ({ overrides: { ...site.overrides, authorityHost: silentToken.origin } }),
     listing: () => {
       graph.faults.add({ fault: { kind: 'silent', done: false }, route: '/delta()' });
       return {};
@@ -111,7 +111,7 @@ export async function graphFixture(): Promise<StoreFixture & { readonly site: Gr
     // Sign-in does not pass this door; listing and the small mail are far below.
     body: () => {
       narrow.shutAfter(300_000);
-      return { graph: { ...site.overrides, endpoint: `https://localhost:${narrow.port}` } };
+      return { overrides: { ...site.overrides, graphEndpoint: `https://localhost:${narrow.port}` } };
     },
   };
   return {
@@ -122,7 +122,7 @@ export async function graphFixture(): Promise<StoreFixture & { readonly site: Gr
     store: () => site.store(),
     storeWithWrongPassword: () => site.store({}, { secret: async () => 'wrong-password' }),
     storeAtClosedPort: () =>
-      site.store({}, { graph: { endpoint: 'https://localhost:1', authorityHost: 'https://localhost:1' } }),
+      site.store({}, { overrides: { graphEndpoint: 'https://localhost:1', authorityHost: 'https://localhost:1' } }),
     storeFallingSilent: async (moment) => site.store({}, { ...moments[moment](), limits: silenceLimits }),
     empty: async () => {
       graph.faults.clear();
@@ -175,18 +175,18 @@ export async function graphSubject(
   const door = await startDoor(graph.port);
   const dead = await closedPort();
   let losing = false;
-  const at = (port: number) => ({ ...site.overrides, endpoint: `https://localhost:${port}` });
+  const at = (port: number) => ({ ...site.overrides, graphEndpoint: `https://localhost:${port}` });
   return {
     site,
     transport: (limits = {}) => {
       const { maxConnections = 5 } = limits;
       return createGraphTransport(graphTransportConfig(settings), {
         secret: async () => testSecret,
-        graph: at(door.port),
+        overrides: at(door.port),
         maxConnections,
       });
     },
-    unreachable: () => site.transport(settings, { graph: at(dead) }),
+    unreachable: () => site.transport(settings, { overrides: at(dead) }),
     delivered: async () =>
       graph.sent(testUser).map((mail) => ({ bytes: mail.handedIn ?? mail.bytes(), recipients: mail.recipients })),
     connections: () => door.connections(),

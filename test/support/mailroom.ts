@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
-import { localCertificate } from '../../local/certificate.ts';
+import { localCertificate, type StoredCertificate } from '../../local/certificate.ts';
 import type { RegisteredApp } from '../../local/entra/app.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
+import { type ManagedIdentityEndpoint, startManagedIdentity } from '../../local/entra/managed-identity.ts';
 import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
 import { SecretWatch } from './secret-watch.ts';
@@ -23,6 +24,9 @@ export const identity = {
   clientId: '22222222-2222-4222-8222-222222222222',
   secret: 'test-client-secret',
 };
+/** Azure gives these to the app: one of its own, and one that only opens the storage. */
+const managedApp = { tenantId: identity.tenantId, clientId: '33333333-3333-4333-8333-333333333333' };
+const managedStorage = { tenantId: identity.tenantId, clientId: '44444444-4444-4444-8444-444444444444' };
 const functionKey = 'test-function-key';
 const masterKey = 'test-master-key';
 
@@ -40,6 +44,8 @@ export interface MailroomOptions {
   readonly apps?: readonly RegisteredApp[];
   /** Microsoft Graph beside it, with these mailboxes. */
   readonly graph?: readonly MailboxOptions[];
+  /** Storage over https, the host's and the mail's, opened by this identity; no connection string is given. */
+  readonly storageBy?: 'managedIdentity' | 'clientSecret';
 }
 
 export interface CallOptions {
@@ -65,9 +71,10 @@ export class Mailroom {
   readonly #graph: Graph | undefined;
   /** Every secret of the test: whatever the service writes is searched for them. */
   readonly watch = new SecretWatch();
+  readonly #managed: ManagedIdentityEndpoint | undefined;
   azurite: Azurite;
   readonly #options: MailroomOptions;
-  readonly #caFile: string;
+  readonly #certificate: StoredCertificate;
   #child: ChildProcess | undefined;
   #port = 0;
   #shiftMs = 0;
@@ -79,7 +86,8 @@ export class Mailroom {
       entra: Entra;
       keyVault: KeyVault;
       graph: Graph | undefined;
-      caFile: string;
+      managed: ManagedIdentityEndpoint | undefined;
+      certificate: StoredCertificate;
     },
     options: MailroomOptions,
   ) {
@@ -88,7 +96,8 @@ export class Mailroom {
     this.entra = parts.entra;
     this.keyVault = parts.keyVault;
     this.#graph = parts.graph;
-    this.#caFile = parts.caFile;
+    this.#managed = parts.managed;
+    this.#certificate = parts.certificate;
     this.#options = options;
     this.watch.add(identity.secret);
   }
@@ -96,12 +105,19 @@ export class Mailroom {
   static async start(options: MailroomOptions = {}): Promise<Mailroom> {
     const directory = await mkdtemp(join(tmpdir(), 'mailroom-test-'));
     const certificate = await localCertificate(join(directory, 'certificate'));
-    const azurite = await startAzurite(options.durable ? { location: join(directory, 'azurite') } : {});
+    const azurite = await startAzurite({
+      ...(options.durable ? { location: join(directory, 'azurite') } : {}),
+      https: options.storageBy && certificate,
+    });
     const own = { ...identity, roles: ['Mail.ReadWrite', 'Mail.Send'] };
     const entra = await startEntra({ certificate, apps: [own, ...(options.apps ?? [])] });
     const keyVault = await startKeyVault({ certificate, authority: entra, tenantId: identity.tenantId });
     const graph = options.graph && (await startGraph({ certificate, entra, mailboxes: options.graph }));
-    const mailroom = new Mailroom({ directory, azurite, entra, keyVault, graph, caFile: certificate.caFile }, options);
+    const identities = [managedApp, managedStorage];
+    const managed =
+      options.storageBy === 'managedIdentity' ? await startManagedIdentity({ entra, identities }) : undefined;
+    const parts = { directory, azurite, entra, keyVault, graph, managed, certificate };
+    const mailroom = new Mailroom(parts, options);
     await mailroom.run();
     return mailroom;
   }
@@ -109,6 +125,11 @@ export class Mailroom {
   get graph(): Graph {
     if (!this.#graph) throw new Error('Graph was not asked for');
     return this.#graph;
+  }
+
+  /** Of the authority that signed the certificate of everything here that speaks https; PEM. */
+  get ca(): string {
+    return this.#certificate.ca;
   }
 
   get url(): string {
@@ -129,7 +150,7 @@ export class Mailroom {
     this.#shiftMs = options.shiftMs ?? this.#shiftMs;
     const child = fork(host, ['--app', root], {
       cwd: root,
-      env: this.#environment(),
+      env: this.environment(),
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -148,7 +169,8 @@ export class Mailroom {
     this.#port = port;
   }
 
-  #environment(): NodeJS.ProcessEnv {
+  /** What the functions process is started with. */
+  environment(): NodeJS.ProcessEnv {
     const given: Record<string, string | undefined> = {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
@@ -163,7 +185,7 @@ export class Mailroom {
       AZURE_CLIENT_ID: identity.clientId,
       AZURE_CLIENT_SECRET: identity.secret,
       GRAPH_ENDPOINT: this.#graph?.endpoint,
-      NODE_EXTRA_CA_CERTS: this.#caFile,
+      NODE_EXTRA_CA_CERTS: this.#certificate.caFile,
       IMPORT_SCHEDULE: never,
       RETENTION_SCHEDULE: never,
       SWEEP_SCHEDULE: never,
@@ -172,9 +194,27 @@ export class Mailroom {
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
       AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
       AzureFunctionsJobHost__singleton__listenerLockRecoveryPollingInterval: '00:00:01',
+      ...this.#identitySettings(),
       ...(typeof this.#options.env === 'function' ? this.#options.env(this.azurite) : this.#options.env),
     };
     return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  }
+
+  /** What Azure is given in place of connection strings (reference of app settings: identity-based connections). */
+  #identitySettings(): Environment {
+    if (!this.#options.storageBy) return {};
+    const { blob, queue, table } = this.azurite.uris;
+    const opened = this.#managed && { credential: 'managedidentity', clientId: managedStorage.clientId };
+    const sections = ['AzureWebJobsStorage', 'MailStorage'].map((name) => ({
+      [name]: undefined,
+      [`${name}__blobServiceUri`]: blob,
+      [`${name}__queueServiceUri`]: queue,
+      [`${name}__tableServiceUri`]: table,
+      [`${name}__credential`]: opened?.credential,
+      [`${name}__clientId`]: opened?.clientId,
+    }));
+    const own = { AZURE_TENANT_ID: undefined, AZURE_CLIENT_ID: managedApp.clientId, AZURE_CLIENT_SECRET: undefined };
+    return Object.assign({}, ...sections, this.#managed && { ...own, ...this.#managed.env });
   }
 
   /** SIGKILL: whatever the functions were doing stops at once. Storage lives on. */
@@ -205,6 +245,7 @@ export class Mailroom {
       await this.azurite.stop();
       await this.#graph?.stop();
       await this.keyVault.stop();
+      await this.#managed?.stop();
       await this.entra.stop();
       await rm(this.directory, { recursive: true, force: true });
     }
@@ -213,7 +254,11 @@ export class Mailroom {
   /** Starts Azurite again on its ports and data. */
   async restartAzurite(): Promise<void> {
     const { blobPort: blob, queuePort: queue, tablePort: table } = this.azurite;
-    this.azurite = await startAzurite({ location: join(this.directory, 'azurite'), ports: { blob, queue, table } });
+    this.azurite = await startAzurite({
+      location: join(this.directory, 'azurite'),
+      ports: { blob, queue, table },
+      https: this.#options.storageBy && this.#certificate,
+    });
   }
 
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {

@@ -21,6 +21,7 @@ const recordSchema = z.strictObject({
       reply: z.string().optional(),
     }),
   ),
+  sentCopy: z.string().optional(),
   attempts: z.array(
     z.strictObject({
       at: z.iso.datetime(),

@@ -31,8 +31,12 @@ export interface StallProxy {
   reset(): void;
   /** Lines that clients have sent since the last `reset`, credentials included. */
   sent(): readonly string[];
+  /** The same as it came, mail included. */
+  sentText(): string;
   /** Connections open now. */
   open(): number;
+  /** Connections there have been in all. */
+  connections(): number;
   stop(): Promise<void>;
 }
 
@@ -42,6 +46,7 @@ const MAX_CAPABILITY_LINE = 16_384;
 export async function startStallProxy(options: StallProxyOptions): Promise<StallProxy> {
   let trouble: Trouble | undefined;
   let sent = '';
+  let connections = 0;
   const pairs = new Set<Pair>();
   const onClient = (client: Socket) => {
     const pair = new Pair(client, options, {
@@ -51,6 +56,7 @@ export async function startStallProxy(options: StallProxyOptions): Promise<Stall
       },
     });
     pairs.add(pair);
+    connections += 1;
     client.once('close', () => pairs.delete(pair));
   };
   const server = options.tls ? createTlsServer(options.tls, onClient) : createServer(onClient);
@@ -70,7 +76,9 @@ export async function startStallProxy(options: StallProxyOptions): Promise<Stall
       for (const pair of pairs) if (pair.stuck) pair.cut();
     },
     sent: () => sent.split('\r\n').filter((line) => line !== ''),
+    sentText: () => sent,
     open: () => pairs.size,
+    connections: () => connections,
     stop: async () => {
       for (const pair of pairs) pair.cut();
       await new Promise((resolve) => server.close(resolve));

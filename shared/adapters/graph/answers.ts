@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { retryAfterMs } from '../retry-after.ts';
 import { GraphError, plainWords } from './graph-error.ts';
-import { retryAfterMs } from './retry-after.ts';
 import type { WireAnswer } from './wire.ts';
 
 /** A page of 1,000 messages with small $select is a megabyte; a created draft is answered with its body. */

@@ -19,7 +19,7 @@ import { graphPath, graphUrl } from './addresses.ts';
 import { graphPlace } from './cloud.ts';
 import { GraphClient, type GraphRequest } from './graph-client.ts';
 import { GraphError } from './graph-error.ts';
-import { signInFor } from './sign-in.ts';
+import { graphSignIn } from './graph-sign-in.ts';
 import type { WireLimits } from './wire.ts';
 
 const never = new AbortController().signal;
@@ -46,7 +46,7 @@ async function client(
   options: { readonly limits?: Partial<WireLimits>; readonly patienceMs?: number; readonly endpoint?: string } = {},
 ): Promise<GraphClient> {
   const place = graphPlace('global', {
-    endpoint: options.endpoint ?? server.origin,
+    graphEndpoint: options.endpoint ?? server.origin,
     authorityHost: entra.authorityHost,
   });
   // A secret name of its own: a credential, and so a token, of its own.
@@ -56,7 +56,7 @@ async function client(
     clientId: testClient,
     secret: `corpus-${randomUUID()}`,
   };
-  const signIn = await signInFor(credential, place, async () => testSecret, { signal: never });
+  const signIn = await graphSignIn(credential, place, async () => testSecret, { signal: never });
   const made = new GraphClient({
     place,
     signIn,

@@ -1,12 +1,13 @@
 import { Client, ResponseType } from '@microsoft/microsoft-graph-client';
 import type { z } from 'zod';
 import { sleep } from '../../platform/clock.ts';
+import { log } from '../../platform/log.ts';
 import { answerError, discard, readJson } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { Gate } from './gate.ts';
 import { abortedError, GraphError } from './graph-error.ts';
+import type { GraphSignIn } from './graph-sign-in.ts';
 import { BearerToken, Call, PinnedHost, StandardHeaders, Wire } from './middleware.ts';
-import type { SignIn } from './sign-in.ts';
 import { defaultLimits, useConnections, type WireAnswer, type WireLimits } from './wire.ts';
 
 /** Outlook takes four requests at a time from an app on a mailbox (Microsoft Learn, "Microsoft Graph throttling"). */
@@ -54,7 +55,7 @@ export interface GraphRequest {
 
 export interface ClientOptions {
   readonly place: GraphPlace;
-  readonly signIn: SignIn;
+  readonly signIn: GraphSignIn;
   /** The mailbox; calls of one mailbox share its limit. */
   readonly userId: string;
   /** Requests of this client at a time. */
@@ -208,6 +209,8 @@ export class GraphClient {
     const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
     if (!repeatable || waits >= maxWaits || wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
     this.#patience.leftMs -= wait;
+    // A longer one is thrown, and told by whoever puts the work back.
+    log.info('provider.throttled', { code: String(error.status), retryAfterMs: wait });
     try {
       await sleep(wait, signal);
     } catch {

@@ -67,7 +67,7 @@ class Sender {
   }
 
   async settle(): Promise<Receipt | undefined> {
-    return await transport.settle?.(this.mail, this.#options());
+    return await transport.settle?.(this.mail, { ...this.#options(), sinceCommitMs: 0 });
   }
 }
 

@@ -1,10 +1,12 @@
 import type { GraphStoreConfig } from '../../accounts/model.ts';
+import type { CloudOverrides } from '../entra/place.ts';
+import type { ReadSecret } from '../secret-value.ts';
 import type { MailStore } from '../store.ts';
-import { type GraphOverrides, graphPlace } from './cloud.ts';
+import { graphPlace } from './cloud.ts';
 import { Folders } from './folders.ts';
 import { GraphClient } from './graph-client.ts';
 import { GraphSession } from './graph-session.ts';
-import { type ReadSecret, signInFor } from './sign-in.ts';
+import { graphSignIn } from './graph-sign-in.ts';
 import { storeError } from './store-errors.ts';
 import { verifyGraph } from './verify.ts';
 import type { WireLimits } from './wire.ts';
@@ -12,7 +14,7 @@ import type { WireLimits } from './wire.ts';
 /** What store and transport ask of the service. */
 export interface GraphContext {
   readonly secret: ReadSecret;
-  readonly graph?: GraphOverrides | undefined;
+  readonly overrides?: CloudOverrides | undefined;
   /** How long servers may be silent, in ms; the defaults where absent. */
   readonly limits?: Partial<WireLimits & { readonly signIn: number }> | undefined;
 }
@@ -30,9 +32,9 @@ const sessionPatienceMs = 20_000;
 export function createGraphStore(config: GraphStoreConfig, context: GraphContext): MailStore {
   const { userId } = config;
   const identity = `graph:${userId.toLowerCase()}`;
-  const place = graphPlace(config.cloud, context.graph);
+  const place = graphPlace(config.cloud, context.overrides);
   const connect = async (signal: AbortSignal) => {
-    const signIn = await signInFor(config.credential, place, context.secret, {
+    const signIn = await graphSignIn(config.credential, place, context.secret, {
       signal,
       limitMs: context.limits?.signIn,
     });

@@ -1,11 +1,11 @@
 import type { GraphTransportConfig } from '../../accounts/model.ts';
-import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
+import type { FrozenMail, MailTransport, Receipt, SendOptions, SettleOptions } from '../transport.ts';
 import { graphPlace } from './cloud.ts';
 import { GraphClient } from './graph-client.ts';
+import { type GraphSignIn, graphSignIn } from './graph-sign-in.ts';
 import type { GraphContext } from './graph-store.ts';
 import { sendDirect } from './send-direct.ts';
 import { type DraftSender, failure, sendAsDraft, settleDraft } from './send-draft.ts';
-import { type SignIn, signInFor } from './sign-in.ts';
 import { verifyGraph } from './verify.ts';
 import { defaultLimits } from './wire.ts';
 
@@ -22,15 +22,15 @@ const outlookAtOnce = 4;
  */
 export function createGraphTransport(config: GraphTransportConfig, context: GraphTransportContext): MailTransport {
   const { userId } = config;
-  const place = graphPlace(config.cloud, context.graph);
+  const place = graphPlace(config.cloud, context.overrides);
   const identity = `graph:${userId.toLowerCase()}`;
   const limits = { ...defaultLimits, ...context.limits };
   const closing = new AbortController();
-  const clients: { readonly signIn: SignIn; readonly client: GraphClient }[] = [];
+  const clients: { readonly signIn: GraphSignIn; readonly client: GraphClient }[] = [];
 
   /** One client as long as the credential is the same; a rotated secret brings another. */
   async function sender(signal: AbortSignal): Promise<DraftSender> {
-    const signIn = await signInFor(config.credential, place, context.secret, {
+    const signIn = await graphSignIn(config.credential, place, context.secret, {
       signal,
       limitMs: context.limits?.signIn,
     });
@@ -61,7 +61,7 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
       : await sendAsDraft(from, mail, options);
   }
 
-  async function settle(mail: FrozenMail, given: Omit<SendOptions, 'beforeCommit'>): Promise<Receipt | undefined> {
+  async function settle(mail: FrozenMail, given: SettleOptions): Promise<Receipt | undefined> {
     const options = cut(given);
     let from: DraftSender;
     try {
@@ -84,7 +84,7 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
         needs: config.sendMode === 'direct' ? ['Mail.Send'] : ['Mail.ReadWrite', 'Mail.Send'],
         folders: [],
         signIn: async (limited) => {
-          const signIn = await signInFor(config.credential, place, context.secret, {
+          const signIn = await graphSignIn(config.credential, place, context.secret, {
             signal: limited,
             limitMs: context.limits?.signIn,
           });

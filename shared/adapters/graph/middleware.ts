@@ -5,7 +5,7 @@ import { isOwn } from './addresses.ts';
 import { discard } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { GraphError } from './graph-error.ts';
-import type { SignIn } from './sign-in.ts';
+import type { GraphSignIn } from './graph-sign-in.ts';
 import { exchange, type WireAnswer, type WireLimits } from './wire.ts';
 
 /**
@@ -97,9 +97,9 @@ export class StandardHeaders extends Link {
 
 /** Adds the token; asks for another one, once, where the server does not take it (it did nothing then). */
 export class BearerToken extends Link {
-  readonly #signIn: SignIn;
+  readonly #signIn: GraphSignIn;
 
-  constructor(signIn: SignIn) {
+  constructor(signIn: GraphSignIn) {
     super();
     this.#signIn = signIn;
   }

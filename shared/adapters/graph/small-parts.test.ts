@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { frozenMail } from '../../../test/contract/transport.contract.ts';
+import { retryAfterMs } from '../retry-after.ts';
 import { graphUrl, odataText, ownLink } from './addresses.ts';
 import { graphPlace } from './cloud.ts';
 import { parseFolderName } from './folder-name.ts';
 import { Gate } from './gate.ts';
 import { GraphError, plainWords } from './graph-error.ts';
 import { withRecipients } from './recipients-header.ts';
-import { retryAfterMs } from './retry-after.ts';
 import { isGone, isResync, storeError } from './store-errors.ts';
 
 const never = new AbortController().signal;
@@ -24,6 +24,7 @@ describe('graphPlace', () => {
       authorityHost,
       privateAuthority: false,
       scope: `${origin}/.default`,
+      resource: 'Microsoft Graph',
       permanentDelete,
     });
   });

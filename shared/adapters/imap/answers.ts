@@ -69,17 +69,42 @@ export function readSearch(response: ImapResponse): readonly number[] {
   });
 }
 
-/** A response code, such as `[UIDVALIDITY 7]`: its name in capitals and its first argument. */
+/** The items of `* STATUS name (…)`, by their names in capitals. */
+export function readStatus(response: ImapResponse): ReadonlyMap<string, string> {
+  const items = new Map<string, string>();
+  const list = response.attributes?.find((attribute) => Array.isArray(attribute));
+  if (!Array.isArray(list)) return items;
+  for (let at = 0; at + 1 < list.length; at += 2) {
+    const name = textOf(list[at]);
+    const value = textOf(list[at + 1]);
+    if (name !== undefined && value !== undefined) items.set(name.toUpperCase(), value);
+  }
+  return items;
+}
+
+/** The words of a status response behind its response code, on one line. */
+export function readWords(response: ImapResponse): string {
+  const words = (response.attributes ?? []).flatMap((attribute) => textOf(attribute) ?? []);
+  return words
+    .join(' ')
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .trim();
+}
+
+/** A response code, such as `[UIDVALIDITY 7]`: its name in capitals and its arguments. */
 export interface ResponseCode {
   readonly name: string;
   readonly argument: string | undefined;
+  readonly arguments: readonly string[];
 }
 
 export function readResponseCode(response: ImapResponse | undefined): ResponseCode | undefined {
   const first = response?.attributes?.[0];
   if (first === null || first === undefined || Array.isArray(first) || first.value || !first.section) return undefined;
   const name = textOf(first.section[0]);
-  return name === undefined ? undefined : { name: name.toUpperCase(), argument: textOf(first.section[1]) };
+  if (name === undefined) return undefined;
+  const rest = first.section.slice(1).flatMap((attribute) => textOf(attribute) ?? []);
+  return { name: name.toUpperCase(), argument: textOf(first.section[1]), arguments: rest };
 }
 
 /** The number of `* n EXISTS`. */

@@ -1,8 +1,13 @@
 import { ImapFlow, type ImapResponse } from 'imapflow';
+import type { Credentials } from '../credentials.ts';
+import { credentialScrub, type Scrub } from '../sasl.ts';
 import { StoreError } from '../store.ts';
+import { type CommandChannel, commandChannel, socketOf } from './command-channel.ts';
 import type { CommandNode } from './commands.ts';
-import { abortedError, commandError, connectionLost, openError, timeoutError } from './imap-errors.ts';
+import { abortedError, commandError, connectionLost, type OpenTarget, openError, timeoutError } from './imap-errors.ts';
 import { type ImapConnectionConfig, libraryOptions } from './library-options.ts';
+import type { Literal } from './literal.ts';
+import { useOwnSignIn } from './sign-in.ts';
 
 /** How long a LOGOUT may take before the socket is closed anyway: it is a courtesy. */
 const LOGOUT_LIMIT = 5_000;
@@ -19,28 +24,6 @@ export interface Completion {
 }
 
 /**
- * The part of the library below its mailbox functions: one command, its untagged answers, its completion. It is there in
- * the library's own code and not in its types; the mailbox functions are not used, because some of them fall back to a
- * bare EXPUNGE or to CLOSE, which would remove mail that others have marked.
- */
-interface CommandChannel {
-  exec(
-    command: string,
-    attributes: readonly CommandNode[],
-    options: { readonly untagged: Readonly<Record<string, (response: ImapResponse) => Promise<void>>> },
-  ): Promise<{ readonly response: ImapResponse; next(): void }>;
-}
-
-function commandChannel(client: ImapFlow): CommandChannel {
-  if (!hasExec(client)) throw new Error('this version of imapflow has no exec()');
-  return client;
-}
-
-function hasExec(client: unknown): client is CommandChannel {
-  return typeof client === 'object' && client !== null && 'exec' in client && typeof client.exec === 'function';
-}
-
-/**
  * One signed-in IMAP connection. Whatever waits here ends with the signal, with the silence limit or with the connection,
  * whichever comes first; each of the three destroys the socket, and from then on everything fails with the first reason.
  */
@@ -54,8 +37,12 @@ export class ImapConnection {
   readonly #onFailure = new Set<(failure: StoreError) => void>();
   #queue: Promise<void> = Promise.resolve();
 
-  private constructor(client: ImapFlow, silenceLimit: number) {
+  /** Takes the credentials out of what the server says. */
+  readonly scrub: Scrub;
+
+  private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub) {
     this.#client = client;
+    this.scrub = scrub;
     this.#channel = commandChannel(client);
     this.#silenceLimit = silenceLimit;
     // Without a listener an error event would end the process.
@@ -70,28 +57,35 @@ export class ImapConnection {
     if (this.#opened) this.fail(connectionLost(error));
   }
 
-  /** Connects, does TLS as the account says, signs in. Throws StoreError. */
+  /** Connects, does TLS as the account says, signs in with these credentials. Throws StoreError. */
   static async open(
     config: ImapConnectionConfig,
-    password: string | undefined,
+    credentials: Credentials,
     signal: AbortSignal,
   ): Promise<ImapConnection> {
-    const client = new ImapFlow(libraryOptions(config, password));
-    const connection = new ImapConnection(client, config.timeout);
-    const target = `${config.host}:${client.port}`;
+    const client = new ImapFlow(libraryOptions(config, credentials));
+    useOwnSignIn(client, config.auth, credentials);
+    const scrub = credentialScrub(credentials);
+    const opened: OpenTarget = {
+      target: `${config.host}:${client.port}`,
+      host: config.host,
+      by: credentials.kind,
+      scrub,
+    };
+    const connection = new ImapConnection(client, config.timeout, scrub);
     try {
       await connection.#settled(
         client.connect().catch((error: unknown) => {
-          throw openError(error, target);
+          throw openError(error, opened);
         }),
         signal,
-        `to sign in at ${target}`,
+        `to sign in at ${opened.target}`,
         () => client.stats().received > 0,
       );
       connection.#opened = true;
       return connection;
     } catch (error) {
-      const failure = error instanceof StoreError ? error : openError(error, target);
+      const failure = error instanceof StoreError ? error : openError(error, opened);
       connection.fail(failure);
       throw failure;
     }
@@ -104,6 +98,26 @@ export class ImapConnection {
 
   has(capability: string): boolean {
     return this.#client.capabilities.has(capability);
+  }
+
+  /** The number of a capability such as `APPENDLIMIT=1000`; undefined where there is none. */
+  capabilityValue(capability: string): number | undefined {
+    const value = this.#client.capabilities.get(capability);
+    return typeof value === 'number' ? value : undefined;
+  }
+
+  get alive(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Calls `ended` once, when the connection is gone for whatever reason. Answers how to stop listening. */
+  onEnd(ended: () => void): () => void {
+    if (!this.alive) {
+      ended();
+      return ignore;
+    }
+    this.#onFailure.add(ended);
+    return () => this.#onFailure.delete(ended);
   }
 
   /** Sends one command. NO and BAD throw the library's error, for the caller to look at; everything else StoreError. */
@@ -124,6 +138,40 @@ export class ImapConnection {
     return this.#settled(answered, signal, command);
   }
 
+  /**
+   * Sends a command whose last argument is a literal. Fails as `command` does. A literal that was begun and is not whole
+   * when its command is over takes the connection with it: the server would read what follows as the rest of it.
+   */
+  async commandWithLiteral(
+    command: string,
+    attributes: readonly CommandNode[],
+    literal: Literal,
+    signal: AbortSignal,
+  ): Promise<Completion> {
+    if (this.#failure) throw this.#failure;
+    const broken = () => new StoreError('connection', `the text for ${command} broke off`, { code: 'LITERAL' });
+    const onPlusTag = async () => {
+      if (literal.begun) return;
+      // Not awaited: a refusal in the middle must be read.
+      literal.write(socketOf(this.#client)).catch(() => this.fail(broken()));
+    };
+    const answered = this.#channel.exec(command, attributes, { untagged: {}, onPlusTag }).then(({ response, next }) => {
+      next();
+      return { response };
+    });
+    const progress = () => this.#client.stats().received + literal.written;
+    try {
+      const completion = await this.#settled(answered, signal, command, () => literal.serverIsDue, progress);
+      if (literal.ended) return completion;
+      const hint = 'The server answered before it had the whole mail. Look at the server’s log.';
+      const early = new StoreError('connection', `an early answer to ${command}`, { code: 'EPROTOCOL', hint });
+      this.fail(early);
+      throw early;
+    } finally {
+      if (literal.begun && !literal.ended) this.fail(broken());
+    }
+  }
+
   /** The folders there are, by the library's LIST, which also tells what they are for (RFC 6154, or else by name). */
   async listFolders(signal: AbortSignal): Promise<Awaited<ReturnType<ImapFlow['list']>>> {
     return this.#call(() => this.#client.list(), 'LIST', signal);
@@ -139,7 +187,7 @@ export class ImapConnection {
     try {
       return await this.#settled(call(), signal, doing);
     } catch (error) {
-      throw commandError(error, doing);
+      throw commandError(error, doing, this.scrub);
     }
   }
 
@@ -188,23 +236,24 @@ export class ImapConnection {
     });
   }
 
-  /** As `#abortable`, and fails the connection once nothing has come for the silence limit while `watching`. */
+  /** As `#abortable`, and fails the connection once there was no progress for the silence limit while `watching`. */
   async #settled<T>(
     promise: Promise<T>,
     signal: AbortSignal,
     doing: string,
     watching: () => boolean = () => true,
+    progress: () => number = () => this.#client.stats().received,
   ): Promise<T> {
     const limit = this.#silenceLimit;
     if (limit === 0) return this.#abortable(promise, signal);
     // Looks are counted, and not time: while this process itself is held up, the server is not silent.
     const pause = Math.min(Math.max(limit / 10, MIN_WATCH), MAX_WATCH);
-    let received = this.#client.stats().received;
+    let before = progress();
     let quiet = 0;
     const look = () => {
-      const now = this.#client.stats().received;
-      quiet = now === received && watching() ? quiet + 1 : 0;
-      received = now;
+      const now = progress();
+      quiet = now === before && watching() ? quiet + 1 : 0;
+      before = now;
       if (quiet * pause >= limit) this.fail(timeoutError(doing));
     };
     const timer = setInterval(look, pause);

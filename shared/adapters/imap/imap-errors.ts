@@ -1,4 +1,7 @@
+import type { Credentials } from '../credentials.ts';
+import { exchangeTokenHint, isExchangeOnline, notConnectedHint } from '../entra/exchange-hints.ts';
 import { explainNetError } from '../net-errors.ts';
+import type { Scrub } from '../sasl.ts';
 import { StoreError, type StoreErrorKind } from '../store.ts';
 
 /** Longest server text that goes into an error. */
@@ -50,7 +53,8 @@ export function readLibraryError(error: unknown): LibraryError {
     code: string('code'),
     status: string('responseStatus'),
     responseCode: string('serverResponseCode')?.toUpperCase() ?? codeOfResponse(get('response')),
-    text: oneLine(string('responseText') ?? string('reason') ?? ''),
+    // Of a sign-in that Exchange takes back later, the library keeps the words as `response`.
+    text: oneLine(string('responseText') ?? string('reason') ?? string('response') ?? ''),
     refusedCredentials: get('authenticationFailed') === true,
     tlsFailed: get('tlsFailed') === true,
     retryAfterMs: typeof retryAfter === 'number' && retryAfter > 0 ? Math.min(retryAfter, MAX_RETRY_AFTER) : undefined,
@@ -78,16 +82,20 @@ function oneLine(text: string): string {
 }
 
 /** The StoreError for a command that failed. `doing` says what was tried, without secrets. */
-export function commandError(error: unknown, doing: string): StoreError {
+export function commandError(error: unknown, doing: string, scrub: Scrub = (text) => text): StoreError {
   if (error instanceof StoreError) return error;
-  const known = readLibraryError(error);
-  if (known.status === undefined && known.code !== 'ETHROTTLE') return connectionLost(error, doing);
+  const read = readLibraryError(error);
+  const known = { ...read, text: scrub(read.text) };
+  if (known.status === undefined && known.code !== 'ETHROTTLE') return connectionLost(error, doing, scrub);
   const said = known.text === '' ? '' : `: ${known.text}`;
   const message = `the server refused ${doing}${said}`;
   const details = {
     code: known.responseCode ?? known.code ?? known.status ?? 'NO',
     ...(known.retryAfterMs === undefined ? {} : { retryAfterMs: known.retryAfterMs }),
   };
+  if (notConnected.test(known.text)) {
+    return new StoreError('permission', message, { code: 'NOT_CONNECTED', hint: notConnectedHint });
+  }
   const byCode = kindsByCode.get(known.responseCode ?? '');
   if (byCode) return new StoreError(byCode[0], message, { ...details, hint: byCode[1] });
   if (known.code === 'ETHROTTLE' || throttleWords.test(known.text)) {
@@ -99,16 +107,34 @@ export function commandError(error: unknown, doing: string): StoreError {
   return new StoreError('protocol', message, { ...details, hint: 'The server’s log says more about this answer.' });
 }
 
+/** Where a connection was opened to, and by what it signed in. */
+export interface OpenTarget {
+  /** Host and port. */
+  readonly target: string;
+  readonly host: string;
+  readonly by: Credentials['kind'];
+  /** Takes the credentials out of what the server says. */
+  readonly scrub: Scrub;
+}
+
 /** The StoreError for a connection that did not come about, the sign-in included. */
-export function openError(error: unknown, target: string): StoreError {
+export function openError(error: unknown, opened: OpenTarget): StoreError {
   if (error instanceof StoreError) return error;
-  const known = readLibraryError(error);
-  if (known.refusedCredentials) return signInError(known);
-  if (known.status !== undefined) return commandError(error, 'to start the session');
+  const { target, scrub } = opened;
+  const read = readLibraryError(error);
+  const known = { ...read, text: scrub(read.text) };
+  if (known.refusedCredentials) return signInError(known, opened);
+  if (known.status !== undefined) return commandError(error, 'to start the session', scrub);
   if (known.tlsFailed && known.code === undefined) {
     return new StoreError('connection', `${target} offers no STARTTLS, which this account asks for`, {
       code: 'STARTTLS_UNAVAILABLE',
-      hint: 'A password is not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
+      hint: 'Credentials are not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
+    });
+  }
+  if (known.code === 'STARTTLS_INJECTION') {
+    return new StoreError('connection', `${target} sent plain text after it agreed to STARTTLS`, {
+      code: known.code,
+      hint: 'Somebody in between may have put plain text into the connection. Use imaps, and look at the network.',
     });
   }
   if (throttleWords.test(known.text)) {
@@ -117,35 +143,39 @@ export function openError(error: unknown, target: string): StoreError {
       hint: 'The server limits connections. Lower limits.connections or import less often.',
     });
   }
-  return connectionLost(error, `to connect to ${target}`);
+  return connectionLost(error, `to connect to ${target}`, scrub);
 }
 
-/** Only a real refusal of user and password counts as `signIn`; a server in trouble is not the operator's mistake. */
-function signInError(known: LibraryError): StoreError {
+const notConnected = /User is authenticated but not connected/i;
+
+/** Only a real refusal of the credentials counts as `signIn`; a server in trouble is not the operator's mistake. */
+function signInError(known: LibraryError, { by, host }: OpenTarget): StoreError {
   const message = `sign-in refused${known.text === '' ? '' : `: ${known.text}`}`;
   const byCode = kindsByCode.get(known.responseCode ?? '');
   const code = known.responseCode ?? known.status ?? 'NO';
-  if (byCode) return new StoreError(byCode[0], message, { code, hint: byCode[1] });
+  if (notConnected.test(known.text)) {
+    return new StoreError('permission', message, { code: 'NOT_CONNECTED', hint: notConnectedHint });
+  }
+  if (byCode && !(by === 'token' && byCode[0] === 'signIn')) {
+    return new StoreError(byCode[0], message, { code, hint: byCode[1] });
+  }
   if (throttleWords.test(known.text)) {
     return new StoreError('throttled', message, { code, hint: 'Too many sign-ins or connections. It may pass.' });
   }
   if (known.responseCode === 'SERVERBUG' || temporaryWords.test(known.text)) {
     return new StoreError('connection', message, { code, hint: 'The server cannot check passwords now. It may pass.' });
   }
-  if (known.status === undefined) {
-    return new StoreError('permission', 'the server takes no password on this connection', {
-      code: 'LOGINDISABLED',
-      hint: 'Set auth to user and secret, and use imaps or STARTTLS: the server disables sign-in otherwise.',
-    });
-  }
   if (known.status === 'BAD') {
     return new StoreError('protocol', message, { code, hint: 'The server did not understand the sign-in.' });
   }
   return new StoreError('signIn', message, {
     code,
-    hint: 'The server refuses user and password. Check auth.user and the secret.',
+    hint: by === 'token' ? exchangeTokenHint('IMAP') : isExchangeOnline(host) ? noPasswordsHint : passwordHint,
   });
 }
+
+const passwordHint = 'The server refuses user and password. Check auth.user and the secret.';
+const noPasswordsHint = 'Exchange Online takes no passwords for IMAP. Use auth of type oauth2.';
 
 const timeoutCodes: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
@@ -157,9 +187,9 @@ const timeoutCodes: ReadonlySet<string> = new Set([
 const nonsense = /^(Line|Literal|Response)TooLarge$|^TooMany|^ParserError|^InvalidResponse$|^UnexpectedTag$|^MAX_IMAP/;
 
 /** The StoreError for a connection that ended, by itself or while something was being tried. */
-export function connectionLost(error: unknown, doing?: string): StoreError {
+export function connectionLost(error: unknown, doing?: string, scrub: Scrub = (text) => text): StoreError {
   const known = readLibraryError(error);
-  const said = known.text === '' ? '' : `: ${known.text}`;
+  const said = known.text === '' ? '' : `: ${scrub(known.text)}`;
   const trying = doing === undefined ? '' : ` while trying ${doing}`;
   if (known.code !== undefined && timeoutCodes.has(known.code)) return timeoutError(doing ?? 'to go on', known.code);
   if (known.code !== undefined && nonsense.test(known.code)) {

@@ -17,7 +17,7 @@ import { fetchMails } from './fetch-mails.ts';
 import { listAll, listChanges } from './listing.ts';
 import { Mailbox } from './mailbox.ts';
 import { encodeScope } from './source-id.ts';
-import { findTrash } from './trash-folder.ts';
+import { findSpecialFolder } from './special-folder.ts';
 
 /** A signed-in IMAP session, kept from folder to folder. Calls may overlap; each command waits for those before it. */
 export class ImapSession implements StoreSession {
@@ -30,7 +30,7 @@ export class ImapSession implements StoreSession {
       identity,
       mailbox: new Mailbox(connection),
       trashFolder: async (signal) => {
-        this.#trash ??= await findTrash(connection, signal);
+        this.#trash ??= await findSpecialFolder(connection, '\\Trash', signal);
         return this.#trash;
       },
     };

@@ -13,3 +13,10 @@ export function parseInternalDate(text: string): number | undefined {
   const time = sign === '-' ? local + zone : local - zone;
   return Number.isFinite(time) ? time : undefined;
 }
+
+/** An instant in ms since the epoch as INTERNALDATE in UTC, to the second. */
+export function formatInternalDate(instant: number): string {
+  const [, year, month, day, time] = /^(\d{4})-(\d{2})-(\d{2})T([\d:]{8})/.exec(new Date(instant).toISOString()) ?? [];
+  const name = months[Number(month) - 1] ?? '';
+  return `${day}-${name.slice(0, 1).toUpperCase()}${name.slice(1)}-${year} ${time} +0000`;
+}

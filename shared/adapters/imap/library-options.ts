@@ -1,9 +1,11 @@
 import type { ImapFlowOptions } from 'imapflow';
 import { defaultPorts, type StoreConfig } from '../../accounts/model.ts';
+import type { Credentials } from '../credentials.ts';
 import { StoreError } from '../store.ts';
 import { tlsOptions } from '../tls.ts';
 
-export type ImapConnectionConfig = Extract<StoreConfig, { protocol: 'imap' | 'imaps' }>;
+/** What a connection needs of a store or a transport. */
+export type ImapConnectionConfig = Omit<Extract<StoreConfig, { protocol: 'imap' | 'imaps' }>, 'folders'>;
 
 /** The longest a timer can be set to. Stands for "no limit of its own": the caller's signal then bounds everything. */
 const NO_LIMIT = 2 ** 31 - 1;
@@ -16,25 +18,25 @@ const MAX_LITERAL = 16 * 1024 * 1024;
 const MAX_LINE = 64 * 1024 * 1024;
 
 /**
- * Options of the library for one account. Throws StoreError where the account forbids TLS to this host. A password is
- * never sent unencrypted unless `starttls` is `never`: with one, STARTTLS `preferred` is as good as `required`.
+ * Options of the library for one account, but for the sign-in. Throws StoreError where the account forbids TLS to this
+ * host. Credentials are never sent unencrypted unless `starttls` is `never`: with them, STARTTLS `preferred` is as good
+ * as `required`.
  */
-export function libraryOptions(config: ImapConnectionConfig, password: string | undefined): ImapFlowOptions {
-  const { host, auth, tls } = config;
+export function libraryOptions(config: ImapConnectionConfig, credentials: Credentials): ImapFlowOptions {
+  const { host, tls } = config;
   const secure = config.protocol === 'imaps';
   const plain = !secure && tls.starttls === 'never';
   const allowed = plain ? undefined : tlsOptions(host, tls);
   if (allowed?.ok === false) {
     throw new StoreError('connection', allowed.reason, { code: 'TLS_NOT_ALLOWED', hint: allowed.reason });
   }
-  const mustUpgrade = tls.starttls === 'required' || password !== undefined;
+  const mustUpgrade = tls.starttls === 'required' || credentials.kind !== 'none';
   return {
     host,
     port: config.port ?? defaultPorts[config.protocol],
     secure,
     ...(secure ? {} : plain ? { doSTARTTLS: false } : mustUpgrade ? { doSTARTTLS: true } : {}),
     ...(allowed ? { tls: allowed.options } : {}),
-    ...(auth.type === 'password' && password !== undefined ? { auth: { user: auth.user, pass: password } } : {}),
     clientInfo: { name: 'Mailroom', vendor: 'Mailroom', version: '', 'support-url': '' },
     connectionTimeout: config.connectionTimeout || NO_LIMIT,
     greetingTimeout: config.timeout || NO_LIMIT,

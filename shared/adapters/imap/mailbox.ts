@@ -4,11 +4,9 @@ import { atom, type CommandNode, quoted, sequence } from './commands.ts';
 import type { ImapConnection } from './connection.ts';
 import { encodeFolderName } from './folder-name.ts';
 import { commandError, readLibraryError } from './imap-errors.ts';
+import { missingFolder } from './missing-folder.ts';
 import { canonicalFolder, type ImapScope, parseUid } from './source-id.ts';
 import { uidSets } from './uid-set.ts';
-
-/** Folder names that a hint lists at most. */
-const MAX_HINTED_FOLDERS = 20;
 
 /** What the server said when the folder was opened. */
 export interface OpenFolder extends ImapScope {
@@ -94,15 +92,8 @@ export class Mailbox {
     const { status, responseCode } = readLibraryError(error);
     const unclear = status === 'NO' && (responseCode === undefined || responseCode === 'CANNOT');
     if (failure.kind !== 'folderMissing' && !unclear) return failure;
-    const folders = await this.#connection.listFolders(signal);
-    const names = folders.filter((entry) => !entry.flags.has('\\Noselect')).map((entry) => entry.path);
-    if (failure.kind !== 'folderMissing' && names.includes(folder)) return failure;
-    const shown = names.slice(0, MAX_HINTED_FOLDERS).map((name) => JSON.stringify(name));
-    const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
-    return new StoreError('folderMissing', `there is no folder ${JSON.stringify(folder)}`, {
-      code: responseCode ?? 'NONEXISTENT',
-      hint: `The folders there are: ${shown.join(', ')}${more}.`,
-    });
+    const missing = await missingFolder(this.#connection, folder, signal, responseCode);
+    return missing ?? failure;
   }
 
   /** UID SEARCH for those of `uids` that are there. */

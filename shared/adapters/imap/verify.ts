@@ -7,20 +7,65 @@ import type { ImapConnectionConfig } from './library-options.ts';
 import { Mailbox } from './mailbox.ts';
 import { folderRights } from './rights.ts';
 
-/** What an import needs to change flags and remove mail (RFC 4314 section 4): seen flag, other flags, delete, expunge. */
-const changeRights = 'swte';
-
-/** What it needs to read. */
-const readRights = 'lr';
-
 /** Tries whether an account can import from an IMAP server. Folders are opened by EXAMINE, which changes nothing. */
-export async function verifyImapStore(
+export function verifyImapStore(
   config: ImapConnectionConfig,
   open: (signal: AbortSignal) => Promise<ImapConnection>,
   options: VerifyStoreOptions,
 ): Promise<readonly Step[]> {
-  const { signal } = options;
-  const folders = [...options.folders, ...(options.moveTo === undefined ? [] : [options.moveTo])];
+  const { signal, changes } = options;
+  const folders = async () => [...options.folders, ...(options.moveTo === undefined ? [] : [options.moveTo])];
+  return verifyFolders(config, { signal, open, folders, needs: changes ? changing : reading });
+}
+
+export interface VerifyAppendOptions {
+  readonly signal: AbortSignal;
+  open(signal: AbortSignal): Promise<ImapConnection>;
+  /** The folder that mail is appended to. */
+  folder(connection: ImapConnection, signal: AbortSignal): Promise<string>;
+}
+
+/** Tries whether an account can append to its folder. Nothing is appended. */
+export function verifyAppend(config: ImapConnectionConfig, options: VerifyAppendOptions): Promise<readonly Step[]> {
+  const { signal, open, folder } = options;
+  const folders = async (connection: ImapConnection) => [await folder(connection, signal)];
+  return verifyFolders(config, { signal, open, folders, needs: adding });
+}
+
+interface Needs {
+  /** RFC 4314 section 4. */
+  readonly rights: string;
+  readonly without: string;
+  /** Said where the server does not tell rights. */
+  readonly unknown: string;
+}
+
+const reading: Needs = {
+  rights: 'lr',
+  without: 'without them the folder cannot be imported',
+  unknown: 'The server does not tell rights; that the folders can be opened is the next step.',
+};
+const changing: Needs = {
+  rights: 'lrswte',
+  without: 'or leave mails as they are (markRead false, delete never)',
+  unknown:
+    'The server does not tell rights. Whether originals may be marked, moved or deleted shows at the first import.',
+};
+const adding: Needs = {
+  rights: 'li',
+  without: 'without them no mail can be added',
+  unknown: 'The server does not tell rights. Whether mail may be added shows when one is sent.',
+};
+
+interface FoldersToVerify {
+  readonly signal: AbortSignal;
+  readonly needs: Needs;
+  open(signal: AbortSignal): Promise<ImapConnection>;
+  folders(connection: ImapConnection): Promise<readonly string[]>;
+}
+
+async function verifyFolders(config: ImapConnectionConfig, options: FoldersToVerify): Promise<readonly Step[]> {
+  const { signal, needs, open } = options;
   let connection: ImapConnection | undefined;
   const connected = () => {
     if (!connection) throw new Error('the sign-in comes first');
@@ -37,8 +82,11 @@ export async function verifyImapStore(
             return config.auth.type === 'none' ? {} : { detail: `as ${config.auth.user}` };
           },
         },
-        { step: 'permission', run: () => permission(connected(), folders, options) },
-        { step: 'folder', run: () => find(connected(), folders, signal) },
+        {
+          step: 'permission',
+          run: async () => permission(connected(), await options.folders(connected()), needs, signal),
+        },
+        { step: 'folder', run: async () => find(connected(), await options.folders(connected()), signal) },
       ],
       storeFailure,
     );
@@ -51,24 +99,19 @@ export async function verifyImapStore(
 async function permission(
   connection: ImapConnection,
   folders: readonly string[],
-  { changes, signal }: VerifyStoreOptions,
+  needs: Needs,
+  signal: AbortSignal,
 ): Promise<Finding> {
-  const wanted = changes ? readRights + changeRights : readRights;
-  if (!connection.has('ACL')) {
-    const hint = changes
-      ? 'The server does not tell rights. Whether originals may be marked, moved or deleted shows at the first import.'
-      : 'The server does not tell rights.';
-    return { status: 'unknown', hint };
-  }
+  if (!connection.has('ACL')) return { status: 'unknown', hint: needs.unknown };
   for (const folder of folders) {
     const rights = await folderRights(connection, folder, signal);
-    const missing = rights === undefined ? [] : [...wanted].filter((right) => !rights.has(right));
+    const missing = rights === undefined ? [] : [...needs.rights].filter((right) => !rights.has(right));
     if (missing.length > 0) {
-      const hint = `Give the user the rights ${missing.join('')} in ${JSON.stringify(folder)} (RFC 4314), or leave mails as they are (markRead false, delete never).`;
+      const hint = `Give the user the rights ${missing.join('')} in ${JSON.stringify(folder)} (RFC 4314), ${needs.without}.`;
       return { status: 'failed', code: 'NOPERM', hint };
     }
   }
-  return { detail: `rights ${wanted}` };
+  return { detail: `rights ${needs.rights}` };
 }
 
 async function find(connection: ImapConnection, folders: readonly string[], signal: AbortSignal): Promise<Finding> {

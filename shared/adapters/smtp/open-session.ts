@@ -3,25 +3,18 @@ import type { ConnectionOptions } from 'node:tls';
 import type { NodemailerError } from 'nodemailer';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { defaultPorts, type TransportConfig } from '../../accounts/model.ts';
+import { type Credentials, type CredentialsContext, CredentialsError, withCredentials } from '../credentials.ts';
 import { openSocket } from '../open-socket.ts';
+import { allowedMechanisms, credentialScrub, noMechanismHint, type Scrub } from '../sasl.ts';
+import type { Opened } from '../session-pool.ts';
 import { tlsOptions } from '../tls.ts';
-import { credentialScrub, type Scrub } from './reply.ts';
+import { cutTrouble, type Trouble } from '../trouble.ts';
+import type { SignInAttempt } from './auth-hints.ts';
 import { SmtpSession } from './session.ts';
-import { lossTrouble, setUpTrouble } from './set-up-error.ts';
-import { cutTrouble, type Trouble } from './trouble.ts';
+import { credentialsTrouble, lossTrouble, setUpTrouble } from './set-up-error.ts';
+import { chooseExchange, login, offeredMechanisms } from './sign-in.ts';
 
 export type SmtpConfig = Extract<TransportConfig, { protocol: 'smtp' | 'smtps' }>;
-
-export interface SessionContext {
-  /** Reads a Key Vault secret by name; throws when missing. */
-  secret(name: string, signal: AbortSignal): Promise<string>;
-  /** The name given with EHLO. Default: the socket's own address as a literal (RFC 5321 section 4.1.3). */
-  readonly clientName?: string;
-}
-
-export type OpenedSession =
-  | { readonly ok: true; readonly session: SmtpSession }
-  | { readonly ok: false; readonly trouble: Trouble };
 
 /** The longest timer there is, some 24 days: stands for "no limit of its own"; the caller's signal is the bound. */
 const NO_LIMIT_MS = 2_147_483_647;
@@ -33,9 +26,12 @@ const MAX_REPLY_BYTES = 65_536;
 /** Thrown inside this module only, to leave the steps of opening with what stands in the way. */
 class SetUpStop extends Error {
   readonly trouble: Trouble;
-  constructor(trouble: Trouble) {
+  /** The server refused the credentials, for good. */
+  readonly refusal: boolean;
+  constructor(trouble: Trouble, refusal = false) {
     super('set-up stopped');
     this.trouble = trouble;
+    this.refusal = refusal;
   }
 }
 
@@ -43,35 +39,45 @@ const accountTrouble = (code: string, hint: string): SetUpStop => new SetUpStop(
 
 /**
  * Connects, greets, secures and signs in as the account says. The secret is read anew for each connection, so that a
- * rotated one is used by the next. Never rejects. An abort of the signal cuts whatever is under way.
+ * rotated one is used by the next, and a kept token that is refused is renewed once, on a connection of its own. Never
+ * rejects. An abort of the signal cuts whatever is under way.
  */
 export async function openSession(
   config: SmtpConfig,
-  context: SessionContext,
+  context: CredentialsContext,
   signal: AbortSignal,
-): Promise<OpenedSession> {
+): Promise<Opened<SmtpSession>> {
   try {
     const tls = checkedTls(config);
-    const password = await readPassword(config, context, signal);
-    const scrub =
-      config.auth.type === 'password' && password !== undefined
-        ? credentialScrub(config.auth.user, password)
-        : (text: string) => text;
-    const socket = await connectSocket(config, tls, signal);
-    const connection = smtpConnection(config, context, tls, socket);
-    const cut = () => connection.close();
-    signal.addEventListener('abort', cut, { once: true });
-    try {
-      return { ok: true, session: await signedIn(connection, config, password, scrub) };
-    } catch (error) {
-      connection.close();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', cut);
-    }
+    const attempt = (credentials: Credentials) => connect(config, tls, credentials, signal);
+    const session = await withCredentials(config, context, signal, attempt, isRefusal);
+    return { ok: true, session };
   } catch (error) {
     if (signal.aborted) return { ok: false, trouble: cutTrouble(signal) };
+    if (error instanceof CredentialsError) return { ok: false, trouble: credentialsTrouble(error) };
     return { ok: false, trouble: error instanceof SetUpStop ? error.trouble : lossTrouble(error) };
+  }
+}
+
+const isRefusal = (error: unknown): boolean => error instanceof SetUpStop && error.refusal;
+
+async function connect(
+  config: SmtpConfig,
+  tls: ConnectionOptions | undefined,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<SmtpSession> {
+  const socket = await connectSocket(config, tls, signal);
+  const connection = smtpConnection(config, tls, socket);
+  const cut = () => connection.close();
+  signal.addEventListener('abort', cut, { once: true });
+  try {
+    return await signedIn(connection, config, credentials);
+  } catch (error) {
+    connection.close();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', cut);
   }
 }
 
@@ -79,26 +85,8 @@ export async function openSession(
 function checkedTls(config: SmtpConfig): ConnectionOptions | undefined {
   if (config.protocol === 'smtp' && config.tls.starttls === 'never') return undefined;
   const tls = tlsOptions(config.host, config.tls);
-  if (!tls.ok) throw accountTrouble('TLS_REFUSED', tls.reason);
+  if (!tls.ok) throw accountTrouble('TLS_NOT_ALLOWED', tls.reason);
   return tls.options;
-}
-
-async function readPassword(
-  config: SmtpConfig,
-  context: SessionContext,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (config.auth.type !== 'password') return undefined;
-  const { secret } = config.auth;
-  try {
-    return await context.secret(secret, signal);
-  } catch {
-    // The error's text is not passed on: who knows what it quotes.
-    throw accountTrouble(
-      'SECRET_UNREADABLE',
-      `Key Vault gave no secret ${secret}. Write it, or check the app's access.`,
-    );
-  }
 }
 
 async function connectSocket(
@@ -118,12 +106,7 @@ async function connectSocket(
   }
 }
 
-function smtpConnection(
-  config: SmtpConfig,
-  context: SessionContext,
-  tls: ConnectionOptions | undefined,
-  socket: Socket,
-): SMTPConnection {
+function smtpConnection(config: SmtpConfig, tls: ConnectionOptions | undefined, socket: Socket): SMTPConnection {
   const implicitTls = config.protocol === 'smtps';
   const silence = config.timeout > 0 ? config.timeout : undefined;
   const connection = new SMTPConnection({
@@ -131,7 +114,7 @@ function smtpConnection(
     host: config.host,
     secure: implicitTls,
     secured: implicitTls,
-    name: context.clientName ?? addressLiteral(socket),
+    name: config.heloName ?? addressLiteral(socket),
     ignoreTLS: config.tls.starttls === 'never',
     requireTLS: !implicitTls && config.tls.starttls === 'required',
     ...(tls ? { tls } : {}),
@@ -158,12 +141,17 @@ function step(
   connection: SMTPConnection,
   scrub: Scrub,
   run: (done: (error?: NodemailerError | null) => void) => void,
+  signIn?: SignInAttempt,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: NodemailerError | null) => {
       connection.off('error', settle).off('end', onEnd);
-      if (error) reject(new SetUpStop(setUpTrouble(error, scrub)));
-      else resolve();
+      if (!error) {
+        resolve();
+        return;
+      }
+      const trouble = setUpTrouble(error, scrub, signIn);
+      reject(new SetUpStop(trouble, signIn !== undefined && trouble.scope === 'account'));
     };
     const onEnd = () => settle(Object.assign(new Error('closed'), { code: 'ECONNECTION' }));
     connection.once('error', settle).once('end', onEnd);
@@ -174,24 +162,23 @@ function step(
 async function signedIn(
   connection: SMTPConnection,
   config: SmtpConfig,
-  password: string | undefined,
-  scrub: Scrub,
+  credentials: Credentials,
 ): Promise<SmtpSession> {
+  const scrub = credentialScrub(credentials);
   await step(connection, scrub, (done) => connection.connect(done));
   const capabilities = connection.lastServerResponse || '';
-  if (config.auth.type === 'password') {
+  if (credentials.kind !== 'none') {
     if (!connection.secure && config.tls.starttls !== 'never') {
-      const hint =
-        'The server offers no STARTTLS, and a password does not cross an open connection. Use smtps, or set tls.starttls to never to allow it.';
+      const hint = `The server offers no STARTTLS, and ${credentials.kind === 'token' ? 'an access token' : 'a password'} does not cross an open connection. Use smtps, or set tls.starttls to never to allow it.`;
       throw accountTrouble('UNENCRYPTED', hint);
     }
-    if (!connection.allowsAuth) {
-      const hint =
-        'The server offers no sign-in on this connection. Set auth to none, or tls.starttls so that it is offered.';
-      throw accountTrouble('NO_AUTH', hint);
-    }
-    const { user } = config.auth;
-    await step(connection, scrub, (done) => connection.login({ user, pass: password }, done));
+    const offered = offeredMechanisms(capabilities);
+    const exchange = chooseExchange(config.auth, credentials, offered);
+    if (!exchange) throw accountTrouble('NO_AUTH', noMechanismHint(allowedMechanisms(config.auth), offered));
+    await step(connection, scrub, (done) => login(connection, exchange, done), {
+      host: config.host,
+      by: credentials.kind,
+    });
   }
   return new SmtpSession(connection, capabilities, scrub);
 }

@@ -1,23 +1,11 @@
+import type { CommitGate } from '../commit-gate.ts';
+import { deferred, textTroubles } from '../receipts.ts';
 import type { FrozenMail, Receipt, RecipientResult } from '../transport.ts';
-import type { CommitGate, TextFailure } from './commit-gate.ts';
+import type { Trouble } from '../trouble.ts';
 import { asksToSlowDown, isPermanent, type SmtpReply } from './reply.ts';
 import type { Dialogue } from './session.ts';
-import { replyTrouble, type Trouble } from './trouble.ts';
+import { replyTrouble } from './trouble.ts';
 import type { Unsendable, WireEnvelope } from './wire-envelope.ts';
-
-/** Nothing was offered to the server: every recipient waits. */
-export function allDeferred(mail: FrozenMail, trouble: Trouble): Receipt {
-  return { recipients: mail.envelope.to.map((address) => deferred(address, trouble)), trouble };
-}
-
-function deferred(address: string, trouble: Trouble): RecipientResult {
-  return {
-    address,
-    outcome: 'deferred',
-    ...(trouble.code === undefined ? {} : { code: trouble.code }),
-    ...(trouble.reply === undefined ? {} : { reply: trouble.reply }),
-  };
-}
 
 function answered(address: string, reply: SmtpReply): RecipientResult {
   const outcome = reply.code < 400 ? 'accepted' : isPermanent(reply) ? 'rejected' : 'deferred';
@@ -27,24 +15,6 @@ function answered(address: string, reply: SmtpReply): RecipientResult {
 function refusedHere(address: string, why: Unsendable): RecipientResult {
   return { address, outcome: 'rejected', code: why.code, reply: why.reason };
 }
-
-const textTroubles: Readonly<Record<TextFailure, Trouble>> = {
-  unreadable: {
-    scope: 'message',
-    code: 'TEXT_UNREADABLE',
-    hint: 'The stored text of the mail could not be read to its end. Nothing was sent; it is tried again.',
-  },
-  wrongSize: {
-    scope: 'message',
-    code: 'TEXT_SIZE',
-    hint: 'The stored text of the mail does not have the size it was accepted with. Nothing was sent.',
-  },
-  commitRefused: {
-    scope: 'message',
-    code: 'COMMIT_REFUSED',
-    hint: 'That the mail is about to leave could not be noted down. Nothing was sent; it is tried again.',
-  },
-};
 
 const unsendableHints: Readonly<Record<Unsendable['code'], string>> = {
   SMTPUTF8: 'The server takes ASCII addresses only. Use an ASCII address, or a server that offers SMTPUTF8.',

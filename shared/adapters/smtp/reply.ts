@@ -1,3 +1,5 @@
+import type { Scrub } from '../sasl.ts';
+
 /** A server's reply as it is kept: RFC 5321 section 4.2 code, RFC 3463 status where given, and its words on one line. */
 export interface SmtpReply {
   readonly code: number;
@@ -11,17 +13,6 @@ export interface SmtpReply {
 const MAX_REPLY_CHARACTERS = 300;
 /** Characters of a reply looked at: its kept form comes from its beginning. */
 const MAX_READ_CHARACTERS = 4_000;
-
-/** Takes credentials out of a text: servers have been seen to echo what they were sent. */
-export type Scrub = (text: string) => string;
-
-/** Puts `***` in place of `user`'s password, plain or in the forms SASL PLAIN and LOGIN carry it (RFC 4616). */
-export function credentialScrub(user: string, password: string): Scrub {
-  const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64').replace(/=+$/, '');
-  const forms = [base64(`\0${user}\0${password}`), base64(`${user}\0${user}\0${password}`), base64(password), password];
-  const secrets = forms.filter((form) => form !== '');
-  return (text) => secrets.reduce((rest, secret) => rest.split(secret).join('***'), text);
-}
 
 /** One line without control characters, of bounded length. */
 export function oneLine(text: string): string {

@@ -1,10 +1,13 @@
 import type { NodemailerError } from 'nodemailer';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
+import type { CommitGate } from '../commit-gate.ts';
+import type { Scrub } from '../sasl.ts';
+import type { PooledSession } from '../session-pool.ts';
 import type { Envelope } from '../transport.ts';
-import type { CommitGate } from './commit-gate.ts';
-import { parseReply, type Scrub, type SmtpReply } from './reply.ts';
+import { cutTrouble, type Trouble } from '../trouble.ts';
+import { parseReply, type SmtpReply } from './reply.ts';
 import { lossTrouble } from './set-up-error.ts';
-import { cutTrouble, type Step, type Trouble } from './trouble.ts';
+import type { Step } from './trouble.ts';
 import type { WireEnvelope } from './wire-envelope.ts';
 
 /** How one mail's dialogue ended. */
@@ -47,7 +50,7 @@ interface RecipientReplies {
 }
 
 /** One signed-in connection. Carries one mail at a time. */
-export class SmtpSession {
+export class SmtpSession implements PooledSession {
   /** Mails it was given so far. */
   mails = 0;
   readonly utf8Offered: boolean;

@@ -1,7 +1,11 @@
 import type { NodemailerError } from 'nodemailer';
+import type { CredentialsError } from '../credentials-error.ts';
 import { explainNetError } from '../net-errors.ts';
-import { parseReply, type Scrub } from './reply.ts';
-import { replyTrouble, type Step, type Trouble } from './trouble.ts';
+import type { Scrub } from '../sasl.ts';
+import type { Trouble } from '../trouble.ts';
+import type { SignInAttempt } from './auth-hints.ts';
+import { parseReply } from './reply.ts';
+import { replyTrouble, type Step } from './trouble.ts';
 
 /** Where nodemailer says an error came from, before any mail. It files the greeting under the connection. */
 function stepOf(command: string | undefined): Step {
@@ -21,18 +25,24 @@ const silenceHints: Readonly<Record<string, string>> = {
  * The trouble behind an error that came before any mail was offered. A reply decides first (4yz and 5yz are the
  * account's trouble there), then the kind of network error.
  */
-export function setUpTrouble(error: NodemailerError, scrub: Scrub): Trouble {
+export function setUpTrouble(error: NodemailerError, scrub: Scrub, signIn?: SignInAttempt): Trouble {
   const reply = parseReply(error.response, scrub);
-  if (reply) return replyTrouble(stepOf(error.command), reply);
+  if (reply) return replyTrouble(stepOf(error.command), reply, signIn);
   if (error.response !== undefined && error.code === 'EPROTOCOL') {
     const hint = 'What answers there does not speak SMTP. Check host and port.';
     return { scope: 'connection', code: error.code, hint };
   }
-  if (error.code === 'EAUTH') {
-    const hint = 'There is nothing to sign in with. Check user and secret of the account, and what the server offers.';
-    return { scope: 'account', code: error.code, hint };
-  }
   return lossTrouble(error);
+}
+
+/** The trouble of an account that there is nothing to sign in with for: it says nothing about the mail server. */
+export function credentialsTrouble({ kind, code, hint, status, retryAfterMs }: CredentialsError): Trouble {
+  return {
+    scope: kind !== 'temporary' ? 'account' : status === 429 ? 'throttled' : 'connection',
+    code,
+    hint,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
 }
 
 /** The trouble behind a connection that could not be made, went away or went silent. */

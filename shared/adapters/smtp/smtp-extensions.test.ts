@@ -3,7 +3,7 @@ import { frozenMail, type MailParts, outcomes, sendOptions } from '../../../test
 import { type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import type { Receipt } from '../transport.ts';
-import { createSmtpTransport, type TransportContext } from './smtp-transport.ts';
+import { createSmtpTransport } from './smtp-transport.ts';
 
 const cleanUp: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -13,13 +13,12 @@ afterEach(async () => {
 async function send(
   extensions: readonly string[],
   parts: MailParts,
-  context: Partial<TransportContext> = {},
+  config: Readonly<Record<string, unknown>> = {},
 ): Promise<{ receipt: Receipt; server: ScriptedSmtp; commits: number; text: Buffer }> {
   const server = await startScriptedSmtp({ extensions });
-  const transport = createSmtpTransport(smtpConfig({ port: server.port }), {
+  const transport = createSmtpTransport(smtpConfig({ port: server.port, ...config }), {
     secret: async () => '',
     maxConnections: 1,
-    ...context,
   });
   cleanUp.push(
     () => server.stop(),
@@ -105,7 +104,7 @@ it('never lets an address carry a command', async () => {
 
 it('greets by the name it is given, else by its address (RFC 5321 section 4.1.3)', async () => {
   expect((await send([], {})).server.commands[0]).toBe('EHLO [127.0.0.1]');
-  expect((await send([], {}, { clientName: 'mailroom.example.com' })).server.commands[0]).toBe(
+  expect((await send([], {}, { heloName: 'mailroom.example.com' })).server.commands[0]).toBe(
     'EHLO mailroom.example.com',
   );
 });

@@ -74,9 +74,9 @@ describe('a refusal counts by the step it came at', () => {
     ['GREETING', '421 4.3.0 busy now', 'connection'],
     ['GREETING', '421 4.7.0 too many connections', 'throttled'],
     ['EHLO', '554 5.7.1 go away', 'account'],
-    ['STARTTLS', '454 4.7.0 no TLS today', 'account'],
+    ['STARTTLS', '454 4.7.0 no TLS today', 'connection'],
     ['AUTH', '535 5.7.8 wrong', 'account'],
-    ['AUTH', '454 4.7.0 directory is away', 'account'],
+    ['AUTH', '454 4.7.0 directory is away', 'connection'],
     ['AUTH', '454 4.7.0 too many login attempts', 'throttled'],
   ] as const)('%s: %s → deferred, %s', async (step, reply, scope) => {
     const tls = step === 'STARTTLS' ? { tls: { starttls: 'required' } } : {};

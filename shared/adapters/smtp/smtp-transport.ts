@@ -1,17 +1,19 @@
+import { CommitGate } from '../commit-gate.ts';
+import type { CredentialsContext } from '../credentials.ts';
+import { allDeferred } from '../receipts.ts';
+import { type PoolLimits, SessionPool } from '../session-pool.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
-import { CommitGate } from './commit-gate.ts';
-import { openSession, type SessionContext, type SmtpConfig } from './open-session.ts';
-import { allDeferred, nothingOffered, receiptOf } from './receipt.ts';
+import { TransportClosed } from '../trouble.ts';
+import { openSession, type SmtpConfig } from './open-session.ts';
+import { nothingOffered, receiptOf } from './receipt.ts';
 import type { Dialogue, SmtpSession } from './session.ts';
-import { type PoolLimits, SessionPool } from './session-pool.ts';
-import { TransportClosed } from './trouble.ts';
 import { verifySmtpTransport } from './verify.ts';
 import { wireEnvelope } from './wire-envelope.ts';
 
 export type { SmtpConfig } from './open-session.ts';
 
 /** What the transport needs from outside; `maxConnections` counts for this process. */
-export interface TransportContext extends SessionContext, PoolLimits {}
+export interface TransportContext extends CredentialsContext, PoolLimits {}
 
 /**
  * Sends by SMTP (RFC 5321), with STARTTLS (RFC 3207) or, as smtps, with TLS from the start (RFC 8314). Connections stay

@@ -1,20 +1,18 @@
-import type { Receipt, TroubleScope } from '../transport.ts';
+import type { TroubleScope } from '../transport.ts';
+import type { Trouble } from '../trouble.ts';
+import { authHint, type SignInAttempt } from './auth-hints.ts';
 import { asksToSlowDown, isPermanent, type SmtpReply } from './reply.ts';
-
-/** What stands in the way of a mail, as a receipt tells it. */
-export type Trouble = NonNullable<Receipt['trouble']>;
 
 /** Where in the dialogue a reply came: steps before MAIL concern the account, the others one mail. */
 export type Step = 'greeting' | 'ehlo' | 'starttls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'end';
 
-const setUpHints = {
+const setUpHints: Readonly<Partial<Record<Step, string>>> = {
   greeting: 'The server turns this client away when it connects. Ask its operator whether this address may send.',
   ehlo: 'The server refuses the session before any mail. Ask its operator whether this address may send.',
   starttls: 'The server does not start TLS. Set tls.starttls to what it offers, or have its TLS repaired.',
-  auth: 'The server refuses to sign in. Check user and secret of the account, and that SMTP sign-in is switched on for it.',
-} as const;
+};
 
-const isSetUp = (step: Step): step is keyof typeof setUpHints => step in setUpHints;
+const isSetUp = (step: Step): boolean => step === 'auth' || step in setUpHints;
 
 function messageHint(step: Step, reply: SmtpReply): string {
   const { code, status = '' } = reply;
@@ -38,35 +36,30 @@ function scopeOf(step: Step, reply: SmtpReply): TroubleScope {
   if (asksToSlowDown(reply)) return 'throttled';
   // 421: the server closes down, whatever was asked (RFC 5321 section 3.8).
   if (reply.code === 421) return 'connection';
-  return isSetUp(step) ? 'account' : 'message';
+  if (!isSetUp(step)) return 'message';
+  // A 4yz says that the server has trouble, such as a directory that is away (RFC 4954 section 6), not that it refuses.
+  return isPermanent(reply) ? 'account' : 'connection';
 }
 
-/** The trouble that a refusing reply tells of: its class and its step decide (design section 4.6). */
-export function replyTrouble(step: Step, reply: SmtpReply): Trouble {
+function busyHint(step: Step, reply: SmtpReply): string {
+  if (reply.code === 421) return 'The server is closing down or busy. It may pass.';
+  if (step === 'auth') return 'The server cannot check the sign-in now; it does not refuse it. It may pass.';
+  return setUpHints[step] ?? 'The server is busy. It may pass.';
+}
+
+/**
+ * The trouble that a refusing reply tells of: its class and its step decide (design section 4.6). `signIn`: what a refused
+ * AUTH tried.
+ */
+export function replyTrouble(step: Step, reply: SmtpReply, signIn?: SignInAttempt): Trouble {
   const scope = scopeOf(step, reply);
   const hint =
     scope === 'throttled'
       ? 'The server asks to slow down. Fewer connections, or limits.perMinute, keep below its limit.'
       : scope === 'connection'
-        ? 'The server is closing down or busy. It may pass.'
-        : isSetUp(step)
-          ? setUpHints[step]
-          : messageHint(step, reply);
+        ? busyHint(step, reply)
+        : step === 'auth' && signIn
+          ? authHint(reply, signIn)
+          : (setUpHints[step] ?? messageHint(step, reply));
   return { scope, code: String(reply.code), reply: reply.text, hint };
-}
-
-/** The reason an abort carries when the transport is closed. */
-export class TransportClosed extends Error {
-  override readonly name = 'TransportClosed';
-}
-
-/** The trouble of an attempt that was stopped by its signal. */
-export function cutTrouble(signal: AbortSignal): Trouble {
-  return signal.reason instanceof TransportClosed
-    ? {
-        scope: 'connection',
-        code: 'CLOSED',
-        hint: 'The connections were closed on this side; the mail is tried again.',
-      }
-    : { scope: 'connection', code: 'ABORTED', hint: 'The time for this attempt was over, or it was stopped.' };
 }

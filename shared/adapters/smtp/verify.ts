@@ -1,11 +1,13 @@
+import type { Opened } from '../session-pool.ts';
 import { endpointOf, networkFailure, serverSteps } from '../verify/server-steps.ts';
 import { type Finding, type Step, StepFailure, tryInOrder } from '../verify/steps.ts';
-import type { OpenedSession, SmtpConfig } from './open-session.ts';
+import type { SmtpConfig } from './open-session.ts';
+import type { SmtpSession } from './session.ts';
 
 /** Tries whether an account can send by SMTP. The session ends after the sign-in: no MAIL is said. */
 export async function verifySmtpTransport(
   config: SmtpConfig,
-  open: (signal: AbortSignal) => Promise<OpenedSession>,
+  open: (signal: AbortSignal) => Promise<Opened<SmtpSession>>,
   signal: AbortSignal,
 ): Promise<readonly Step[]> {
   return await tryInOrder(
@@ -26,7 +28,7 @@ export async function verifySmtpTransport(
 
 async function signIn(
   { auth }: SmtpConfig,
-  open: (signal: AbortSignal) => Promise<OpenedSession>,
+  open: (signal: AbortSignal) => Promise<Opened<SmtpSession>>,
   signal: AbortSignal,
 ): Promise<Finding> {
   const opened = await open(signal);

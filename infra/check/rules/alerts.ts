@@ -1,0 +1,56 @@
+import type { Value } from '../read/functions.ts';
+import { isObject } from '../read/functions.ts';
+import { at, differences, ofType, type Rule, same } from './subject.ts';
+
+/** The events that each alert looks for in the logs (`{"event": "account.failing", …}`). */
+const alerts: Readonly<Record<string, readonly string[]>> = {
+  'poison-queue': [],
+  'account-failing': ['account.failing', 'account.recovered'],
+  'import-backlog': ['inbox.backlog'],
+  'secret-expiring': ['secrets.expiring'],
+};
+
+/** What the host logs when it gives a message up (QueueProcessor of the WebJobs SDK), and where storage logs the rest. */
+const poisonWords: readonly string[] = ['"Message has reached MaxDequeueCount of "', '"-poison"', 'StorageQueueLogs'];
+
+/** Each alert is there, asks the workspace, measures a column that its query has, and tells whoever is to be told. */
+export const alertRules: Rule = function* (subject) {
+  const rules = ofType(subject, 'Microsoft.Insights/scheduledQueryRules');
+  const workspaces = ofType(subject, 'Microsoft.OperationalInsights/workspaces').map(({ id }) => id);
+  const groups = ofType(subject, 'Microsoft.Insights/actionGroups').map(({ id }) => id);
+  if (groups.length !== (subject.everything ? 1 : 0)) yield `There are ${groups.length} action groups`;
+  for (const [name, events] of Object.entries(alerts)) {
+    const rule = rules.find((one) => one.name.startsWith(`alert-${name}-`));
+    if (!rule) {
+      yield `There is no alert ${name}`;
+      continue;
+    }
+    if (at(rule, 'properties.enabled') !== true) yield `${rule.id} is switched off`;
+    if (!same(at(rule, 'properties.scopes'), workspaces)) yield `${rule.id} asks another workspace`;
+    if (!same(at(rule, 'properties.actions.actionGroups'), groups)) yield `${rule.id} tells somebody else`;
+    const all = at(rule, 'properties.criteria.allOf');
+    const [criterion] = Array.isArray(all) ? (all as readonly Value[]) : [];
+    if (!isObject(criterion) || typeof criterion.query !== 'string') {
+      yield `${rule.id} has no query`;
+      continue;
+    }
+    const named = [...criterion.query.matchAll(/"([a-z]+\.[a-z]+)"/g)].map((match) => match[1] ?? '');
+    yield* differences(`Events of the alert ${name}`, [...new Set(named)], events);
+    for (const word of name === 'poison-queue' ? poisonWords : []) {
+      if (!criterion.query.includes(word)) yield `${rule.id}: ${word} is not looked for`;
+    }
+    const dimensions = Array.isArray(criterion.dimensions) ? (criterion.dimensions as readonly Value[]) : [];
+    const columns = lastProject(criterion.query);
+    for (const column of [criterion.metricMeasureColumn, ...dimensions.map((one) => isObject(one) && one.name)]) {
+      if (!columns.includes(String(column))) yield `${rule.id}: the query has no column ${String(column)}`;
+    }
+  }
+};
+
+function lastProject(query: string): readonly string[] {
+  const last = query.split('\n').findLast((line) => line.startsWith('| project '));
+  return (last ?? '')
+    .slice('| project '.length)
+    .split(',')
+    .map((column) => column.split('=')[0]?.trim() ?? '');
+}

@@ -1,0 +1,51 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { log } from '../platform/log.ts';
+
+/** The protocol dialogue of an account with `debug`, in the log: without credentials, tokens and contents of mails. */
+export interface Dialogue {
+  client(line: string): void;
+  server(line: string): void;
+  /** From now on lines go to the log of whoever calls: a connection outlives the invocation that opened it. */
+  attach(): void;
+}
+
+/** Longest line kept; what a server says beyond it is seldom worth reading. */
+const maxLine = 500;
+
+/** Writes lines as `dialogue` events. `scrub` takes out the credentials of the connection, in all their forms. */
+export function dialogueLog(
+  about: { readonly account: string; readonly protocol: string },
+  scrub: (text: string) => string = (text) => text,
+): Dialogue {
+  let here = AsyncLocalStorage.snapshot();
+  const write = (by: 'client' | 'server', line: string) => {
+    const safe = withoutContents(withoutTokens(scrub(line)));
+    here(() => log.info('dialogue', { ...about, by, line: safe }));
+  };
+  return {
+    client: (line) => write('client', line),
+    server: (line) => write('server', line),
+    attach: () => {
+      here = AsyncLocalStorage.snapshot();
+    },
+  };
+}
+
+/** Access tokens, and any run of characters long enough to be a key, a token or an encoded text. */
+function withoutTokens(line: string): string {
+  return line
+    .slice(0, 8 * maxLine)
+    .replace(/\bBearer\s+\S+/gi, 'Bearer (token)')
+    .replace(/\beyJ[\w.+/=-]{8,}/g, '(token)')
+    .replace(/[\w+/=-]{64,}/g, '(…)');
+}
+
+/**
+ * Quoted strings and literals of a FETCH answer are parts of a mail (RFC 3501 section 7.4.2); elsewhere they are names.
+ * Control characters would tear the line apart.
+ */
+function withoutContents(line: string): string {
+  const plain = line.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
+  const safe = /^\* \d+ FETCH /i.test(plain) ? plain.replace(/"(?:[^"\\]|\\.)*"?/g, '"…"') : plain;
+  return safe.length > maxLine ? `${safe.slice(0, maxLine)}…` : safe;
+}

@@ -1,0 +1,171 @@
+import { CommitGate } from '../commit-gate.ts';
+import type { CredentialsContext } from '../credentials.ts';
+import { allDeferred, deferred, textTroubles } from '../receipts.ts';
+import { type PoolLimits, SessionPool } from '../session-pool.ts';
+import type { FrozenMail, MailTransport, Receipt, RecipientOutcome, SendOptions, SettleOptions } from '../transport.ts';
+import { cutTrouble, TransportClosed, type Trouble } from '../trouble.ts';
+import { whereIs } from './append-doubt.ts';
+import { noteText, readNote } from './append-note.ts';
+import { type AppendSession, openAppendSession } from './append-session.ts';
+import { appendRefusal, connectionTrouble, isRefusal, tooLarge } from './append-trouble.ts';
+import type { ImapConnection } from './connection.ts';
+import type { ImapConnectionConfig } from './library-options.ts';
+import { Literal } from './literal.ts';
+import { openConnection } from './open-connection.ts';
+import { findSpecialFolder } from './special-folder.ts';
+import { verifyAppend } from './verify.ts';
+
+/** Where mail is appended, and how it looks there. */
+export interface AppendTarget {
+  folder(connection: ImapConnection, signal: AbortSignal): Promise<string>;
+  readonly flags: readonly string[];
+}
+
+/** A folder whose mail is new to whoever reads it. */
+export const newMailIn = (folder: string): AppendTarget => ({ folder: async () => folder, flags: [] });
+
+/** The \Sent folder, whose mail its owner has seen. */
+export const sentMail: AppendTarget = {
+  folder: (connection, signal) => findSpecialFolder(connection, '\\Sent', signal),
+  flags: ['\\Seen'],
+};
+
+/** What the transport needs from outside; `maxConnections` counts for this process. */
+export interface ImapTransportContext extends CredentialsContext, PoolLimits {}
+
+const lostHint =
+  'The server took the whole mail and its answer was lost: it may be in the folder. A search for its Message-ID finds out.';
+const absentTrouble: Trouble = {
+  scope: 'connection',
+  code: 'NOT_APPENDED',
+  hint: 'An answer was lost, and the mail is not in the folder. It is tried again.',
+};
+
+/**
+ * Delivers by IMAP: the mail is appended to a folder, with its date as INTERNALDATE. All recipients share the outcome,
+ * since an APPEND knows none. Connections stay open between mails for half a minute. Nothing is ever appended a second
+ * time once the server asked for the text; `settle` finds out about lost answers.
+ */
+export function createImapTransport(
+  config: ImapConnectionConfig,
+  context: ImapTransportContext,
+  target: AppendTarget,
+): MailTransport {
+  const closing = new AbortController();
+  const pool = new SessionPool((signal) => openAppendSession(config, context, signal), context);
+
+  /** Undefined: an idle connection turned out dead before the server asked for the text. */
+  async function attempt(mail: FrozenMail, options: SendOptions, fresh: boolean): Promise<Receipt | undefined> {
+    const { signal } = options;
+    const leased = await pool.lease(signal, { fresh });
+    if (!leased.ok) return allDeferred(mail, leased.trouble);
+    const { session, reused } = leased;
+    let noted: Promise<void> | undefined;
+    const commit = async () => {
+      await noted;
+      await options.beforeCommit();
+    };
+    const gate = new CommitGate(mail, commit, signal);
+    let folder: string | undefined;
+    try {
+      folder = await target.folder(session.connection, signal);
+      const limit = session.connection.capabilityValue('APPENDLIMIT');
+      if (limit !== undefined && mail.size > limit) return receipt(mail, 'rejected', tooLarge(mail.size, limit));
+      const mark = await session.mark(folder, signal);
+      // On its way while the text is; the commit point waits for it.
+      noted = mark && options.remember(noteText(config, folder, mark));
+      noted?.catch(() => undefined);
+      const { date, size } = mail;
+      const literal = new Literal(gate.stream);
+      const reply = await session.append({ folder, flags: target.flags, date, size, literal }, signal);
+      return { recipients: mail.envelope.to.map((address) => ({ address, outcome: 'accepted', code: 'OK', reply })) };
+    } catch (error) {
+      // A receipt must not overtake a commit that is under way.
+      await gate.cut();
+      if (isRefusal(error)) return await refused(session, mail, folder, error, signal);
+      session.cut();
+      if (reused && !gate.opened && !signal.aborted) return undefined;
+      return lost(mail, gate, error, signal);
+    } finally {
+      await gate.cut();
+      await noted?.catch(() => undefined);
+      pool.giveBack(session);
+    }
+  }
+
+  async function refused(
+    session: AppendSession,
+    mail: FrozenMail,
+    folder: string | undefined,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<Receipt> {
+    const { outcome, trouble } = await appendRefusal(session.connection, folder ?? '', error, signal);
+    const { reply } = trouble;
+    return receipt(mail, outcome, reply === undefined ? trouble : { ...trouble, reply: session.scrub(reply) });
+  }
+
+  async function find(mail: FrozenMail, options: SettleOptions): Promise<Receipt | undefined> {
+    const { signal, sinceCommitMs } = options;
+    const leased = await pool.lease(signal);
+    if (!leased.ok) return undefined;
+    const { session } = leased;
+    try {
+      const folder = await target.folder(session.connection, signal);
+      const mark = readNote(options.remembered, config, folder);
+      switch (await whereIs(session.connection, { mail, folder, mark, sinceCommitMs }, signal)) {
+        case 'there':
+          return { recipients: mail.envelope.to.map((address) => ({ address, outcome: 'accepted' })) };
+        case 'absent':
+          return allDeferred(mail, absentTrouble);
+        case 'unknown':
+          return undefined;
+      }
+    } catch {
+      // Whatever stands in the way of the search, it says nothing about the mail.
+      return undefined;
+    } finally {
+      // STATUS must not be asked of a folder that is open (RFC 3501 section 6.3.10).
+      await session.quit();
+      pool.giveBack(session);
+    }
+  }
+
+  const cut = <T extends { readonly signal: AbortSignal }>(options: T): T => ({
+    ...options,
+    signal: AbortSignal.any([options.signal, closing.signal]),
+  });
+
+  return {
+    protocol: config.protocol,
+    async send(mail, given) {
+      const options = cut(given);
+      const answer = (await attempt(mail, options, false)) ?? (await attempt(mail, options, true));
+      if (!answer) throw new Error('a fresh connection counted as an idle one');
+      return answer;
+    },
+    settle: (mail, options) => find(mail, cut(options)),
+    verify: ({ signal }) =>
+      verifyAppend(config, {
+        signal,
+        open: (limited) => openConnection(config, context, limited),
+        folder: target.folder,
+      }),
+    async close() {
+      closing.abort(new TransportClosed());
+      await pool.close();
+    },
+  };
+}
+
+function receipt(mail: FrozenMail, outcome: RecipientOutcome, trouble: Trouble): Receipt {
+  return { recipients: mail.envelope.to.map((address) => ({ ...deferred(address, trouble), outcome })), trouble };
+}
+
+/** No answer, or none that counts: what it means depends on whether the last bytes were let go. */
+function lost(mail: FrozenMail, gate: CommitGate, error: unknown, signal: AbortSignal): Receipt {
+  if (gate.failure) return allDeferred(mail, textTroubles[gate.failure]);
+  const trouble = signal.aborted ? cutTrouble(signal) : connectionTrouble(error);
+  if (!gate.committed) return allDeferred(mail, trouble);
+  return receipt(mail, 'uncertain', { ...trouble, scope: 'connection', hint: lostHint });
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import {
+  jsonColumns,
+  jsonOf,
+  prefixEnd,
+  RowConflict,
+  type RowTable,
+  type RowWrite,
+} from '../../shared/platform/rows.ts';
+
+const put = (key: string, columns: Record<string, string | number | boolean> = {}): RowWrite => ({
+  kind: 'put',
+  key,
+  columns,
+});
+
+/** What rows must do, however the storage is opened. `table` is asked for within the tests. */
+export function rowsContract(table: () => RowTable): void {
+  describe('a group of writes', () => {
+    it('answers the etag of each row, in the order of the writes, whatever they are', async () => {
+      // The SDK gives etags without names: this is what conditional writes rest on.
+      for (let round = 0; round < 12; round += 1) {
+        const partition = `etags${round}`;
+        await table().write(
+          partition,
+          ['a', 'b', 'c', 'd'].map((key) => put(key, { n: 0 })),
+        );
+        const text = 'x'.repeat(round * 200);
+        const writes: RowWrite[] = [
+          { kind: 'merge', key: 'a', columns: { text } },
+          { kind: 'replace', key: 'b', columns: { n: 1 } },
+          { kind: 'delete', key: 'c' },
+          put('d', { text }),
+          { kind: 'insert', key: 'e', columns: { n: 2 } },
+        ].sort(
+          (a, b) => ((round * 7 + a.key.charCodeAt(0) * 13) % 5) - ((round * 7 + b.key.charCodeAt(0) * 13) % 5),
+        ) as RowWrite[];
+        const etags = await table().write(partition, writes);
+        for (const [index, write] of writes.entries()) {
+          expect((await table().get(partition, write.key))?.etag ?? '').toBe(etags[index]);
+        }
+      }
+    });
+
+    it('is carried out whole or not at all', async () => {
+      await table().write('whole', [put('there')]);
+      const writes: RowWrite[] = [put('other'), { kind: 'insert', key: 'there', columns: {} }];
+      await expect(table().write('whole', writes)).rejects.toMatchObject({ reason: 'exists' });
+      expect(await table().get('whole', 'other')).toBeUndefined();
+    });
+
+    it.each<[string, RowWrite, RowConflict['reason']]>([
+      ['an insert of a row that exists', { kind: 'insert', key: 'there', columns: {} }, 'exists'],
+      [
+        'a merge with an old etag',
+        { kind: 'merge', key: 'there', columns: {}, etag: 'W/"datetime\'2020\'"' },
+        'changed',
+      ],
+      ['a merge of a row that is missing', { kind: 'merge', key: 'missing', columns: {} }, 'missing'],
+      ['a delete of a row that is missing', { kind: 'delete', key: 'missing' }, 'missing'],
+    ])('refuses %s', async (_, write, reason) => {
+      await table().write('refused', [put('there')]);
+      const refused = table().write('refused', [write]);
+      await expect(refused).rejects.toBeInstanceOf(RowConflict);
+      await expect(refused).rejects.toMatchObject({ reason });
+    });
+
+    it('that fails does not take along those that shared its transaction', async () => {
+      await table().write('shared', [put('taken')]);
+      const results = await Promise.allSettled(
+        Array.from({ length: 30 }, (_, n) =>
+          table().write('shared', [{ kind: 'insert', key: n === 11 ? 'taken' : `row${n}`, columns: { n } }]),
+        ),
+      );
+      expect(results.flatMap((result, n) => (result.status === 'rejected' ? [n] : []))).toEqual([11]);
+      let rows = 0;
+      for await (const _ of table().prefix('shared', 'row')) rows += 1;
+      expect(rows).toBe(29);
+    });
+
+    it('and later ones of the same row are carried out one after the other', async () => {
+      await Promise.all(Array.from({ length: 20 }, (_, n) => table().write('same', [put('row', { n })])));
+      expect((await table().get('same', 'row'))?.columns.n).toBe(19);
+    });
+
+    it('may hold more rows over all than one transaction does', async () => {
+      const groups = Array.from({ length: 9 }, (_, g) => Array.from({ length: 30 }, (_, n) => put(`${g}-${n}`)));
+      await Promise.all(groups.map((group) => table().write('many', group)));
+      let rows = 0;
+      for await (const _ of table().prefix('many', '')) rows += 1;
+      expect(rows).toBe(270);
+    });
+  });
+
+  describe('rows', () => {
+    it('keep documents that are longer than a property may be', async () => {
+      const document = { text: 'ä😀'.repeat(20_000), list: [1, 2, 3] };
+      await table().write('long', [put('row', jsonColumns(document))]);
+      const row = await table().get('long', 'row');
+      // Not toEqual: its report of a difference would be as long as the document.
+      expect(JSON.stringify(row && jsonOf(row)) === JSON.stringify(document)).toBe(true);
+    });
+
+    it('keep milliseconds, texts and truths as they are', async () => {
+      await table().write('types', [put('row', { at: 1_795_430_692_374, text: "it's", yes: true })]);
+      expect((await table().get('types', 'row'))?.columns).toMatchObject({
+        at: 1_795_430_692_374,
+        text: "it's",
+        yes: true,
+      });
+    });
+
+    it('are read by range, in order, and not beyond it', async () => {
+      await table().write(
+        'range',
+        ['a:1', 'b:1', 'b:2', 'b:3', 'c:1'].map((key) => put(key)),
+      );
+      const keys: string[] = [];
+      for await (const row of table().prefix('range', 'b:', { top: 2 })) keys.push(row.key);
+      expect(keys).toEqual(['b:1', 'b:2']);
+      expect(prefixEnd('b:')).toBe('b;');
+    });
+  });
+}
