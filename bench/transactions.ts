@@ -159,11 +159,14 @@ function isPolledByHost({ service, method, path }: StorageRequest): boolean {
   return service === 'queue' && method !== 'POST' && /^\/mail-(import|send)(-poison)?(\/|$)/.test(path);
 }
 
+const isToSend = (service: string, path: string) => service === 'blob' && path.startsWith('/outbox/');
+
 const kinds: readonly (readonly [string, (request: StorageRequest) => boolean])[] = [
   ['blob message.eml', ({ service, path }) => service === 'blob' && path.endsWith('/message.eml')],
   ['blob asset.json', ({ service, path }) => service === 'blob' && path.endsWith('/asset.json')],
   ['blob of an attachment', ({ service, path }) => service === 'blob' && path.includes('/attachments/')],
-  ['blob of a mail to send', ({ service, path }) => service === 'blob' && path.startsWith('/outbox/')],
+  ['blob of a mail to send', ({ service, method, path }) => isToSend(service, path) && method !== 'GET'],
+  ['the same, read', ({ service, path }) => isToSend(service, path)],
   ['event to the queue', ({ service, path }) => service === 'queue' && path.startsWith('/mail-events/')],
   ['work to the queue', ({ service, path }) => service === 'queue' && /^\/mail-(import|send)\//.test(path)],
   ['entity group transaction', ({ service, path }) => service === 'table' && path === '/$batch'],

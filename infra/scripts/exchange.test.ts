@@ -43,7 +43,7 @@ async function run(script: string, args: string, connected = true) {
   return { ...result, state, changes: state.changes.slice(before) };
 }
 
-describe.skipIf(!pwsh)('scope-mailboxes.ps1', () => {
+describe.skipIf(!pwsh)('scope-mailboxes.ps1', { timeout: 90_000 }, () => {
   const scope = (more = '-Mailbox corpus@example.com -OtherMailbox boss@example.com') =>
     run('scope-mailboxes.ps1', `${ids} ${more}`);
 
@@ -106,7 +106,7 @@ describe.skipIf(!pwsh)('scope-mailboxes.ps1', () => {
   });
 });
 
-describe.skipIf(!pwsh)('imap-oauth.ps1', () => {
+describe.skipIf(!pwsh)('imap-oauth.ps1', { timeout: 90_000 }, () => {
   const allow = (more = '') => run('imap-oauth.ps1', `${ids} -Mailbox corpus@example.com ${more}`);
 
   it('makes the principal, gives FullAccess, and changes nothing the second time', async () => {

@@ -12,7 +12,7 @@
 #
 # Signed in to az must be somebody who may grant permissions (Privileged Role Administrator).
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$here/lib.sh"
 
 principal_id='' permissions=Mail.ReadWrite,Mail.Send scoped=false

@@ -19,7 +19,7 @@
 # Signed in to az must be somebody who may register applications and grant permissions (Privileged Role Administrator)
 # and write to the vault (Key Vault Secrets Officer; for a certificate Key Vault Certificates Officer).
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$here/lib.sh"
 
 account='' vault='' credential=secret permissions=Mail.ReadWrite,Mail.Send scoped=false

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TableClient } from '@azure/data-tables';
 import { openStatuses } from '../../shared/outbox/record.ts';
+import { newestFirst } from '../../shared/platform/ids.ts';
 import { tableNames } from '../../shared/platform/storage.ts';
-import { type BackupRow, exportTable, restoreTable } from './table-backup.ts';
+import { type BackupRow, exportTable, propertyOf, restoreTable } from './table-backup.ts';
 
 const usage = `Backs up the tables of Mailroom, and restores them. See docs/operations.md.
 
@@ -19,13 +20,9 @@ const usage = `Backs up the tables of Mailroom, and restores them. See docs/oper
 
 Signs in as the Azure CLI is; that identity needs Storage Table Data Contributor, for export Reader is enough.`;
 
-const statusOf = (row: BackupRow): unknown => {
-  const { status } = row;
-  return typeof status === 'object' && status !== null && 'value' in status ? status.value : status;
-};
-
 const isOpen = (row: BackupRow): boolean =>
-  row.rowKey.startsWith('o:') || (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === statusOf(row)));
+  row.rowKey.startsWith('o:') ||
+  (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === propertyOf(row, 'status')));
 
 /** Who works on an account at the moment; a lease of the past would keep everybody out until it lapses. */
 const isMomentary = ({ rowKey }: BackupRow): boolean => rowKey === 'lease' || rowKey === 'again';
@@ -36,11 +33,27 @@ export interface StateOptions {
   readonly say: (line: string) => void;
 }
 
-/** Writes every table of Mailroom to a folder that is made for it. */
-export async function exportState({ folder, table, say }: StateOptions): Promise<void> {
+/** Older than any commit that may be under way: what is read of it is whole. */
+const settledMs = 10 * 60_000;
+
+/**
+ * A mail's ledger row and its row in the asset index are written together and read apart. Mail imported since `before`
+ * therefore has neither in the backup, and no checkpoint is in it, which might have passed that mail: the first import
+ * after a restore looks at every mail, and the ledger knows which are new.
+ */
+function isWhole(row: BackupRow, before: number): boolean {
+  const { rowKey } = row;
+  if (rowKey.startsWith('c:')) return false;
+  if (rowKey.startsWith('l:')) return Number(propertyOf(row, 'importedAt')) < before;
+  return !rowKey.startsWith('a:') || rowKey >= `a:${newestFirst(before)}`;
+}
+
+/** Writes the tables of Mailroom, as they were at `before`, to a folder that is made for it. */
+export async function exportState({ folder, table, say }: StateOptions, before: number): Promise<void> {
   await mkdir(folder, { mode: 0o700 });
   for (const name of Object.values(tableNames)) {
-    say(`${name}: ${await exportTable(table(name), join(folder, `${name}.ndjson`))} rows`);
+    const wanted = (row: BackupRow) => name !== tableNames.inbox || isWhole(row, before);
+    say(`${name}: ${await exportTable(table(name), join(folder, `${name}.ndjson`), wanted)} rows`);
   }
 }
 
@@ -62,7 +75,9 @@ export async function restoreState(
     });
     say(`${name}: ${inserted} rows ${options.dryRun ? 'to insert at most' : 'inserted'}, ${kept} there already`);
     for (const row of leftOut.filter(({ rowKey }) => rowKey.startsWith('m:'))) {
-      say(`  left out, ${String(statusOf(row))} when the backup was made: ${row.partitionKey}.${row.rowKey.slice(2)}`);
+      say(
+        `  left out, ${String(propertyOf(row, 'status'))} when the backup was made: ${row.partitionKey}.${row.rowKey.slice(2)}`,
+      );
     }
   }
 }
@@ -94,7 +109,7 @@ async function main(): Promise<void> {
     table: (name: string) => new TableClient(`https://${account}.table.${suffix}`, name, credential),
     say: (line: string) => console.log(line),
   };
-  if (command === 'export') await exportState(state);
+  if (command === 'export') await exportState(state, Date.now() - settledMs);
   else await restoreState(state, { dryRun: values['dry-run'], openMessages: values['open-messages'] });
 }
 

@@ -17,15 +17,28 @@ export type BackupRow = z.output<typeof rowSchema>;
 /** What a backup leaves out: the service's own properties, which are new in another table. */
 const ownProperties = new Set(['etag', 'timestamp', 'odata.metadata']);
 
+/** A property's value, whether JSON has its type or not. */
+export function propertyOf(row: BackupRow, name: string): unknown {
+  const property = row[name];
+  return typeof property === 'object' && property !== null && 'value' in property ? property.value : property;
+}
+
 /**
- * Writes every row of a table to a file, a line of JSON each. The service lists rows by partition and row key; rows that
- * change meanwhile are in the file as they are met. Answers their number.
+ * Writes the wanted rows of a table to a file, a line of JSON each. The service lists rows by partition and row key; rows
+ * that change meanwhile are in the file as they are met. Answers their number.
  */
-export async function exportTable(table: TableClient, file: string): Promise<number> {
+export async function exportTable(
+  table: TableClient,
+  file: string,
+  wanted: (row: BackupRow) => boolean,
+): Promise<number> {
   let count = 0;
   async function* lines() {
     for await (const entity of table.listEntities({ disableTypeConversion: true })) {
-      const row = Object.fromEntries(Object.entries(entity).filter(([name]) => !ownProperties.has(name)));
+      const row = rowSchema.parse(
+        Object.fromEntries(Object.entries(entity).filter(([name]) => !ownProperties.has(name))),
+      );
+      if (!wanted(row)) continue;
       count += 1;
       yield `${JSON.stringify(row)}\n`;
     }
