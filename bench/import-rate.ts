@@ -8,7 +8,7 @@ import { type BenchMail, officeMails } from './mails.ts';
 import { digits, type Goal, median, type SectionResult } from './report.ts';
 import { type Storage, startMailroom, startStorage } from './storage.ts';
 
-const password = 'secret';
+const password = 'a bench password';
 const seed = 20_261;
 const warmUpMails = 100;
 const limitSeconds = 300;

@@ -1,4 +1,5 @@
 import { TableClient } from '@azure/data-tables';
+import { QueueClient } from '@azure/storage-queue';
 import { runKey } from '../shared/inbox/keys.ts';
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
 import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
@@ -6,14 +7,21 @@ import { type Mailroom, until } from '../test/support/mailroom.ts';
 import { type CountingProxy, type StorageRequest, startCountingProxy } from './counting-proxy.ts';
 import { type BenchMail, smallMails } from './mails.ts';
 import { digits, type SectionResult } from './report.ts';
+import { type Sink, startSink } from './sink.ts';
 import { startMailroom } from './storage.ts';
 
-const password = 'secret';
+const password = 'a bench password';
 const seed = 20_263;
 const attachmentBytes = 30_000;
 const limitSeconds = 120;
 
-/** Storage transactions that an imported mail costs, counted on the way to Azurite. */
+/** Requests to send that are under way at a time, where many are. */
+const callsAtOnce = 16;
+/** Mails that are sent each by itself, and imports that find nothing. */
+const alone = 20;
+const text = 'Dear reader,\r\n\r\nthis is what an ordinary message of the service looks like.\r\n'.repeat(24);
+
+/** Storage transactions that a mail costs, imported or sent, counted on the way to Azurite. */
 export async function transactions(options: { readonly quick: boolean }): Promise<SectionResult> {
   const count = options.quick ? 115 : 460;
   const sets = {
@@ -23,9 +31,11 @@ export async function transactions(options: { readonly quick: boolean }): Promis
   };
   const users = Object.fromEntries(Object.keys(sets).map((user) => [user, password]));
   const dovecot = await startDovecot({ users });
+  const sink = await startSink();
   // Once storage runs, the functions are started anew with the proxy in between.
   const env: Record<string, string> = {};
   const mailroom = await startMailroom('shipped', { env }).catch(async (error: unknown) => {
+    await sink.stop();
     await dovecot.remove();
     throw error;
   });
@@ -38,10 +48,22 @@ export async function transactions(options: { readonly quick: boolean }): Promis
     await countRun(mailroom, dovecot, proxy, 'warm', sets.warm);
     const plain = await countRun(mailroom, dovecot, proxy, 'plain', sets.plain);
     const attached = await countRun(mailroom, dovecot, proxy, 'attached', sets.attached);
-    return result(count, plain, attached);
+    const idle = await countIdle(mailroom, proxy);
+    await sendingAccount(mailroom, sink);
+    await countSends(mailroom, proxy, alone, callsAtOnce);
+    const burst = await countSends(mailroom, proxy, count, callsAtOnce);
+    const single = await countSends(mailroom, proxy, alone, 1);
+    return result(count, [
+      { name: 'imported', mails: count, requests: plain },
+      { name: 'with a file', mails: count, requests: attached },
+      { name: 'import, nothing new', mails: alone, requests: idle },
+      { name: 'sent, many', mails: count, requests: burst },
+      { name: 'sent, one by one', mails: alone, requests: single },
+    ]);
   } finally {
     await mailroom.stop();
     await proxy.stop();
+    await sink.stop();
     await dovecot.remove();
   }
 }
@@ -55,6 +77,15 @@ async function countRun(
   mails: readonly BenchMail[],
 ): Promise<readonly StorageRequest[]> {
   await imapAccount(mailroom, account, dovecot, { user: account, password });
+  return await countRunOf(mailroom, proxy, account, mails.length);
+}
+
+async function countRunOf(
+  mailroom: Mailroom,
+  proxy: CountingProxy,
+  account: string,
+  mails: number,
+): Promise<readonly StorageRequest[]> {
   // Looked at past the proxy, so that looking is not counted.
   const rows = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'inbox', {
     allowInsecureConnection: true,
@@ -65,57 +96,126 @@ async function countRun(
     const row = await rows.getEntity(account, runKey(String(json.runId)));
     return row.status === 'running' ? undefined : row;
   });
-  if (run.status !== 'done' || run.imported !== mails.length) {
-    throw new Error(`the import of ${mails.length} mails ended as ${String(run.status)} after ${String(run.imported)}`);
+  if (run.status !== 'done' || run.imported !== mails) {
+    throw new Error(`the import of ${mails} mails ended as ${String(run.status)} after ${String(run.imported)}`);
   }
-  return proxy.take().filter((request) => !isTriggerOfHost(request));
+  return proxy.take();
 }
 
-/** The host receives, hides and deletes the messages of the queues that trigger functions. Mailroom itself only adds. */
-function isTriggerOfHost({ service, method, path }: StorageRequest): boolean {
+/** Imports that find nothing new, one after another. */
+async function countIdle(mailroom: Mailroom, proxy: CountingProxy): Promise<readonly StorageRequest[]> {
+  const requests: StorageRequest[] = [];
+  for (let n = 0; n < alone; n += 1) requests.push(...(await countRunOf(mailroom, proxy, 'warm', 0)));
+  return requests;
+}
+
+async function sendingAccount(mailroom: Mailroom, sink: Sink): Promise<void> {
+  const transport = { protocol: 'smtp', host: '127.0.0.1', port: sink.port, tls: { starttls: 'never' } };
+  await mailroom.expect(201, 'PUT', '/api/accounts/sender', { body: { from: 'sender@example.com', transport } });
+}
+
+/** What storage was asked for, from the first request to send until every mail is recorded as sent. */
+async function countSends(
+  mailroom: Mailroom,
+  proxy: CountingProxy,
+  count: number,
+  atOnce: number,
+): Promise<readonly StorageRequest[]> {
+  proxy.take();
+  let left = count;
+  const caller = async () => {
+    while (left > 0) {
+      left -= 1;
+      const body = { to: 'reader@example.net', subject: `Message ${left}`, text };
+      await mailroom.expect(202, 'POST', '/api/accounts/sender/messages', { body });
+      if (atOnce === 1) await allSent(mailroom);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, caller));
+  await allSent(mailroom);
+  return proxy.take();
+}
+
+/** No message is open any more, and the host has deleted what brought them. Looked at past the proxy. */
+async function allSent(mailroom: Mailroom): Promise<void> {
+  const rows = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'outbox', {
+    allowInsecureConnection: true,
+  });
+  const queue = new QueueClient(mailroom.azurite.connectionString, 'mail-send');
+  const filter = "PartitionKey eq 'sender' and RowKey ge 'o:' and RowKey lt 'o;'";
+  await until('the end of all sends', limitSeconds, async () => {
+    for await (const _ of rows.listEntities({ queryOptions: { filter } })) return false;
+    return (await queue.getProperties()).approximateMessagesCount === 0;
+  });
+}
+
+/** The host deletes what it has handed to a function. */
+function isDeletedByHost({ service, method, path }: StorageRequest): boolean {
+  return service === 'queue' && method === 'DELETE' && /^\/mail-(import|send)\//.test(path);
+}
+
+/** The host asks its queues for messages, and hides one for longer while its function works: by time, not by mail. */
+function isPolledByHost({ service, method, path }: StorageRequest): boolean {
   return service === 'queue' && method !== 'POST' && /^\/mail-(import|send)(-poison)?(\/|$)/.test(path);
 }
+
+const isToSend = (service: string, path: string) => service === 'blob' && path.startsWith('/outbox/');
 
 const kinds: readonly (readonly [string, (request: StorageRequest) => boolean])[] = [
   ['blob message.eml', ({ service, path }) => service === 'blob' && path.endsWith('/message.eml')],
   ['blob asset.json', ({ service, path }) => service === 'blob' && path.endsWith('/asset.json')],
   ['blob of an attachment', ({ service, path }) => service === 'blob' && path.includes('/attachments/')],
+  ['blob of a mail to send', ({ service, method, path }) => isToSend(service, path) && method !== 'GET'],
+  ['the same, read', ({ service, path }) => isToSend(service, path)],
   ['event to the queue', ({ service, path }) => service === 'queue' && path.startsWith('/mail-events/')],
+  ['work to the queue', ({ service, path }) => service === 'queue' && /^\/mail-(import|send)\//.test(path)],
   ['entity group transaction', ({ service, path }) => service === 'table' && path === '/$batch'],
   ['row written alone', ({ service, method }) => service === 'table' && method !== 'GET'],
   ['rows read', ({ service }) => service === 'table'],
   ['other', () => true],
 ];
 
-function countKinds(requests: readonly StorageRequest[]): ReadonlyMap<string, number> {
-  const counts = new Map(kinds.map(([name]) => [name, 0]));
-  for (const request of requests) {
-    const name = kinds.find(([, fits]) => fits(request))?.[0] ?? 'other';
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  return counts;
+interface Counted {
+  readonly name: string;
+  /** What the requests are divided by. */
+  readonly mails: number;
+  readonly requests: readonly StorageRequest[];
 }
 
-function result(count: number, plain: readonly StorageRequest[], attached: readonly StorageRequest[]): SectionResult {
-  const [first, second] = [countKinds(plain), countKinds(attached)];
-  const perMail = (total: number) => (total / count).toFixed(3);
-  const rows = kinds.map(([name]) => [name, perMail(first.get(name) ?? 0), perMail(second.get(name) ?? 0)]);
+function result(count: number, counted: readonly Counted[]): SectionResult {
+  const columns = counted.map(({ name, mails, requests }) => {
+    const own = requests.filter((request) => !isPolledByHost(request) && !isDeletedByHost(request));
+    const kindOf = (request: StorageRequest) => kinds.find(([, fits]) => fits(request))?.[0];
+    const per = (part: readonly StorageRequest[]) => part.length / mails;
+    return {
+      name,
+      all: per(own),
+      kinds: kinds.map(([kind]) => per(own.filter((request) => kindOf(request) === kind))),
+      deleted: per(requests.filter(isDeletedByHost)),
+    };
+  });
+  const figures = (name: string, of: (column: (typeof columns)[number]) => number) => [
+    name,
+    ...columns.map((column) => of(column).toFixed(3)),
+  ];
   return {
-    title: `Storage transactions of an imported mail (${count} mails of each kind)`,
+    title: `Storage transactions of a mail (${count} imported of each kind, ${count} sent)`,
     notes: [
-      'Requests counted by a proxy before Azurite, from the request for the import to the end of its run, divided by the mails.',
-      "Not counted: the host's own receiving and deleting on the queues that trigger functions, and its leases and locks.",
-      `The account's default rule (read mark, nothing deleted); one attachment has ${digits(attachmentBytes / 1000)} kB.`,
+      'Requests counted by a proxy before Azurite, divided by the mails; for imports that find nothing, by the imports.',
+      'Imports from the request to the end of their run; sends from the first call until the last is recorded as sent.',
+      "Not in `all`: the host's own deleting on the queues that trigger functions. Not counted: its asking there, leases, locks.",
+      `The account's default rule (read mark, nothing deleted); the file has ${digits(attachmentBytes / 1000)} kB. Sent by SMTP, ${callsAtOnce} calls at a time where many.`,
     ],
     table: [
-      ['per mail', 'without attachments', 'with one'],
-      ...rows,
-      ['all', perMail(plain.length), perMail(attached.length)],
+      ['', ...columns.map(({ name }) => name)],
+      ...kinds.map(([kind], index) => figures(kind, (column) => column.kinds[index] ?? 0)),
+      figures('all', ({ all }) => all),
+      figures('deleted by the host', ({ deleted }) => deleted),
     ],
     goals: [
       {
         what: 'transactions of a mail without attachments',
-        figure: plain.length / count,
+        figure: columns[0]?.all ?? Number.NaN,
         bound: 'atMost',
         target: 3.5,
         unit: '',

@@ -1,0 +1,123 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { TableClient } from '@azure/data-tables';
+import { openStatuses } from '../../shared/outbox/record.ts';
+import { newestFirst } from '../../shared/platform/ids.ts';
+import { tableNames } from '../../shared/platform/storage.ts';
+import { type BackupRow, exportTable, propertyOf, restoreTable } from './table-backup.ts';
+
+const usage = `Backs up the tables of Mailroom, and restores them. See docs/operations.md.
+
+  npm run state -- export  --account STORAGE --folder FOLDER
+  npm run state -- restore --account STORAGE --folder FOLDER [--dry-run] [--open-messages]
+
+  --account        the storage account of the mail: MAILROOM_STORAGE_NAME of the deployment
+  --folder         export: a new one; restore: that of an export
+  --suffix         of the cloud's storage, default core.windows.net
+  --dry-run        tells what would be restored, and writes nothing
+  --open-messages  also restores messages that were not sent yet when the backup was made: they are sent (again)
+
+Signs in as the Azure CLI is; that identity needs Storage Table Data Contributor, for export Reader is enough.`;
+
+const isOpen = (row: BackupRow): boolean =>
+  row.rowKey.startsWith('o:') ||
+  (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === propertyOf(row, 'status')));
+
+/** Who works on an account at the moment; a lease of the past would keep everybody out until it lapses. */
+const isMomentary = ({ rowKey }: BackupRow): boolean => rowKey === 'lease' || rowKey === 'again';
+
+export interface StateOptions {
+  readonly folder: string;
+  readonly table: (name: string) => TableClient;
+  readonly say: (line: string) => void;
+}
+
+/** Older than any commit that may be under way: what is read of it is whole. */
+const settledMs = 10 * 60_000;
+
+/**
+ * A mail's ledger row and its row in the asset index are written together and read apart. Mail imported since `before`
+ * therefore has neither in the backup, and no checkpoint is in it, which might have passed that mail: the first import
+ * after a restore looks at every mail, and the ledger knows which are new.
+ */
+function isWhole(row: BackupRow, before: number): boolean {
+  const { rowKey } = row;
+  if (rowKey.startsWith('c:')) return false;
+  if (rowKey.startsWith('l:')) return Number(propertyOf(row, 'importedAt')) < before;
+  return !rowKey.startsWith('a:') || rowKey >= `a:${newestFirst(before)}`;
+}
+
+/** Writes the tables of Mailroom, as they were at `before`, to a folder that is made for it. */
+export async function exportState({ folder, table, say }: StateOptions, before: number): Promise<void> {
+  await mkdir(folder, { mode: 0o700 });
+  for (const name of Object.values(tableNames)) {
+    const wanted = (row: BackupRow) => name !== tableNames.inbox || isWhole(row, before);
+    say(`${name}: ${await exportTable(table(name), join(folder, `${name}.ndjson`), wanted)} rows`);
+  }
+}
+
+/**
+ * Inserts what is missing in the tables. Messages that were open are left out: nobody knows here which of them have been
+ * sent since, and whatever is open is sent.
+ */
+export async function restoreState(
+  { folder, table, say }: StateOptions,
+  options: { readonly dryRun: boolean; readonly openMessages: boolean },
+): Promise<void> {
+  for (const name of Object.values(tableNames)) {
+    const outbox = name === tableNames.outbox;
+    const wanted = (row: BackupRow) => !isMomentary(row) && !(outbox && !options.openMessages && isOpen(row));
+    if (!options.dryRun) await table(name).createTable();
+    const { inserted, kept, leftOut } = await restoreTable(table(name), join(folder, `${name}.ndjson`), {
+      wanted,
+      dryRun: options.dryRun,
+    });
+    say(`${name}: ${inserted} rows ${options.dryRun ? 'to insert at most' : 'inserted'}, ${kept} there already`);
+    for (const row of leftOut.filter(({ rowKey }) => rowKey.startsWith('m:'))) {
+      say(
+        `  left out, ${String(propertyOf(row, 'status'))} when the backup was made: ${row.partitionKey}.${row.rowKey.slice(2)}`,
+      );
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      account: { type: 'string' },
+      folder: { type: 'string' },
+      suffix: { type: 'string', default: 'core.windows.net' },
+      'dry-run': { type: 'boolean', default: false },
+      'open-messages': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { account, folder, suffix } = values;
+  const [command, ...others] = positionals;
+  if (values.help || !account || !folder || others.length > 0 || (command !== 'export' && command !== 'restore')) {
+    console.log(usage);
+    process.exitCode = values.help ? 0 : 1;
+    return;
+  }
+  const { TableClient } = await import('@azure/data-tables');
+  const { AzureCliCredential } = await import('@azure/identity');
+  const credential = new AzureCliCredential();
+  const state = {
+    folder,
+    table: (name: string) => new TableClient(`https://${account}.table.${suffix}`, name, credential),
+    say: (line: string) => console.log(line),
+  };
+  if (command === 'export') await exportState(state, Date.now() - settledMs);
+  else await restoreState(state, { dryRun: values['dry-run'], openMessages: values['open-messages'] });
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  }
+}
