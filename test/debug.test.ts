@@ -36,7 +36,7 @@ interface Said extends LogLine {
 
 /** What the log shows of an account's dialogue. */
 async function dialogue(account: string): Promise<readonly string[]> {
-  const lines = logLines(await mailroom.log()).filter((line): line is Said => line.event === 'dialogue');
+  const lines = logLines(await mailroom.log()).filter((line): line is Said => line.event === 'debug.dialogue');
   return lines
     .filter((line) => line.account === account)
     .map(({ by, line }) => `${by === 'client' ? 'C' : 'S'}: ${line}`);

@@ -31,7 +31,7 @@ describe.each(['managedIdentity', 'clientSecret'] as const)('storage opened by %
   beforeAll(async () => {
     mailroom = await Mailroom.start({ storageBy });
     sink = await startSmtpSink();
-    mailbox = await startImapMailbox({ accounts: [{ user: 'corpus', password: 'secret' }] });
+    mailbox = await startImapMailbox({ accounts: [{ user: 'corpus', password: 'password of corpus' }] });
     setDefaultCACertificates([...trusted, mailroom.ca]);
     const environment = mailroom.environment();
     for (const name of ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER']) vi.stubEnv(name, environment[name]);
@@ -85,7 +85,7 @@ describe.each(['managedIdentity', 'clientSecret'] as const)('storage opened by %
   it('serves the whole service: a mail is sent by the queue, and mail is imported by the timer', async () => {
     const health = await mailroom.expect(200, 'GET', '/api/health');
     expect(health.json.status).toBe('healthy');
-    await mailroom.secret('corpus', 'corpus-imap', 'secret');
+    await mailroom.secret('corpus', 'corpus-imap', 'password of corpus');
     await mailroom.expect(201, 'PUT', '/api/accounts/corpus', {
       body: {
         from: 'corpus@example.com',

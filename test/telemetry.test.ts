@@ -148,7 +148,7 @@ describe('an import', () => {
     expect(first.oldestAgeSeconds).toBeLessThan(660);
     expect(await line('inbox.mailFailed', { account: 'broken' })).toMatchObject({ run: first.run, attempts: 1 });
 
-    await mailroom.secret('broken', 'broken-imap', 'wrong');
+    await mailroom.secret('broken', 'broken-imap', 'not its password');
     expect(await mailroom.import('broken')).toMatchObject({ status: 'failed' });
     await mailroom.secret('broken', 'broken-imap', passwordOf('broken'));
     expect((await waits()).map(({ mails }) => mails)).toEqual([1, 1]);
@@ -173,7 +173,7 @@ describe('an import', () => {
     const oldestWaitingAt = { type: 'Double' as const, value: String(Date.now() - hourMs) };
     await table.updateEntity({ partitionKey: 'clean', rowKey: `r:${id}`, backlog: 3, oldestWaitingAt });
     const told = async () => (await lines('inbox.backlog', { account: 'clean' })).map(({ mails }) => mails);
-    await mailroom.secret('clean', 'clean-imap', 'wrong');
+    await mailroom.secret('clean', 'clean-imap', 'not its password');
     for (const _ of [1, 2]) expect(await mailroom.import('clean')).toMatchObject({ status: 'failed' });
     expect(await told()).toEqual([3, 3]);
     expect((await line('inbox.backlog', { account: 'clean' })).oldestAgeSeconds).toBeGreaterThanOrEqual(3600);
@@ -203,6 +203,18 @@ describe('an import', () => {
   });
 });
 
+it('a secret that will end, and the dialogue of an account with debug', async () => {
+  const expiresAt = new Date(Date.now() + 20 * 24 * hourMs).toISOString();
+  const body = { value: passwordOf('reader'), expiresAt };
+  await mailroom.expect(200, 'PUT', '/api/accounts/reader/secrets/reader-imap', { body });
+  await mailroom.fire('retention');
+  expect(await line('secrets.expiring')).toMatchObject({ account: 'reader', secret: 'reader-imap', days: whole });
+  const { json } = await mailroom.expect(200, 'GET', '/api/accounts/reader');
+  await mailroom.expect(200, 'PUT', '/api/accounts/reader', { body: { ...json, debug: true } });
+  await mailroom.import('reader');
+  expect(await line('debug.dialogue', { account: 'reader', by: 'client' })).toMatchObject({ protocol: 'imap' });
+});
+
 it('a call that fails by our own trouble tells which account it was about, and how long it took', async () => {
   await mailroom.keyVault.stop();
   await mailroom.expect([500, 502, 503], 'PUT', '/api/accounts/corpus/secrets/corpus-x', { body: { value: 'x' } });
@@ -226,8 +238,8 @@ it('every line has the fields that docs/queries.md tells of, and no other', asyn
     if (!seen.has(event)) continue;
     const written = new Set(all.flatMap((each) => (each.event === event ? Object.keys(each) : [])));
     // Where the trouble is of a kind that this test does not make.
-    const elsewhere =
-      event === 'account.failing' || event === 'account.recovered' ? ['message'] : ['retryAfterMs', 'run'];
+    const aboutMail = ['account.failing', 'account.recovered', 'debug.dialogue'].includes(event);
+    const elsewhere = aboutMail ? ['message'] : ['retryAfterMs', 'run'];
     expect(
       fields.filter((field) => !written.has(field) && !elsewhere.includes(field)),
       event,

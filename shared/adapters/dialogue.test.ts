@@ -20,8 +20,8 @@ it('tells who said what, on which account', () => {
     dialogue.server('A1 OK [READ-WRITE] done');
   });
   expect(lines).toEqual([
-    { event: 'dialogue', account: 'corpus', protocol: 'imap', by: 'client', line: 'A1 SELECT INBOX' },
-    { event: 'dialogue', account: 'corpus', protocol: 'imap', by: 'server', line: 'A1 OK [READ-WRITE] done' },
+    { event: 'debug.dialogue', account: 'corpus', protocol: 'imap', by: 'client', line: 'A1 SELECT INBOX' },
+    { event: 'debug.dialogue', account: 'corpus', protocol: 'imap', by: 'server', line: 'A1 OK [READ-WRITE] done' },
   ]);
 });
 

@@ -29,7 +29,7 @@ export function dialogueOf(
 /** Longest line kept; what a server says beyond it is seldom worth reading. */
 const maxLine = 500;
 
-/** Writes lines as `dialogue` events. */
+/** Writes lines as `debug.dialogue` events. */
 export function dialogueLog(
   about: { readonly account: string; readonly protocol: string },
   scrub: Scrub = (text) => text,
@@ -37,7 +37,7 @@ export function dialogueLog(
   let here = AsyncLocalStorage.snapshot();
   const write = (by: 'client' | 'server', line: string) => {
     const safe = withoutContents(withoutTokens(scrub(line)));
-    here(() => log.info('dialogue', { ...about, by, line: safe }));
+    here(() => log.info('debug.dialogue', { ...about, by, line: safe }));
   };
   return {
     client: (line) => write('client', line),
