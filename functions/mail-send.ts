@@ -6,10 +6,10 @@ app.storageQueue('mail-send', {
   connection: 'MailStorage',
   handler: (entry, context) =>
     run(context, async ({ outbox }) => {
-      const { deliver } = await import('../shared/outbox/deliver.ts');
+      const { deliverFromQueue } = await import('../shared/outbox/deliver.ts');
       const { deliveryMs } = await import('../shared/outbox/submit.ts');
       const { sendEntry } = await import('../shared/outbox/queue-entry.ts');
       const { id } = sendEntry(entry);
-      await deliver(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
+      await deliverFromQueue(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
     }),
 });

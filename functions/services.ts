@@ -46,9 +46,12 @@ async function make(): Promise<Services> {
     { keyVaultSecrets },
     { AccountStore },
     { accountHealth },
+    { AccountLimits },
     { queueEvents },
     { AssetLibrary },
     { sharedTransports },
+    { WaitingLine },
+    { WorkerShare },
   ] = await Promise.all([
     import('../shared/platform/settings.ts'),
     import('../shared/platform/credentials.ts'),
@@ -58,9 +61,12 @@ async function make(): Promise<Services> {
     import('../shared/secrets/key-vault.ts'),
     import('../shared/accounts/account-store.ts'),
     import('../shared/accounts/health.ts'),
+    import('../shared/accounts/limits/account-limits.ts'),
     import('../shared/events/events.ts'),
     import('../shared/assets/library.ts'),
     import('../shared/adapters/shared-transports.ts'),
+    import('../shared/outbox/waiting-line.ts'),
+    import('../shared/outbox/worker-share.ts'),
   ]);
   const settings = readSettings();
   const clock = systemClock;
@@ -75,7 +81,8 @@ async function make(): Promise<Services> {
   const health = accountHealth(accountRows, events, clock);
   const readSecret = (name: string, signal: AbortSignal) => secrets.get(name, { signal });
   const graph = { endpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
-  const transports = sharedTransports(readSecret, graph);
+  const limits = new AccountLimits(new RowTable(() => storage.table(tableNames.limits)), clock);
+  const transports = sharedTransports(readSecret, graph, (account, end) => limits.slots(account, end));
 
   /** Base64, as the Functions queue trigger expects; never expires (design section 4.1). */
   const enqueue = async (queue: 'mail-send' | 'mail-import', body: unknown, delayMs: number) => {
@@ -94,6 +101,9 @@ async function make(): Promise<Services> {
     account: async (name, signal) => (await accounts.find(name, { signal }))?.account,
     accountNames: (signal) => accounts.everyName({ signal }),
     transport: async (account): Promise<MailTransport | undefined> => await transports.get(account),
+    rate: (account) => limits.rate(account),
+    workers: new WorkerShare(),
+    line: new WaitingLine(clock),
     events,
     health,
   };
@@ -106,7 +116,8 @@ async function make(): Promise<Services> {
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
     accountNames: (signal) => accounts.everyName({ signal }),
-    store: (account) => storeOf(account, { secret: readSecret, graph }),
+    store: async ({ store, ...account }) =>
+      store && (await storeOf(store, { secret: readSecret, graph, slots: limits.slots(account, store) })),
     events,
     health,
     budgetMs: settings.importBudgetMs,
@@ -115,10 +126,7 @@ async function make(): Promise<Services> {
   return { settings, accounts, accountRows, secrets, outbox, inbox, assets };
 }
 
-async function storeOf({ store }: Account, context: StoreContext): Promise<MailStore | undefined> {
-  if (!store) {
-    return undefined;
-  }
+async function storeOf(store: NonNullable<Account['store']>, context: StoreContext): Promise<MailStore> {
   const { createStore } = await import('../shared/adapters/create-store.ts');
   return await createStore(store, context);
 }

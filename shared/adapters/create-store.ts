@@ -1,5 +1,7 @@
 import type { Located, StoreConfig } from '../accounts/model.ts';
+import type { ConnectionSlots } from './connection-slots.ts';
 import type { GraphOverrides } from './graph/cloud.ts';
+import { limitedStore } from './limited-store.ts';
 import type { MailStore } from './store.ts';
 
 export interface StoreContext {
@@ -7,10 +9,16 @@ export interface StoreContext {
   secret(name: string, signal: AbortSignal): Promise<string>;
   /** Where Graph and its sign-in are, if not where an account's cloud has them. */
   readonly graph?: GraphOverrides;
+  /** The places for connections that all processes share. */
+  readonly slots: ConnectionSlots;
 }
 
 /** The store for an account's protocol; its library is loaded only when the first such account is met. */
 export async function createStore(config: Located<StoreConfig>, context: StoreContext): Promise<MailStore> {
+  return limitedStore(await unlimited(config, context), context.slots);
+}
+
+async function unlimited(config: Located<StoreConfig>, context: StoreContext): Promise<MailStore> {
   switch (config.protocol) {
     case 'imap':
     case 'imaps': {

@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/rules.ts';
+import type { ConnectionSlots } from './connection-slots.ts';
 import type { GraphOverrides } from './graph/cloud.ts';
 import type { MailTransport } from './transport.ts';
 
@@ -15,11 +16,12 @@ export interface SharedTransports {
 
 /**
  * One transport per account and process, so that connections survive between invocations. `graph`: where Graph and its
- * sign-in are, if not where an account's cloud has them.
+ * sign-in are, if not where an account's cloud has them. `slots`: the places that an account has for connections.
  */
 export function sharedTransports(
   secret: (name: string, signal: AbortSignal) => Promise<string>,
-  graph: GraphOverrides = {},
+  graph: GraphOverrides,
+  slotsOf: (account: Account, transport: NonNullable<Account['transport']>) => ConnectionSlots,
 ): SharedTransports {
   const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
 
@@ -29,17 +31,19 @@ export function sharedTransports(
     }, drainMs).unref();
   };
 
-  const create = async ({ transport, limits }: Account & { transport: NonNullable<Account['transport']> }) => {
+  const create = async (account: Account & { transport: NonNullable<Account['transport']> }) => {
+    const { transport, limits } = account;
     const maxConnections = limits.connections;
+    const slots = slotsOf(account, transport);
     if (transport.protocol === 'graph') {
       const { createGraphTransport } = await import('./graph/graph-transport.ts');
-      return createGraphTransport(transport, { secret, maxConnections, graph });
+      return createGraphTransport(transport, { secret, maxConnections, slots, graph });
     }
     if (transport.protocol === 'imap' || transport.protocol === 'imaps') {
       throw new Error(`${transport.protocol} as a transport is not there yet`);
     }
     const { createSmtpTransport } = await import('./smtp/smtp-transport.ts');
-    return createSmtpTransport(transport, { secret, maxConnections });
+    return createSmtpTransport(transport, { secret, maxConnections, slots });
   };
 
   return {

@@ -1,4 +1,5 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
+import { StoreError, type StoreSession } from '../adapters/store.ts';
 import type { InboxContext } from './context.ts';
 import { Lease, type LeaseView } from './lease.ts';
 import { noCounts } from './runs.ts';
@@ -17,6 +18,8 @@ export interface SessionOptions {
 export type SessionResult<T> =
   | { readonly kind: 'done'; readonly result: T }
   | { readonly kind: 'busy'; readonly holder: LeaseView }
+  /** Other processes use all connections that the account's limits allow. */
+  | { readonly kind: 'full'; readonly retryAfterMs: number }
   /** The account is disabled, gone, or has no store. */
   | { readonly kind: 'off' };
 
@@ -48,7 +51,15 @@ export async function withSession<T>(
       return { kind: 'off' };
     }
     await begin(stored);
-    const session = await store.open({ signal });
+    let session: StoreSession;
+    try {
+      session = await store.open({ signal });
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'busy') {
+        return { kind: 'full', retryAfterMs: error.retryAfterMs ?? 0 };
+      }
+      throw error;
+    }
     let noted: string | undefined;
     let pages = 0;
     try {

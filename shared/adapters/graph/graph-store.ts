@@ -34,7 +34,8 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
     // Graph rebuilds MIME whenever it is asked.
     abilities: { markRead: true, move: true, stableBytes: false },
     identity,
-    open: async ({ signal }) => {
+    connections: importAtOnce,
+    open: async ({ signal, cut, connections = importAtOnce }) => {
       const place = graphPlace(config.cloud, context.graph);
       try {
         const signIn = await signInFor(config.credential, place, context.secret, {
@@ -46,10 +47,12 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
           place,
           signIn,
           userId,
-          atOnce: importAtOnce,
+          atOnce: Math.min(importAtOnce, connections),
           limits: context.limits,
           patience: { leftMs: sessionPatienceMs },
         });
+        cut?.addEventListener('abort', () => client.close(), { once: true });
+        if (cut?.aborted) client.close();
         return new GraphSession({ client, folders: new Folders(client, userId), identity, userId });
       } catch (error) {
         throw storeError(error, signal);

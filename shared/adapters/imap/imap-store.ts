@@ -26,9 +26,11 @@ export function createImapStore(config: ImapConnectionConfig, context: StoreCont
     protocol: config.protocol,
     abilities: { markRead: true, move: true, stableBytes: true },
     identity,
-    open: async ({ signal }) => {
+    open: async ({ signal, cut }) => {
       const password = auth.type === 'password' ? await readSecret(context, auth.secret, signal) : undefined;
-      return new ImapSession(await ImapConnection.open(config, password, signal), identity);
+      const connection = await ImapConnection.open(config, password, signal);
+      if (cut) connection.cutBy(cut);
+      return new ImapSession(connection, identity);
     },
   };
 }

@@ -1,16 +1,34 @@
-import type { OpenedSession } from './open-session.ts';
-import type { SmtpSession } from './session.ts';
+import type { ConnectionSlots } from '../connection-slots.ts';
 import { cutTrouble, type Trouble } from './trouble.ts';
+
+/** A connection as the pool sees it: carries one mail at a time. */
+export interface PooledSession {
+  /** Mails it was given so far. */
+  readonly mails: number;
+  readonly alive: boolean;
+  /** Calls `ended` once, when the connection is gone. Answers how to stop listening. */
+  onEnd(ended: () => void): () => void;
+  /** Says goodbye and closes. */
+  quit(): Promise<void>;
+  /** Destroys the connection at once. */
+  cut(): void;
+}
+
+export type OpenedConnection<S> =
+  | { readonly ok: true; readonly session: S }
+  | { readonly ok: false; readonly trouble: Trouble };
 
 export interface PoolLimits {
   /** Connections at most, idle ones and those saying goodbye included. */
   readonly maxConnections: number;
   /** How long an idle connection is kept, in ms. Default: half a minute. */
   readonly idleMs?: number;
+  /** Tells when connections that are kept idle are wanted by other processes. */
+  readonly slots?: ConnectionSlots;
 }
 
-export type Leased =
-  | { readonly ok: true; readonly session: SmtpSession; readonly reused: boolean }
+export type Leased<S> =
+  | { readonly ok: true; readonly session: S; readonly reused: boolean }
   | { readonly ok: false; readonly trouble: Trouble };
 
 /**
@@ -21,61 +39,75 @@ const IDLE_LIMIT_MS = 30_000;
 /** Servers count mails per connection; a hundred is what the usual ones allow. */
 const MAX_MAILS_PER_CONNECTION = 100;
 /** Sends that may wait for a connection. None holds any text, so this bounds time rather than memory. */
-const MAX_WAITING = 1_000;
+const MAX_WAITING = 100;
+/** Mail that finds so many waiting is put back for this long. */
+const CROWDED_MS = 5_000;
 
-interface IdleSession {
-  readonly session: SmtpSession;
+interface IdleSession<S> {
+  readonly session: S;
   readonly timer: NodeJS.Timeout;
   readonly stopListening: () => void;
 }
 
 /** Keeps signed-in connections between mails and lends each to one mail at a time, in the order of asking. */
-export class SessionPool {
-  readonly #open: (signal: AbortSignal) => Promise<OpenedSession>;
+export class SessionPool<S extends PooledSession> {
+  readonly #open: (signal: AbortSignal) => Promise<OpenedConnection<S>>;
   readonly #limits: PoolLimits;
   /** The last one used is the first taken: the others may go idle. */
-  readonly #idle: IdleSession[] = [];
+  readonly #idle: IdleSession<S>[] = [];
   readonly #waiting: (() => void)[] = [];
   /** Places taken by sessions lent, opening or saying goodbye. Idle ones count on top. */
   #taken = 0;
   #closed = false;
   #emptied: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
 
-  constructor(open: (signal: AbortSignal) => Promise<OpenedSession>, limits: PoolLimits) {
+  constructor(open: (signal: AbortSignal) => Promise<OpenedConnection<S>>, limits: PoolLimits) {
     this.#open = open;
     this.#limits = limits;
+    this.#stopListening = limits.slots?.onWanted(() => this.#giveUpIdle());
   }
 
   /**
    * Lends a session, opening one where none is idle. With `fresh` an idle one is never lent: what just proved stale was
    * used last, so the others are older still and are cut. Never rejects. After `close` the signal must be aborted.
    */
-  async lease(signal: AbortSignal, options: { readonly fresh?: boolean } = {}): Promise<Leased> {
+  async lease(signal: AbortSignal, options: { readonly fresh?: boolean } = {}): Promise<Leased<S>> {
     if (this.#taken >= this.#limits.maxConnections) {
       if (this.#waiting.length >= MAX_WAITING) {
         const hint = 'More mail is waiting for a connection than this process takes. It is tried again.';
-        return { ok: false, trouble: { scope: 'throttled', code: 'BUSY', hint } };
+        return { ok: false, trouble: { scope: 'limit', code: 'BUSY', hint, retryAfterMs: CROWDED_MS } };
       }
       await this.#turn(signal);
     } else {
       this.#taken += 1;
     }
-    if (signal.aborted) {
-      this.#leave();
-      return { ok: false, trouble: cutTrouble(signal) };
+    for (;;) {
+      if (signal.aborted) {
+        this.#leave();
+        return { ok: false, trouble: cutTrouble(signal) };
+      }
+      if (options.fresh) for (const idle of this.#idle.splice(0)) forget(idle).cut();
+      const idle = this.#idle.pop();
+      if (idle) return { ok: true, session: forget(idle), reused: true };
+      const opened = await this.#open(signal);
+      if (opened.ok) return { ok: true, session: opened.session, reused: false };
+      // Other processes have the other places: a connection of this one will come back, if it has any.
+      const another = opened.trouble.scope === 'limit' && this.#taken > 1 && this.#waiting.length < MAX_WAITING;
+      if (!another) {
+        this.#leave();
+        return opened;
+      }
+      this.#taken -= 1;
+      await this.#turn(signal);
     }
-    if (options.fresh) for (const idle of this.#idle.splice(0)) forget(idle).cut();
-    const idle = this.#idle.pop();
-    if (idle) return { ok: true, session: forget(idle), reused: true };
-    const opened = await this.#open(signal);
-    if (!opened.ok) this.#leave();
-    return opened.ok ? { ok: true, session: opened.session, reused: false } : opened;
   }
 
   /** Takes a session back. One that is done or gone is ended instead; the place is free at once or after its goodbye. */
-  giveBack(session: SmtpSession): void {
+  giveBack(session: S): void {
     if (!session.alive) this.#leave();
-    else if (this.#closed || session.mails >= MAX_MAILS_PER_CONNECTION) this.#dismiss(session);
+    else if (this.#closed || session.mails >= MAX_MAILS_PER_CONNECTION || this.#limits.slots?.giveWay())
+      this.#dismiss(session);
     else {
       this.#keep(session);
       this.#leave();
@@ -85,6 +117,7 @@ export class SessionPool {
   /** Says goodbye to idle sessions and lends no more. Resolves when every session is back and gone. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopListening?.();
     for (const idle of this.#idle.splice(0)) {
       this.#taken += 1;
       this.#dismiss(forget(idle));
@@ -100,7 +133,16 @@ export class SessionPool {
     }
   }
 
-  #keep(session: SmtpSession): void {
+  /** Ends the session that has been idle longest. */
+  #giveUpIdle(): boolean {
+    const idle = this.#idle.shift();
+    if (!idle) return false;
+    this.#taken += 1;
+    this.#dismiss(forget(idle));
+    return true;
+  }
+
+  #keep(session: S): void {
     const timer = setTimeout(() => {
       if (!this.#remove(session)) return;
       this.#taken += 1;
@@ -111,7 +153,7 @@ export class SessionPool {
     this.#idle.push({ session, timer, stopListening });
   }
 
-  #remove(session: SmtpSession): boolean {
+  #remove(session: S): boolean {
     const index = this.#idle.findIndex((idle) => idle.session === session);
     const idle = this.#idle.splice(index, index < 0 ? 0 : 1)[0];
     if (idle) forget(idle);
@@ -119,7 +161,7 @@ export class SessionPool {
   }
 
   /** Ends a session that holds a place; the place is free when the connection is gone. */
-  #dismiss(session: SmtpSession): void {
+  #dismiss(session: S): void {
     void session.quit().then(() => this.#leave());
   }
 
@@ -157,7 +199,7 @@ export class SessionPool {
   }
 }
 
-function forget(idle: IdleSession): SmtpSession {
+function forget<S>(idle: IdleSession<S>): S {
   clearTimeout(idle.timer);
   idle.stopListening();
   return idle.session;

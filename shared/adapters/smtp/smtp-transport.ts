@@ -1,3 +1,4 @@
+import { withSlot } from '../connection-slots.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions } from '../transport.ts';
 import { CommitGate } from './commit-gate.ts';
 import { openSession, type SessionContext, type SmtpConfig } from './open-session.ts';
@@ -18,7 +19,9 @@ export interface TransportContext extends SessionContext, PoolLimits {}
  */
 export function createSmtpTransport(config: SmtpConfig, context: TransportContext): MailTransport {
   const closing = new AbortController();
-  const pool = new SessionPool((signal) => openSession(config, context, signal), context);
+  const { slots } = context;
+  const open = (signal: AbortSignal) => openSession(config, context, signal);
+  const pool = new SessionPool<SmtpSession>(slots ? withSlot(open, slots) : open, context);
 
   /** Undefined: an idle connection turned out dead, or fell out of step, before the server took any of the text. */
   async function attempt(mail: FrozenMail, options: SendOptions, fresh: boolean): Promise<Receipt | undefined> {

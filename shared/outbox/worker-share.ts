@@ -1,0 +1,97 @@
+/** Deliveries that the host runs at a time in one process: `batchSize` and `newBatchThreshold` of host.json. */
+export const workers = 24;
+
+/** One that waits for a place is put back to the queue after this, so that its worker is free for other accounts. */
+const waitMs = 1_000;
+
+/** One that would wait longer than this, as deliveries come to an end now, is put back at once. */
+const worthWaitingMs = 500;
+
+/** How much the newest interval between two ends counts for. */
+const newest = 0.2;
+
+/** Accounts remembered; beyond it those without a delivery under way go, the one used longest ago first. */
+const maxAccounts = 1_000;
+
+interface Busy {
+  underWay: number;
+  /** When the last delivery came to its end, or the first began. */
+  lastAt: number;
+  /** Between the ends of two deliveries on average, in ms. */
+  interval: number;
+  readonly waiting: (() => void)[];
+}
+
+/**
+ * Shares the workers of a process between accounts, so that an account with much mail and a slow server never has all of
+ * them. With one account at work it has half of them at most, with two a third each, and so on: there are always some
+ * left for the next one.
+ */
+export class WorkerShare {
+  readonly #accounts = new Map<string, Busy>();
+
+  /** A place for one delivery, as the function that gives it back; undefined: put the mail back. */
+  async enter(account: string): Promise<(() => void) | undefined> {
+    const busy = this.#busy(account);
+    if (busy.underWay === 0) busy.lastAt = performance.now();
+    else if (busy.underWay >= this.#share()) {
+      const now = performance.now();
+      const sinceLast = now - busy.lastAt;
+      const pace = sinceLast > waitMs ? sinceLast : busy.interval;
+      if (pace * (busy.waiting.length + 1) > worthWaitingMs || !(await turn(busy))) return undefined;
+      return () => this.#leave(busy);
+    }
+    busy.underWay += 1;
+    return () => this.#leave(busy);
+  }
+
+  /**
+   * How far apart mail that is put back should come again, in ms: as fast as deliveries come to an end, and never faster
+   * than the workers of a process could put it back anew.
+   */
+  pace(account: string): number {
+    return Math.max(this.#busy(account).interval, waitMs / workers);
+  }
+
+  #share(): number {
+    let active = 0;
+    for (const { underWay } of this.#accounts.values()) if (underWay > 0) active += 1;
+    return Math.max(1, Math.floor(workers / (active + 1)));
+  }
+
+  #leave(busy: Busy): void {
+    const now = performance.now();
+    busy.interval += newest * (now - busy.lastAt - busy.interval);
+    busy.lastAt = now;
+    const next = busy.underWay <= this.#share() ? busy.waiting.shift() : undefined;
+    if (next) next();
+    else busy.underWay -= 1;
+  }
+
+  #busy(account: string): Busy {
+    const known = this.#accounts.get(account);
+    this.#accounts.delete(account);
+    if (this.#accounts.size >= maxAccounts) {
+      const idle = [...this.#accounts].find(([, { underWay }]) => underWay === 0);
+      if (idle) this.#accounts.delete(idle[0]);
+    }
+    const busy = known ?? { underWay: 0, lastAt: performance.now(), interval: 0, waiting: [] };
+    this.#accounts.set(account, busy);
+    return busy;
+  }
+}
+
+/** Waits for a place that a delivery hands over. False: none came in time. */
+function turn(busy: Busy): Promise<boolean> {
+  return new Promise((resolve) => {
+    const enter = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    const timer = setTimeout(() => {
+      busy.waiting.splice(busy.waiting.indexOf(enter), 1);
+      resolve(false);
+    }, waitMs);
+    busy.waiting.push(enter);
+  });
+}
