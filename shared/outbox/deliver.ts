@@ -82,7 +82,8 @@ export async function deliver(
   const rate = sends(account) && !record.committing ? context.rate(account) : undefined;
   const token = await rate?.take(options.signal);
   if (token && 'waitMs' in token) {
-    return await putBack(context, record, row, context.line.next(record.account, token.waitMs, rate?.paceMs ?? 0));
+    const at = context.line.next(record.account, 'perMinute', token.waitMs, rate?.paceMs ?? 0);
+    return await putBack(context, record, row, at);
   }
   try {
     const claim = await Claim.take(context, record, row);
@@ -143,7 +144,7 @@ async function attempt(
 }
 
 function comesAgain(context: OutboxContext, account: string, { trouble }: Receipt): number {
-  return context.line.next(account, trouble?.retryAfterMs ?? 0, connectionPaceMs);
+  return context.line.next(account, 'connections', trouble?.retryAfterMs ?? 0, connectionPaceMs);
 }
 
 function interruptedAttempt(before: MessageRecord) {

@@ -1,4 +1,5 @@
 import { accountId } from '../platform/ids.ts';
+import { log } from '../platform/log.ts';
 import { type Row, RowConflict } from '../platform/rows.ts';
 import { claimMs } from './claim.ts';
 import type { OutboxContext } from './context.ts';
@@ -27,6 +28,7 @@ export async function putBack(
     if (error instanceof RowConflict) return 'busy';
     throw error;
   }
+  log.info('outbox.putBack', { account: record.account, message: recordId(record), limit: 'perMinute' });
   await context.enqueue(recordId(record), at - context.clock.now());
   return 'putBack';
 }
@@ -39,7 +41,7 @@ export async function putBackUnread(
   context: OutboxContext,
   { account, rest }: { readonly account: string; readonly rest: string },
 ): Promise<'putBack' | 'ended'> {
-  const at = context.line.next(account, 0, context.workers.pace(account));
+  const at = context.line.next(account, 'workers', 0, context.workers.pace(account));
   try {
     await context.rows.write(account, [{ kind: 'merge', key: openKey(rest), columns: { checkAt: at + claimMs } }]);
   } catch (error) {

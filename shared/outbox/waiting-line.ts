@@ -4,8 +4,8 @@ import type { Clock } from '../platform/clock.ts';
 const soonestMs = 1_000;
 const latestMs = 5 * 60_000;
 
-/** Accounts remembered; those whose line is over are forgotten first. */
-const maxAccounts = 1_000;
+/** Lines remembered; those that are over are forgotten first. */
+const maxLines = 1_000;
 
 /**
  * When mail that is put back comes again. Where an account has thousands of them, each gets a time of its own, as far
@@ -19,21 +19,25 @@ export class WaitingLine {
     this.#clock = clock;
   }
 
-  /** The time (ms since the epoch) for the account's next mail: not before `waitMs`, and `paceMs` after the one before. */
-  next(account: string, waitMs: number, paceMs: number): number {
+  /**
+   * The time (ms since the epoch) for the next mail of an account: not before `waitMs`, and `paceMs` after the one before
+   * that waits for the same.
+   */
+  next(account: string, waitsFor: 'perMinute' | 'connections' | 'workers', waitMs: number, paceMs: number): number {
+    const line = `${account} ${waitsFor}`;
     const now = this.#clock.now();
     const soonest = now + Math.max(soonestMs, waitMs);
-    let at = Math.max(soonest, (this.#ends.get(account) ?? 0) + paceMs);
+    let at = Math.max(soonest, (this.#ends.get(line) ?? 0) + paceMs);
     // So long a line is not kept in order.
     if (at > now + latestMs) at = Math.max(soonest, now + latestMs * (0.5 + Math.random() / 2));
-    else this.#ends.set(account, at);
-    if (this.#ends.size > maxAccounts) this.#forget(now);
+    else this.#ends.set(line, at);
+    if (this.#ends.size > maxLines) this.#forget(now);
     return at;
   }
 
   #forget(now: number): void {
-    for (const [account, end] of this.#ends) if (end <= now) this.#ends.delete(account);
+    for (const [line, end] of this.#ends) if (end <= now) this.#ends.delete(line);
     const eldest = this.#ends.keys().next();
-    if (this.#ends.size > maxAccounts && !eldest.done) this.#ends.delete(eldest.value);
+    if (this.#ends.size > maxLines && !eldest.done) this.#ends.delete(eldest.value);
   }
 }

@@ -1,5 +1,8 @@
-/** Deliveries that the host runs at a time in one process: `batchSize` and `newBatchThreshold` of host.json. */
-export const workers = 24;
+/**
+ * Deliveries that may take their time in one process: `newBatchThreshold` of host.json. While more are under way, the host
+ * fetches nothing from the queue, for no account.
+ */
+export const workers = 16;
 
 /** One that waits for a place is put back to the queue after this, so that its worker is free for other accounts. */
 const waitMs = 1_000;

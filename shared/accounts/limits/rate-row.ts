@@ -34,6 +34,9 @@ export interface Used {
   readonly at: number;
 }
 
+/** Tokens that were not used yet may be given back at any moment: it is worth asking again after this. */
+const mayReturnMs = 5_000;
+
 /** What a process says of itself whenever it writes the row. */
 export interface OwnTokens {
   readonly owner: string;
@@ -47,7 +50,7 @@ export interface OwnTokens {
 export interface RateChange {
   readonly row: RateRow;
   readonly granted: number;
-  /** Where nothing was free: when something will be at the latest. */
+  /** Where nothing was free: when something may be. */
   readonly nextAt: number;
 }
 
@@ -64,21 +67,24 @@ export function changeTokens(before: RateRow, own: OwnTokens, perMinute: number,
   );
   const used = Object.fromEntries(Object.entries(before.used).filter(([, { at }]) => at + countsForMs > now));
   for (const [id, { n, at }] of own.used) used[id] = { n, at };
-  const counting = [
-    ...Object.values(held).map(({ n, until }) => ({ n, endsAt: until + countsForMs })),
-    ...Object.values(used).map(({ n, at }) => ({ n, endsAt: at + countsForMs })),
-  ].sort((a, b) => a.endsAt - b.endsAt);
-  let free = perMinute - kept - counting.reduce((sum, { n }) => sum + n, 0);
-  const granted = Math.max(0, Math.min(wanted, free));
+  const counting = [...Object.values(held), ...Object.values(used)].reduce((sum, { n }) => sum + n, kept);
+  const granted = Math.max(0, Math.min(wanted, perMinute - counting));
   if (kept + granted > 0) held[owner] = { n: kept + granted, until: now + holdMs };
-  // Its own tokens are used soon, and count from then.
-  counting.push({ n: kept + granted, endsAt: now + countsForMs });
-  free -= granted;
-  let nextAt = now;
-  for (const { n, endsAt } of counting) {
-    if (free > 0) break;
-    free += n;
-    nextAt = endsAt;
-  }
+  const unsettled = Object.values(held).some(({ n, until }) => n > 0 && until > now);
+  const nextAt = unsettled ? now + mayReturnMs : whenFree(used, held, perMinute);
   return { row: { held, used }, granted, nextAt };
+}
+
+/** When so much of what counts no longer does that another mail may leave. */
+function whenFree(used: RateRow['used'], held: RateRow['held'], perMinute: number): number {
+  const ends = [
+    ...Object.values(held).map(({ n, until }) => ({ n, at: until + countsForMs })),
+    ...Object.values(used).map(({ n, at }) => ({ n, at: at + countsForMs })),
+  ].sort((a, b) => a.at - b.at);
+  let left = ends.reduce((sum, { n }) => sum + n, 0);
+  for (const { n, at } of ends) {
+    left -= n;
+    if (left < perMinute) return at;
+  }
+  return 0;
 }
