@@ -106,9 +106,18 @@ describe('limits.connections', () => {
     const { id } = await send(mailroom, 'taken');
     const waits = await recordWhen(mailroom, id, 'put back', ({ nextAttemptAt }) => nextAttemptAt !== undefined);
     expect(waits).toMatchObject({ status: 'queued', attempts: [], recipients: [{ status: 'pending' }] });
+    // A caller who waits goes on waiting: the mail leaves within its time.
+    const body = { to: 'anna@example.org', subject: 'Zahlen', text: 'Jetzt' };
+    const headers = { prefer: 'wait=20' };
+    const waiting = mailroom.expect(200, 'POST', '/api/accounts/taken/messages', { body, headers });
+    await until('the other one put back too', 10, async () => {
+      const puts = (await mailroom.log()).match(/"account":"taken".*"code":"NO_CONNECTION_FREE"/g) ?? [];
+      return puts.length >= 2;
+    });
     expect(server.most()).toBe(0);
     slot.release();
     expect((await endedRecord(mailroom, id, 20)).attempts).toHaveLength(1);
+    expect((await waiting).json.status).toBe('sent');
   });
 
   it('let an import wait while others have them all: it is no failure, and the run that was promised', {

@@ -10,6 +10,10 @@ const waitMs = 1_000;
 /** One that would wait longer than this, as deliveries come to an end now, is put back at once. */
 const worthWaitingMs = 500;
 
+/** An account is brisk whose last delivery ended so recently, and where all that are under way will have in so short a time. */
+const briskEndMs = 250;
+const briskAllMs = 1_000;
+
 /** How much the newest interval between two ends counts for. */
 const newest = 0.2;
 
@@ -20,15 +24,15 @@ interface Busy {
   underWay: number;
   /** When the last delivery came to its end, or the first began. */
   lastAt: number;
-  /** Between the ends of two deliveries on average, in ms. */
-  interval: number;
+  /** Between the ends of two deliveries on average, in ms; undefined until the first one. */
+  interval: number | undefined;
   readonly waiting: (() => void)[];
 }
 
 /**
  * Shares the workers of a process between accounts, so that an account with much mail and a slow server never has all of
  * them. With one account at work it has half of them at most, with two a third each, and so on: there are always some
- * left for the next one.
+ * left for the next one. Only an account whose mail leaves briskly, and that nobody could wait for long, gets what is over.
  */
 export class WorkerShare {
   readonly #accounts = new Map<string, Busy>();
@@ -37,10 +41,9 @@ export class WorkerShare {
   async enter(account: string): Promise<(() => void) | undefined> {
     const busy = this.#busy(account);
     if (busy.underWay === 0) busy.lastAt = performance.now();
-    else if (busy.underWay >= this.#share()) {
-      const now = performance.now();
-      const sinceLast = now - busy.lastAt;
-      const pace = sinceLast > waitMs ? sinceLast : busy.interval;
+    else if (busy.underWay >= this.#share() && !this.#isBrisk(busy)) {
+      const sinceLast = performance.now() - busy.lastAt;
+      const pace = sinceLast > waitMs ? sinceLast : (busy.interval ?? 0);
       if (pace * (busy.waiting.length + 1) > worthWaitingMs || !(await turn(busy))) return undefined;
       return () => this.#leave(busy);
     }
@@ -53,7 +56,7 @@ export class WorkerShare {
    * than the workers of a process could put it back anew.
    */
   pace(account: string): number {
-    return Math.max(this.#busy(account).interval, waitMs / workers);
+    return Math.max(this.#busy(account).interval ?? 0, waitMs / workers);
   }
 
   #share(): number {
@@ -62,11 +65,20 @@ export class WorkerShare {
     return Math.max(1, Math.floor(workers / (active + 1)));
   }
 
+  #isBrisk(busy: Busy): boolean {
+    if (busy.interval === undefined || performance.now() - busy.lastAt > briskEndMs) return false;
+    let all = 0;
+    for (const { underWay } of this.#accounts.values()) all += underWay;
+    // One is left, so that the host goes on fetching.
+    return busy.interval * busy.underWay < briskAllMs && all < workers - 1;
+  }
+
   #leave(busy: Busy): void {
     const now = performance.now();
-    busy.interval += newest * (now - busy.lastAt - busy.interval);
+    const interval = now - busy.lastAt;
+    busy.interval = busy.interval === undefined ? interval : busy.interval + newest * (interval - busy.interval);
     busy.lastAt = now;
-    const next = busy.underWay <= this.#share() ? busy.waiting.shift() : undefined;
+    const next = busy.underWay <= this.#share() || this.#isBrisk(busy) ? busy.waiting.shift() : undefined;
     if (next) next();
     else busy.underWay -= 1;
   }
@@ -78,7 +90,7 @@ export class WorkerShare {
       const idle = [...this.#accounts].find(([, { underWay }]) => underWay === 0);
       if (idle) this.#accounts.delete(idle[0]);
     }
-    const busy = known ?? { underWay: 0, lastAt: performance.now(), interval: 0, waiting: [] };
+    const busy = known ?? { underWay: 0, lastAt: performance.now(), interval: undefined, waiting: [] };
     this.#accounts.set(account, busy);
     return busy;
   }

@@ -10,6 +10,7 @@ export interface ScriptedImap {
   readonly port: number;
   /** Command lines received, without their tags. */
   commands(): readonly string[];
+  openConnections(): number;
   stop(): Promise<void>;
 }
 
@@ -68,6 +69,7 @@ export async function startScriptedImap(script: ImapScript): Promise<ScriptedIma
   return {
     port: address.port,
     commands: () => received,
+    openConnections: () => sockets.size,
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
