@@ -6,11 +6,11 @@ app.storageQueue('mail-send', {
   connection: 'MailStorage',
   handler: (entry, context) =>
     run(context, async ({ outbox }) => {
-      const { deliver } = await import('../shared/outbox/deliver.ts');
+      const { deliverFromQueue } = await import('../shared/outbox/deliver.ts');
       const { saveSentCopy } = await import('../shared/outbox/sent-copy.ts');
       const { deliveryMs } = await import('../shared/outbox/submit.ts');
       const { sendEntry } = await import('../shared/outbox/queue-entry.ts');
       const { id, copy } = sendEntry(entry);
-      await (copy ? saveSentCopy : deliver)(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
+      await (copy ? saveSentCopy : deliverFromQueue)(outbox, id, { signal: AbortSignal.timeout(deliveryMs) });
     }),
 });

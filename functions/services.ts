@@ -46,9 +46,12 @@ async function make(): Promise<Services> {
     { keyVaultSecrets },
     { AccountStore },
     { accountHealth },
+    { AccountLimits },
     { queueEvents },
     { AssetLibrary },
     { sharedTransports },
+    { WaitingLine },
+    { WorkerShare },
   ] = await Promise.all([
     import('../shared/platform/settings.ts'),
     import('../shared/platform/credentials.ts'),
@@ -58,9 +61,12 @@ async function make(): Promise<Services> {
     import('../shared/secrets/key-vault.ts'),
     import('../shared/accounts/account-store.ts'),
     import('../shared/accounts/health.ts'),
+    import('../shared/accounts/limits/account-limits.ts'),
     import('../shared/events/events.ts'),
     import('../shared/assets/library.ts'),
     import('../shared/adapters/shared-transports.ts'),
+    import('../shared/outbox/waiting-line.ts'),
+    import('../shared/outbox/worker-share.ts'),
   ]);
   const settings = readSettings();
   const clock = systemClock;
@@ -75,7 +81,8 @@ async function make(): Promise<Services> {
   const health = accountHealth(accountRows, events, clock);
   const readSecret = (name: string, signal: AbortSignal) => secrets.get(name, { signal });
   const overrides = { graphEndpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
-  const transports = sharedTransports(readSecret, overrides);
+  const limits = new AccountLimits(new RowTable(() => storage.table(tableNames.limits)), clock);
+  const transports = sharedTransports(readSecret, overrides, (account, end) => limits.slots(account, end));
 
   /** Base64, as the Functions queue trigger expects; never expires (design section 4.1). */
   const enqueue = async (queue: 'mail-send' | 'mail-import', body: unknown, delayMs: number) => {
@@ -96,6 +103,9 @@ async function make(): Promise<Services> {
     accountNames: (signal) => accounts.everyName({ signal }),
     transport: async (account): Promise<MailTransport | undefined> => await transports.get(account),
     sentCopies: (account) => transports.sent(account),
+    rate: (account) => limits.rate(account),
+    workers: new WorkerShare(),
+    line: new WaitingLine(clock),
     events,
     health,
   };
@@ -108,7 +118,8 @@ async function make(): Promise<Services> {
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
     accountNames: (signal) => accounts.everyName({ signal }),
-    store: (account) => storeOf(account, { secret: readSecret, overrides }),
+    store: (account) =>
+      storeOf(account, (store) => ({ secret: readSecret, overrides, slots: limits.slots(account, store) })),
     events,
     health,
     budgetMs: settings.importBudgetMs,
@@ -117,7 +128,10 @@ async function make(): Promise<Services> {
   return { settings, accounts, accountRows, secrets, outbox, inbox, assets };
 }
 
-async function storeOf(account: Account, context: StoreContext): Promise<MailStore | undefined> {
+async function storeOf(
+  account: Account,
+  context: (store: NonNullable<Account['store']>) => StoreContext,
+): Promise<MailStore | undefined> {
   const { store, import: rule } = account;
   if (!store) {
     return undefined;
@@ -127,5 +141,5 @@ async function storeOf(account: Account, context: StoreContext): Promise<MailSto
     import('../shared/adapters/dialogue.ts'),
   ]);
   const deletesAtOnce = rule.delete === 'immediately';
-  return await createStore(store, { ...context, ...dialogueOf(account, store.protocol), deletesAtOnce });
+  return await createStore(store, { ...context(store), ...dialogueOf(account, store.protocol), deletesAtOnce });
 }

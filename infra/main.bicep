@@ -127,7 +127,7 @@ var containers = ['assets', 'outbox', 'quarantine']
 var queues = ['mail-send', 'mail-import', 'mail-events']
 // Made here and not by the host's first failure, so that they can be watched from the first day.
 var poisonQueues = ['mail-send-poison', 'mail-import-poison']
-var tables = ['accounts', 'inbox', 'outbox']
+var tables = ['accounts', 'inbox', 'limits', 'outbox']
 
 // Mailroom deletes what it sent by itself. The rule is a net below that, which must never be faster: mail may be handed
 // in a year before it is sent, then be tried for two days, and only then is it kept for `outboxRetentionDays`.

@@ -1,14 +1,22 @@
 import type { Located, StoreConfig } from '../accounts/model.ts';
+import type { ConnectionSlots } from './connection-slots.ts';
+import { limitedStore } from './limited-store.ts';
 import type { ServerContext } from './server-context.ts';
 import type { MailStore } from './store.ts';
 
 export interface StoreContext extends ServerContext {
   /** The account deletes every original right after its check-in. */
   readonly deletesAtOnce?: boolean;
+  /** The places for connections that all processes share. */
+  readonly slots: ConnectionSlots;
 }
 
 /** The store for an account's protocol; its library is loaded only when the first such account is met. */
 export async function createStore(config: Located<StoreConfig>, context: StoreContext): Promise<MailStore> {
+  return limitedStore(await unlimited(config, context), context.slots);
+}
+
+async function unlimited(config: Located<StoreConfig>, context: StoreContext): Promise<MailStore> {
   switch (config.protocol) {
     case 'imap':
     case 'imaps': {

@@ -1,3 +1,4 @@
+import type { ConnectionSlots } from './connection-slots.ts';
 import { cutTrouble, type Trouble } from './trouble.ts';
 
 /** A signed-in connection as the pool handles it. */
@@ -20,6 +21,8 @@ export interface PoolLimits {
   readonly maxConnections: number;
   /** How long an idle connection is kept, in ms. Default: half a minute. */
   readonly idleMs?: number;
+  /** Tells when connections that are kept idle are wanted by other processes. */
+  readonly slots?: ConnectionSlots;
 }
 
 export type Leased<S> =
@@ -34,7 +37,9 @@ const IDLE_LIMIT_MS = 30_000;
 /** Servers count mails per connection; a hundred is what the usual ones allow. */
 const MAX_MAILS_PER_CONNECTION = 100;
 /** Sends that may wait for a connection. None holds any text, so this bounds time rather than memory. */
-const MAX_WAITING = 1_000;
+const MAX_WAITING = 100;
+/** Mail that finds so many waiting is put back for this long. */
+const CROWDED_MS = 5_000;
 
 interface IdleSession<S> {
   readonly session: S;
@@ -53,10 +58,12 @@ export class SessionPool<S extends PooledSession> {
   #taken = 0;
   #closed = false;
   #emptied: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
 
   constructor(open: (signal: AbortSignal) => Promise<Opened<S>>, limits: PoolLimits) {
     this.#open = open;
     this.#limits = limits;
+    this.#stopListening = limits.slots?.onWanted(() => this.#giveUpIdle());
   }
 
   /**
@@ -67,28 +74,38 @@ export class SessionPool<S extends PooledSession> {
     if (this.#taken >= this.#limits.maxConnections) {
       if (this.#waiting.length >= MAX_WAITING) {
         const hint = 'More mail is waiting for a connection than this process takes. It is tried again.';
-        return { ok: false, trouble: { scope: 'throttled', code: 'BUSY', hint } };
+        return { ok: false, trouble: { scope: 'limit', code: 'BUSY', hint, retryAfterMs: CROWDED_MS } };
       }
       await this.#turn(signal);
     } else {
       this.#taken += 1;
     }
-    if (signal.aborted) {
-      this.#leave();
-      return { ok: false, trouble: cutTrouble(signal) };
+    for (;;) {
+      if (signal.aborted) {
+        this.#leave();
+        return { ok: false, trouble: cutTrouble(signal) };
+      }
+      if (options.fresh) for (const idle of this.#idle.splice(0)) forget(idle).cut();
+      const idle = this.#idle.pop();
+      if (idle) return { ok: true, session: forget(idle), reused: true };
+      const opened = await this.#open(signal);
+      if (opened.ok) return { ok: true, session: opened.session, reused: false };
+      // Other processes have the other places: a connection of this one will come back, if it has any.
+      const another = opened.trouble.scope === 'limit' && this.#taken > 1 && this.#waiting.length < MAX_WAITING;
+      if (!another) {
+        this.#leave();
+        return opened;
+      }
+      this.#taken -= 1;
+      await this.#turn(signal);
     }
-    if (options.fresh) for (const idle of this.#idle.splice(0)) forget(idle).cut();
-    const idle = this.#idle.pop();
-    if (idle) return { ok: true, session: forget(idle), reused: true };
-    const opened = await this.#open(signal);
-    if (!opened.ok) this.#leave();
-    return opened.ok ? { ok: true, session: opened.session, reused: false } : opened;
   }
 
   /** Takes a session back. One that is done or gone is ended instead; the place is free at once or after its goodbye. */
   giveBack(session: S): void {
     if (!session.alive) this.#leave();
-    else if (this.#closed || session.mails >= MAX_MAILS_PER_CONNECTION) this.#dismiss(session);
+    else if (this.#closed || session.mails >= MAX_MAILS_PER_CONNECTION || this.#limits.slots?.giveWay())
+      this.#dismiss(session);
     else {
       this.#keep(session);
       this.#leave();
@@ -98,6 +115,7 @@ export class SessionPool<S extends PooledSession> {
   /** Says goodbye to idle sessions and lends no more. Resolves when every session is back and gone. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopListening?.();
     for (const idle of this.#idle.splice(0)) {
       this.#taken += 1;
       this.#dismiss(forget(idle));
@@ -111,6 +129,15 @@ export class SessionPool<S extends PooledSession> {
         this.#emptied = resolve;
       });
     }
+  }
+
+  /** Ends the session that has been idle longest. */
+  #giveUpIdle(): boolean {
+    const idle = this.#idle.shift();
+    if (!idle) return false;
+    this.#taken += 1;
+    this.#dismiss(forget(idle));
+    return true;
   }
 
   #keep(session: S): void {

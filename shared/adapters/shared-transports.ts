@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/rules.ts';
+import { type ConnectionSlots, verifyWithSlot } from './connection-slots.ts';
 import { dialogueOf } from './dialogue.ts';
 import type { CloudOverrides } from './entra/place.ts';
 import type { ReadSecret } from './secret-value.ts';
@@ -24,9 +25,13 @@ export interface SharedTransports {
 
 /**
  * One transport per account and process, so that connections survive between invocations. `overrides`: where Graph and
- * Entra ID are, if not where an account's cloud has them.
+ * Entra ID are, if not where an account's cloud has them. `slots`: the places that an account has for connections.
  */
-export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides = {}): SharedTransports {
+export function sharedTransports(
+  secret: ReadSecret,
+  overrides: CloudOverrides,
+  slotsOf: (account: Account, end: NonNullable<Account['transport'] | Account['store']>) => ConnectionSlots,
+): SharedTransports {
   const known = new Map<string, { config: string; transport: Promise<MailTransport> }>();
 
   const retire = (transport: Promise<MailTransport>) => {
@@ -35,12 +40,24 @@ export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides =
     }, drainMs).unref();
   };
 
-  const create = async (account: Account & { transport: NonNullable<Account['transport']> }) => {
+  const create = async (
+    account: Account & { transport: NonNullable<Account['transport']> },
+  ): Promise<MailTransport> => {
+    const slots = slotsOf(account, account.transport);
+    const made = await createFor(account, slots);
+    return { ...made, verify: ({ signal }) => verifyWithSlot(slots, signal, () => made.verify({ signal })) };
+  };
+
+  const createFor = async (
+    account: Account & { transport: NonNullable<Account['transport']> },
+    slots: ConnectionSlots,
+  ): Promise<MailTransport> => {
     const { transport, limits } = account;
     const context = {
       secret,
       overrides,
       maxConnections: limits.connections,
+      slots,
       ...dialogueOf(account, transport.protocol),
     };
     if (transport.protocol === 'graph') {
@@ -60,7 +77,7 @@ export function sharedTransports(secret: ReadSecret, overrides: CloudOverrides =
     const { createImapTransport, sentMail } = await import('./imap/imap-transport.ts');
     return createImapTransport(
       store,
-      { secret, overrides, maxConnections, ...dialogueOf(account, store.protocol) },
+      { secret, overrides, maxConnections, slots: slotsOf(account, store), ...dialogueOf(account, store.protocol) },
       sentMail,
     );
   };

@@ -118,14 +118,25 @@ export interface VerifyStoreOptions {
   readonly changes: boolean;
 }
 
+export interface OpenOptions {
+  /** Ends the opening. */
+  readonly signal: AbortSignal;
+  /** As long as the session lives, cuts its connections at once, whatever it is doing. */
+  readonly cut?: AbortSignal;
+  /** Connections that it may have; absent: as many as it has at most. */
+  readonly connections?: number;
+}
+
 /** Where mail is fetched from. Cheap to make; `open` connects. */
 export interface MailStore {
   readonly protocol: string;
   readonly abilities: StoreAbilities;
   /** `SourceId.store` of every mail of this store: protocol family, host and user, or the Graph userId. */
   readonly identity: string;
+  /** Connections that a session has at most, if it gets so many. Absent: one. */
+  readonly connections?: number;
   /** Connects and signs in. Throws StoreError. */
-  open(options: { readonly signal: AbortSignal }): Promise<StoreSession>;
+  open(options: OpenOptions): Promise<StoreSession>;
   /** Tries step by step whether the account can import; changes nothing. Never throws but for a bug. */
   verify(options: VerifyStoreOptions): Promise<readonly Step[]>;
 }
@@ -170,7 +181,8 @@ export interface StoreSession {
 /**
  * What went wrong, by whose trouble it is: `connection` (not reached, went away, silent), `signIn` (credentials really
  * refused), `permission`, `throttled`, `folderMissing`, `resync` (the checkpoint is no longer good), `protocol` (an
- * answer that makes no sense). None of them is an attempt of a message.
+ * answer that makes no sense), `busy` (other processes use all connections that the account's limits allow; nothing was
+ * tried). None of them is an attempt of a message.
  */
 export type StoreErrorKind =
   | 'connection'
@@ -179,7 +191,8 @@ export type StoreErrorKind =
   | 'throttled'
   | 'folderMissing'
   | 'resync'
-  | 'protocol';
+  | 'protocol'
+  | 'busy';
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';

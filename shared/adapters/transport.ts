@@ -16,9 +16,10 @@ export interface RecipientResult {
 /**
  * Whose trouble a failure is. `message`: this mail or its recipients. `account`: greeting, EHLO, STARTTLS, sign-in or
  * permission refused; the account's mail waits. `connection`: the server was not reached or went away. `throttled`:
- * the server asks to slow down.
+ * the server asks to slow down. `limit`: nothing was tried, because the account's own limits are used up; the mail comes
+ * again after `retryAfterMs`, and this is no attempt.
  */
-export type TroubleScope = 'message' | 'account' | 'connection' | 'throttled';
+export type TroubleScope = 'message' | 'account' | 'connection' | 'throttled' | 'limit';
 
 /** Failure is a value: a transport answers what became of every recipient and throws only for a bug. */
 export interface Receipt {

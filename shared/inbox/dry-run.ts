@@ -47,6 +47,9 @@ export async function dryRun(
   if (result.kind === 'busy') {
     throw new HttpProblem(409, `The account is busy (${result.holder.purpose}); try again when that has ended.`);
   }
+  if (result.kind === 'full') {
+    throw new HttpProblem(409, 'All connections that the account may have are in use; try again in a few seconds.');
+  }
   if (result.kind === 'off') {
     throw new HttpProblem(409, 'The account is disabled or has no store.');
   }

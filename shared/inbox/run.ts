@@ -4,12 +4,13 @@ import { inLogScope, log, msSince } from '../platform/log.ts';
 import { checkpointRow, forgetCheckpoint, readCheckpoint } from './checkpoints.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
+import { runKey } from './keys.ts';
 import { importPage, type Settling } from './page.ts';
 import { maxAttempts, readPending, takeOverInWork } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { Reconciler } from './reconcile.ts';
 import { afterwordMs, counts, failed, tellBacklogAtEnd } from './run-end.ts';
-import { failDeadRuns, noCounts, type Run, writeRun } from './runs.ts';
+import { anotherWaits, failDeadRuns, noCounts, type Run, writeRun } from './runs.ts';
 import { ignoreConflict, settleUnfinished } from './settle.ts';
 import { withSession } from './with-session.ts';
 import type { Work } from './work.ts';
@@ -103,6 +104,10 @@ async function importOnce(
       await whenBusy(context, account, options);
       return;
     }
+    if (result.kind === 'full') {
+      await whenFull(context, account, { run, options, signal, retryAfterMs: result.retryAfterMs });
+      return;
+    }
     run = { ...result.result.counts, status: 'done', finishedAt: context.clock.now() };
     await writeRun(context, account, run);
     await context.health.working(account, 'store');
@@ -123,6 +128,26 @@ async function whenBusy(context: InboxContext, account: string, options: ImportO
   if (options.runId) {
     await context.enqueue(account, { ...promised(options), delayMs: busyRetryMs });
   }
+}
+
+/**
+ * No connection was free: the run waits on the queue, as if it had not begun. One that nobody was promised leaves it to
+ * another that waits already, so that they do not pile up while an account has no connection to spare.
+ */
+async function whenFull(
+  context: InboxContext,
+  account: string,
+  left: { run: Run; options: ImportOptions; signal: AbortSignal; retryAfterMs: number },
+): Promise<void> {
+  const { run, options, signal, retryAfterMs } = left;
+  log.info('inbox.noConnectionFree', { account, run: run.id });
+  const promisedRun = options.runId !== undefined;
+  if (!promisedRun && (await anotherWaits(context, account, run.id, { signal }))) {
+    await context.rows.write(account, [{ kind: 'delete', key: runKey(run.id) }]);
+    return;
+  }
+  await writeRun(context, account, { ...run, begun: false });
+  await context.enqueue(account, { ...promised({ ...options, runId: run.id }), delayMs: retryAfterMs });
 }
 
 function promised({ runId, folder }: ImportOptions) {

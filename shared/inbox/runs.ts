@@ -114,8 +114,7 @@ export async function failDeadRuns(
   const now = context.clock.now();
   const runs = await listRuns(context, account, { signal: options.signal, top: 20 });
   for (const run of runs) {
-    const waiting = !run.begun && now - instantOf(run.id) < announcedMs;
-    if (run.status === 'running' && run.id !== current && !waiting) {
+    if (run.status === 'running' && run.id !== current && !isWaiting(run, now)) {
       await writeRun(context, account, {
         ...run,
         status: 'failed',
@@ -125,6 +124,22 @@ export async function failDeadRuns(
     }
   }
   return runs.find((run) => run.backlog !== undefined && run.id !== current);
+}
+
+/** Whether another run waits on the queue. */
+export async function anotherWaits(
+  context: InboxContext,
+  account: string,
+  current: string,
+  options: { readonly signal: AbortSignal },
+): Promise<boolean> {
+  const now = context.clock.now();
+  const runs = await listRuns(context, account, { signal: options.signal, top: 20 });
+  return runs.some((run) => run.status === 'running' && run.id !== current && isWaiting(run, now));
+}
+
+function isWaiting(run: Run, now: number): boolean {
+  return !run.begun && now - instantOf(run.id) < announcedMs;
 }
 
 /** An announced run waits on the queue for at most about this long. */

@@ -1,5 +1,5 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
-import { StoreError } from '../adapters/store.ts';
+import { StoreError, type StoreSession } from '../adapters/store.ts';
 import { log } from '../platform/log.ts';
 import type { InboxContext } from './context.ts';
 import { Lease, type LeaseView } from './lease.ts';
@@ -19,6 +19,8 @@ export interface SessionOptions {
 export type SessionResult<T> =
   | { readonly kind: 'done'; readonly result: T }
   | { readonly kind: 'busy'; readonly holder: LeaseView }
+  /** Other processes use all connections that the account's limits allow. */
+  | { readonly kind: 'full'; readonly retryAfterMs: number }
   /** The account is disabled, gone, or has no store. */
   | { readonly kind: 'off' };
 
@@ -50,7 +52,15 @@ export async function withSession<T>(
       return { kind: 'off' };
     }
     await begin(stored);
-    const session = await store.open({ signal });
+    let session: StoreSession;
+    try {
+      session = await store.open({ signal });
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'busy') {
+        return { kind: 'full', retryAfterMs: error.retryAfterMs ?? 0 };
+      }
+      throw error;
+    }
     let noted: string | undefined;
     let pages = 0;
     try {

@@ -1,3 +1,4 @@
+import type { SendToken } from '../accounts/limits/process-rate.ts';
 import type { Account } from '../accounts/rules.ts';
 import type { FrozenMail, MailTransport, Receipt } from '../adapters/transport.ts';
 import { splitAccountId } from '../platform/ids.ts';
@@ -8,7 +9,8 @@ import { Claim, ClaimLost } from './claim.ts';
 import type { OutboxContext } from './context.ts';
 import { frozenMail } from './frozen-mail.ts';
 import { publishEvent } from './outbox-events.ts';
-import { afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
+import { afterPutBack, afterReceipt, isUnsettled, uncertainReceipt, whileInDoubt } from './outcome.ts';
+import { connectionPaceMs, putBack, putBackUnread } from './put-back.ts';
 import { type MessageRecord, openStatuses, recordId, recordKey, recordOf } from './record.ts';
 import { copyKey, newCopy } from './sent-copy-state.ts';
 
@@ -19,14 +21,41 @@ const aheadBelow = 256 << 10;
 const earlyMs = 2_000;
 
 /**
+ * `waiting`: a later attempt follows; `busy`: somebody else holds the claim; `putBack`: the account's limits, or its share
+ * of the workers, are used up, and the mail comes again without this having been an attempt.
+ */
+export type Delivered = 'ended' | 'waiting' | 'busy' | 'unknown' | 'putBack';
+
+/** As `deliver`, by one of the workers that all accounts share: an account that has its share of them waits. */
+export async function deliverFromQueue(
+  context: OutboxContext,
+  id: string,
+  options: { readonly signal: AbortSignal },
+): Promise<Delivered> {
+  const parts = splitAccountId(id);
+  if (!parts) {
+    return await deliver(context, id, options);
+  }
+  const leave = await context.workers.enter(parts.account);
+  if (!leave) {
+    return await putBackUnread(context, parts);
+  }
+  try {
+    return await deliver(context, id, options);
+  } finally {
+    leave();
+  }
+}
+
+/**
  * Delivers one message once: claims it, sends, writes the receipt, emits the event. Calling it again, at any time and
- * from anywhere, is harmless. `waiting`: put back for a later attempt; `busy`: somebody else holds the claim.
+ * from anywhere, is harmless.
  */
 export async function deliver(
   context: OutboxContext,
   id: string,
   options: { readonly signal: AbortSignal },
-): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
+): Promise<Delivered> {
   const parts = splitAccountId(id);
   const began = performance.now();
   return await inLogScope({ fields: { account: parts?.account, message: id } }, async () => {
@@ -44,7 +73,7 @@ async function deliverOnce(
   id: string,
   parts: ReturnType<typeof splitAccountId>,
   options: { readonly signal: AbortSignal },
-): Promise<'ended' | 'waiting' | 'busy' | 'unknown'> {
+): Promise<Delivered> {
   const row = parts && (await context.rows.get(parts.account, recordKey(parts.rest), options));
   if (!parts || !row) {
     log.warn('outbox.unknownMessage');
@@ -66,34 +95,56 @@ async function deliverOnce(
     return 'waiting';
   }
   const account = await context.account(record.account, options.signal);
-  const claim = await Claim.take(context, record, row);
-  if (!claim) {
-    return 'busy';
+  const rate = sends(account) && !record.committing ? context.rate(account) : undefined;
+  const token = await rate?.take(options.signal);
+  if (token && 'waitMs' in token) {
+    const at = context.line.next(record.account, 'perMinute', token.waitMs, rate?.paceMs ?? 0);
+    return await putBack(context, record, row, at);
   }
-  return await attempt(context, claim, record, account, options.signal);
+  try {
+    const claim = await Claim.take(context, record, row);
+    return claim ? await attempt(context, claim, record, { account, token }, options.signal) : 'busy';
+  } finally {
+    token?.giveBack();
+  }
+}
+
+function sends(account: Account | undefined): account is Account {
+  return account?.enabled === true && account.transport !== undefined;
+}
+
+/** What an attempt is made with. */
+interface Means {
+  readonly account: Account | undefined;
+  /** The right to send a mail now; undefined where the account has no limit in time. */
+  readonly token: SendToken | undefined;
 }
 
 async function attempt(
   context: OutboxContext,
   claim: Claim,
   before: MessageRecord,
-  account: Account | undefined,
+  means: Means,
   callerSignal: AbortSignal,
-): Promise<'ended' | 'waiting' | 'busy'> {
+): Promise<'ended' | 'waiting' | 'busy' | 'putBack'> {
   const signal = AbortSignal.any([callerSignal, claim.lost]);
   const started = performance.now();
   try {
-    const { receipt, canSettle } = await receiptFor(context, claim, before, account, signal);
+    const { receipt, canSettle } = await receiptFor(context, claim, before, means, signal);
     const interrupted = before.claimedAt !== undefined && !before.committing ? [interruptedAttempt(before)] : [];
     const record = { ...claim.record, attempts: [...claim.record.attempts, ...interrupted] };
     const now = context.clock.now();
-    const outcome = (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
-    const owesCopy = owesSentCopy(account, outcome);
+    const limited = receipt.trouble?.scope === 'limit';
+    const outcome = limited
+      ? afterPutBack(record, before, comesAgain(context, record.account, receipt))
+      : (canSettle && whileInDoubt(record, receipt, now)) || afterReceipt(record, receipt, now);
+    const owesCopy = owesSentCopy(means.account, outcome);
     const after = owesCopy ? { ...outcome, sentCopy: 'pending' as const } : outcome;
     const copy: RowWrite[] = owesCopy ? [{ kind: 'put', key: copyKey(after.rest), columns: { ...newCopy(now) } }] : [];
     const etag = await claim.finish(after, openStatuses.includes(after.status), copy);
     logAttempt(after, receipt, now, msSince(started));
     await afterAttempt(context, after, etag, receipt, owesCopy);
+    if (limited) return 'putBack';
     return openStatuses.includes(after.status) ? 'waiting' : 'ended';
   } catch (error) {
     claim.abandon();
@@ -109,6 +160,10 @@ function owesSentCopy(account: Account | undefined, { recipients, sentCopy }: Me
   const transport = account?.transport;
   const keeps = (transport?.protocol === 'smtp' || transport?.protocol === 'smtps') && transport.saveToSent;
   return keeps && sentCopy === undefined && recipients.some(({ status }) => status === 'accepted');
+}
+
+function comesAgain(context: OutboxContext, account: string, { trouble }: Receipt): number {
+  return context.line.next(account, 'connections', trouble?.retryAfterMs ?? 0, connectionPaceMs);
 }
 
 function interruptedAttempt(before: MessageRecord) {
@@ -160,7 +215,7 @@ async function receiptFor(
   context: OutboxContext,
   claim: Claim,
   before: MessageRecord,
-  account: Account | undefined,
+  { account, token }: Means,
   signal: AbortSignal,
 ): Promise<{ readonly receipt: Receipt; readonly canSettle: boolean }> {
   const waiting = before.recipients.filter(isUnsettled).map((recipient) => recipient.address);
@@ -185,13 +240,19 @@ async function receiptFor(
   }
   const mail = readAhead(frozenMail(context, before, waiting), signal);
   const { remembered } = before;
+  let late = false;
   const receipt = await transport.send(mail, {
     signal,
-    beforeCommit: () => claim.commit(),
+    beforeCommit: async () => {
+      await claim.commit();
+      // Last of all: the minute in which the mail counts begins when it leaves.
+      late = token?.use() === false;
+      if (late) throw new Error('the right to send could not be renewed in time');
+    },
     remember: (note) => claim.remember(note),
     ...(remembered === undefined ? {} : { remembered }),
   });
-  return { receipt, canSettle };
+  return { receipt: late ? { ...receipt, trouble: { scope: 'limit', code: 'TOKEN_LAPSED' } } : receipt, canSettle };
 }
 
 /** Asks the transport what became of an attempt that was cut after its commit point, where it can find out. */

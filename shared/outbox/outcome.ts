@@ -115,6 +115,16 @@ export function afterReceipt(record: MessageRecord, receipt: Receipt, now: numbe
   return end({ ...tried, recipients: ended }, endStatus(ended), now);
 }
 
+/**
+ * What a record becomes that the account's limits did not let out: as it was before this claim, to come again at `at`.
+ * What an earlier claim left is kept: `record` has it.
+ */
+export function afterPutBack(record: MessageRecord, before: MessageRecord, at: number): MessageRecord {
+  const { firstAttemptAt: _, ...rest } = unclaimed(record);
+  const { firstAttemptAt } = before;
+  return { ...rest, ...(firstAttemptAt === undefined ? {} : { firstAttemptAt }), status: 'queued', nextAttemptAt: at };
+}
+
 /** Ends a record in a status, with the event that tells so still to be put. */
 export function end(record: MessageRecord, status: MessageStatus, now: number): MessageRecord {
   const event = eventOfStatus[status];

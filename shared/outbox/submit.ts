@@ -158,8 +158,10 @@ async function deliverNow(
   const outcome = await Promise.race([delivery, time]);
   clearTimeout(timer);
   let after = await getMessage(context, id, { signal });
-  // Another request with the same key, or the queue, is delivering it: the caller waits for that one.
-  while (outcome === 'busy' && after.status === 'sending' && performance.now() < until) {
+  // Another request with the same key, or the queue, is delivering it or will soon: the caller waits for that one.
+  const underWay = () =>
+    outcome === 'busy' ? after.status === 'sending' : outcome === 'putBack' && openStatuses.includes(after.status);
+  while (underWay() && performance.now() < until) {
     await sleep(Math.min(lookMs, Math.max(1, until - performance.now())), signal);
     after = await getMessage(context, id, { signal });
   }

@@ -7,7 +7,7 @@ import type { StorageSettings } from './settings.ts';
 /** Every container, queue and table Mailroom uses; the deployment declares the same ones. */
 export const containerNames = { assets: 'assets', outbox: 'outbox', quarantine: 'quarantine' } as const;
 export const queueNames = { send: 'mail-send', import: 'mail-import', events: 'mail-events' } as const;
-export const tableNames = { accounts: 'accounts', inbox: 'inbox', outbox: 'outbox' } as const;
+export const tableNames = { accounts: 'accounts', inbox: 'inbox', limits: 'limits', outbox: 'outbox' } as const;
 
 export type ContainerName = (typeof containerNames)[keyof typeof containerNames];
 export type QueueName = (typeof queueNames)[keyof typeof queueNames];

@@ -11,7 +11,7 @@ import {
 } from '../../shared/accounts/model.ts';
 import type { CloudOverrides } from '../../shared/adapters/entra/place.ts';
 import { createGraphStore, type GraphContext } from '../../shared/adapters/graph/graph-store.ts';
-import { createGraphTransport } from '../../shared/adapters/graph/graph-transport.ts';
+import { createGraphTransport, type GraphTransportContext } from '../../shared/adapters/graph/graph-transport.ts';
 import type { MailStore } from '../../shared/adapters/store.ts';
 import type { MailTransport } from '../../shared/adapters/transport.ts';
 import type { SilentMoment, StoreFixture } from '../contract/store.contract.ts';
@@ -56,7 +56,7 @@ export interface GraphSite {
   readonly entra: Entra;
   readonly overrides: CloudOverrides;
   store(settings?: Readonly<Record<string, unknown>>, context?: Partial<GraphContext>): MailStore;
-  transport(settings?: Readonly<Record<string, unknown>>, context?: Partial<GraphContext>): MailTransport;
+  transport(settings?: Readonly<Record<string, unknown>>, context?: Partial<GraphTransportContext>): MailTransport;
   stop(): Promise<void>;
 }
 

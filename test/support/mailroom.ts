@@ -76,6 +76,7 @@ export class Mailroom {
   readonly #options: MailroomOptions;
   readonly #certificate: StoredCertificate;
   #child: ChildProcess | undefined;
+  readonly #others: ChildProcess[] = [];
   #port = 0;
   #shiftMs = 0;
 
@@ -141,23 +142,40 @@ export class Mailroom {
   }
 
   /** What the functions process has written so far. */
-  async log(): Promise<string> {
-    return await readFile(join(this.directory, 'functions.log'), 'utf8').catch(() => '');
+  async log(name = 'functions.log'): Promise<string> {
+    return await readFile(join(this.directory, name), 'utf8').catch(() => '');
   }
 
   /** Starts the functions process; its clock runs `shiftMs` ahead of the machine's. */
   async run(options: { readonly shiftMs?: number } = {}): Promise<void> {
     this.#shiftMs = options.shiftMs ?? this.#shiftMs;
+    const { port } = await this.#fork(this.#port, 'functions.log', (started) => {
+      this.#child = started;
+    });
+    this.#port = port;
+  }
+
+  /** Another functions process on the same storage, as Azure has several of them. Its log is `log('beside.log')`. */
+  async beside(): Promise<{ kill(): Promise<void> }> {
+    const { child } = await this.#fork(0, 'beside.log', (started) => this.#others.push(started));
+    return { kill: () => killed(child) };
+  }
+
+  async #fork(
+    at: number,
+    log: string,
+    begun: (child: ChildProcess) => void,
+  ): Promise<{ child: ChildProcess; port: number }> {
     const child = fork(host, ['--app', root], {
       cwd: root,
-      env: this.environment(),
+      env: { ...this.environment(), PORT: String(at) },
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    const output = createWriteStream(join(this.directory, 'functions.log'), { flags: 'a' });
+    begun(child);
+    const output = createWriteStream(join(this.directory, log), { flags: 'a' });
     child.stdout?.pipe(output, { end: false });
     child.stderr?.pipe(output, { end: false });
-    this.#child = child;
     const ready = new Promise<number>((resolve) => {
       child.on('message', (message: { type?: string; port?: number }) => {
         if (message.type === 'ready') resolve(message.port ?? 0);
@@ -165,8 +183,8 @@ export class Mailroom {
     });
     const ended = once(child, 'exit').then(() => undefined);
     const port = await Promise.race([ready, ended]);
-    if (port === undefined) throw new Error(`The functions process ended at start:\n${await this.log()}`);
-    this.#port = port;
+    if (port === undefined) throw new Error(`The functions process ended at start:\n${await this.log(log)}`);
+    return { child, port };
   }
 
   /** What the functions process is started with. */
@@ -174,7 +192,6 @@ export class Mailroom {
     const given: Record<string, string | undefined> = {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
-      PORT: String(this.#port),
       LOCAL_FUNCTION_KEY: functionKey,
       LOCAL_MASTER_KEY: masterKey,
       AzureWebJobsStorage: this.azurite.connectionString,
@@ -219,12 +236,7 @@ export class Mailroom {
 
   /** SIGKILL: whatever the functions were doing stops at once. Storage lives on. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (child && child.exitCode === null && child.signalCode === null) {
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
-    }
+    if (this.#child) await killed(this.#child);
   }
 
   async stop(): Promise<void> {
@@ -236,6 +248,7 @@ export class Mailroom {
       await ended;
       clearTimeout(timer);
     }
+    for (const other of this.#others) await killed(other);
     try {
       for (const line of (await this.log()).split('\n')) this.watch.look(`log: ${line.slice(0, 60)}`, line);
       // A test may have stopped Azurite for good.
@@ -335,6 +348,13 @@ export class Mailroom {
     } while (token !== undefined);
     return items;
   }
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
 }
 
 /** Asks until there is an answer; fails after `seconds`. */

@@ -18,6 +18,7 @@ export interface ScriptedImap {
   /** Octets of literals that came, whole or not. */
   literalBytes(): number;
   connections(): number;
+  openConnections(): number;
   stop(): Promise<void>;
 }
 
@@ -106,6 +107,7 @@ export async function startScriptedImap(script: ImapScript): Promise<ScriptedIma
     literals: () => literals,
     literalBytes: () => literalBytes,
     connections: () => connections,
+    openConnections: () => sockets.size,
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

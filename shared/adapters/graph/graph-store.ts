@@ -34,7 +34,7 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
   const { userId } = config;
   const identity = `graph:${userId.toLowerCase()}`;
   const place = graphPlace(config.cloud, context.overrides);
-  const connect = async (signal: AbortSignal) => {
+  const connect = async (signal: AbortSignal, atOnce: number) => {
     const signIn = await graphSignIn(config.credential, place, context.secret, {
       signal,
       limitMs: context.limits?.signIn,
@@ -44,7 +44,7 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
       place,
       signIn,
       userId,
-      atOnce: importAtOnce,
+      atOnce,
       limits: context.limits,
       dialogue: context.dialogue?.(),
       patience: { leftMs: sessionPatienceMs },
@@ -56,9 +56,12 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
     // Graph rebuilds MIME whenever it is asked.
     abilities: { markRead: true, move: true, stableBytes: false, lastingIds: true },
     identity,
-    open: async ({ signal }) => {
+    connections: importAtOnce,
+    open: async ({ signal, cut, connections = importAtOnce }) => {
       try {
-        const { client } = await connect(signal);
+        const { client } = await connect(signal, Math.min(importAtOnce, connections));
+        cut?.addEventListener('abort', () => client.close(), { once: true });
+        if (cut?.aborted) client.close();
         return new GraphSession({ client, folders: new Folders(client, userId), identity, userId });
       } catch (error) {
         throw storeError(error, signal);
@@ -70,7 +73,7 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
         place,
         needs: [changes ? 'Mail.ReadWrite' : 'Mail.Read'],
         folders: [...folders, ...(moveTo === undefined ? [] : [moveTo])],
-        signIn: connect,
+        signIn: (limited) => connect(limited, 1),
       }),
   };
 }

@@ -1,20 +1,28 @@
 import type { GraphTransportConfig } from '../../accounts/model.ts';
+import { type ConnectionSlots, withSlot } from '../connection-slots.ts';
+import { SessionPool } from '../session-pool.ts';
 import type { FrozenMail, MailTransport, Receipt, SendOptions, SettleOptions } from '../transport.ts';
 import { graphPlace } from './cloud.ts';
 import { GraphClient } from './graph-client.ts';
 import { type GraphSignIn, graphSignIn } from './graph-sign-in.ts';
 import type { GraphContext } from './graph-store.ts';
+import { forAll } from './receipts.ts';
 import { sendDirect } from './send-direct.ts';
 import { type DraftSender, failure, sendAsDraft, settleDraft } from './send-draft.ts';
+import { SendPlace } from './send-place.ts';
 import { verifyGraph } from './verify.ts';
 import { defaultLimits } from './wire.ts';
 
 export interface GraphTransportContext extends GraphContext {
-  /** Requests at a time; Outlook itself takes four on a mailbox. */
+  /** Mails sent at a time, one request of each; Outlook itself takes four on a mailbox. */
   readonly maxConnections: number;
+  /** The places that all processes share. Absent: this process is alone. */
+  readonly slots?: ConnectionSlots;
 }
 
 const outlookAtOnce = 4;
+/** A place is kept this long for the next mail. */
+const idleMs = 5_000;
 
 /**
  * Sends by Microsoft Graph v1.0 as an app: by default as a draft that is then sent (`settle` finds out about lost
@@ -26,6 +34,14 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
   const identity = `graph:${userId.toLowerCase()}`;
   const limits = { ...defaultLimits, ...context.limits };
   const closing = new AbortController();
+  const { slots } = context;
+  const atOnce = Math.min(context.maxConnections, outlookAtOnce);
+  const openPlace = async () => ({ ok: true as const, session: new SendPlace() });
+  const pool = new SessionPool<SendPlace>(slots ? withSlot(openPlace, slots) : openPlace, {
+    maxConnections: atOnce,
+    idleMs,
+    ...(slots ? { slots } : {}),
+  });
   const clients: { readonly signIn: GraphSignIn; readonly client: GraphClient }[] = [];
 
   /** One client as long as the credential is the same; a rotated secret brings another. */
@@ -36,7 +52,6 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
     });
     let current = clients.at(-1);
     if (current?.signIn !== signIn) {
-      const atOnce = Math.min(context.maxConnections, outlookAtOnce);
       current = {
         signIn,
         client: new GraphClient({ place, signIn, userId, atOnce, limits, dialogue: context.dialogue?.() }),
@@ -53,6 +68,17 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
 
   async function send(mail: FrozenMail, given: SendOptions): Promise<Receipt> {
     const options = cut(given);
+    const lent = await pool.lease(options.signal);
+    if (!lent.ok) return forAll(mail, 'deferred', lent.trouble);
+    const signal = AbortSignal.any([options.signal, lent.session.lost]);
+    try {
+      return await sendFrom(mail, { ...options, signal });
+    } finally {
+      pool.giveBack(lent.session);
+    }
+  }
+
+  async function sendFrom(mail: FrozenMail, options: SendOptions): Promise<Receipt> {
     let from: DraftSender;
     try {
       from = await sender(options.signal);
@@ -66,13 +92,15 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
 
   async function settle(mail: FrozenMail, given: SettleOptions): Promise<Receipt | undefined> {
     const options = cut(given);
-    let from: DraftSender;
+    const lent = await pool.lease(options.signal);
+    if (!lent.ok) return undefined;
+    const signal = AbortSignal.any([options.signal, lent.session.lost]);
     try {
-      from = await sender(options.signal);
-    } catch {
-      return undefined;
+      const from = await sender(signal).catch(() => undefined);
+      return from && (await settleDraft(from, mail, { ...options, signal }));
+    } finally {
+      pool.giveBack(lent.session);
     }
-    return await settleDraft(from, mail, options);
   }
 
   return {
@@ -101,6 +129,7 @@ export function createGraphTransport(config: GraphTransportConfig, context: Grap
     async close() {
       closing.abort(new Error('closed'));
       for (const { client } of clients.splice(0)) client.close();
+      await pool.close();
     },
   };
 }

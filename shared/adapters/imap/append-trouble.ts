@@ -17,6 +17,7 @@ const scopes: Readonly<Record<StoreErrorKind, TroubleScope>> = {
   signIn: 'account',
   permission: 'account',
   throttled: 'throttled',
+  busy: 'limit',
   folderMissing: 'account',
   resync: 'connection',
   protocol: 'connection',

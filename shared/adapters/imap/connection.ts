@@ -215,6 +215,13 @@ export class ImapConnection {
     if (!this.#client.isClosed) this.#client.close();
   }
 
+  /** From now on the signal ends the connection at once, whatever it is doing. */
+  cutBy(signal: AbortSignal): void {
+    const cut = () => this.fail(abortedError(signal));
+    signal.addEventListener('abort', cut, { once: true });
+    if (signal.aborted) cut();
+  }
+
   /** LOGOUT, which expunges nothing (RFC 3501 section 6.1.3), then the socket. Never throws. */
   async close(): Promise<void> {
     if (this.#failure === undefined) {

@@ -23,7 +23,11 @@ export function createImapStore(config: ImapConnectionConfig, context: ServerCon
     protocol: config.protocol,
     abilities: { markRead: true, move: true, stableBytes: true, lastingIds: true },
     identity,
-    open: async ({ signal }) => new ImapSession(await connect(signal), identity),
+    open: async ({ signal, cut }) => {
+      const connection = await connect(signal);
+      if (cut) connection.cutBy(cut);
+      return new ImapSession(connection, identity);
+    },
     verify: (options) => verifyImapStore(config, connect, options),
   };
 }

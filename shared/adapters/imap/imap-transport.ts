@@ -1,4 +1,5 @@
 import { CommitGate } from '../commit-gate.ts';
+import { withSlot } from '../connection-slots.ts';
 import { allDeferred, deferred, textTroubles } from '../receipts.ts';
 import type { ServerContext } from '../server-context.ts';
 import { type PoolLimits, SessionPool } from '../session-pool.ts';
@@ -52,7 +53,9 @@ export function createImapTransport(
   target: AppendTarget,
 ): MailTransport {
   const closing = new AbortController();
-  const pool = new SessionPool((signal) => openAppendSession(config, context, signal), context);
+  const { slots } = context;
+  const open = (signal: AbortSignal) => openAppendSession(config, context, signal);
+  const pool = new SessionPool<AppendSession>(slots ? withSlot(open, slots) : open, context);
 
   /** Undefined: an idle connection turned out dead before the server asked for the text. */
   async function attempt(mail: FrozenMail, options: SendOptions, fresh: boolean): Promise<Receipt | undefined> {

@@ -23,7 +23,7 @@ export class Literal {
     return this.#begun;
   }
 
-  /** True once everything was handed to the system: only now can an OK be meant. */
+  /** True once the last octets are on their way and all others were taken: only now can an OK be meant. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -42,8 +42,9 @@ export class Literal {
   async write(socket: Writable): Promise<void> {
     this.#begun = true;
     for await (const chunk of this.#text) await this.#put(socket, chunk);
-    await this.#put(socket, LINE_END);
+    // The server may have answered before this side hears that its last octets were taken.
     this.#ended = true;
+    await this.#put(socket, LINE_END);
   }
 
   #put(socket: Writable, bytes: Buffer): Promise<void> {

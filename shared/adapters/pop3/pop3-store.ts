@@ -38,7 +38,17 @@ export function createPop3Store(config: Pop3Config, context: StoreContext): Mail
     protocol: config.protocol,
     abilities: { markRead: false, move: false, stableBytes: true, lastingIds: false },
     identity,
-    open: async ({ signal }) => new Pop3Session(new Maildrops(signIn, await signIn(signal)), identity),
+    open: async ({ signal, cut }) => {
+      // Deletes are committed by leaving, so a session signs in several times; each time the place may be lost.
+      const enter = async (limited: AbortSignal) => {
+        const maildrop = await signIn(cut ? AbortSignal.any([limited, cut]) : limited);
+        const end = () => maildrop.connection.wire.destroy();
+        cut?.addEventListener('abort', end, { once: true });
+        if (cut?.aborted) end();
+        return maildrop;
+      };
+      return new Pop3Session(new Maildrops(enter, await enter(signal)), identity);
+    },
     verify: ({ signal }) =>
       verifyPop3Store(config, (limited) => openConnection(config, context, limited), { signal, deletesAtOnce }),
   };

@@ -1,4 +1,5 @@
 import { CommitGate } from '../commit-gate.ts';
+import { withSlot } from '../connection-slots.ts';
 import { allDeferred } from '../receipts.ts';
 import type { ServerContext } from '../server-context.ts';
 import { type PoolLimits, SessionPool } from '../session-pool.ts';
@@ -21,7 +22,9 @@ export interface TransportContext extends ServerContext, PoolLimits {}
  */
 export function createSmtpTransport(config: SmtpConfig, context: TransportContext): MailTransport {
   const closing = new AbortController();
-  const pool = new SessionPool((signal) => openSession(config, context, signal), context);
+  const { slots } = context;
+  const open = (signal: AbortSignal) => openSession(config, context, signal);
+  const pool = new SessionPool<SmtpSession>(slots ? withSlot(open, slots) : open, context);
 
   /** Undefined: an idle connection turned out dead, or fell out of step, before the server took any of the text. */
   async function attempt(mail: FrozenMail, options: SendOptions, fresh: boolean): Promise<Receipt | undefined> {
