@@ -2,11 +2,12 @@ import { timer } from './timer.ts';
 
 timer('retention', { setting: 'RETENTION_SCHEDULE' }, async ({ inbox, outbox, settings, accounts, assets }, signal) => {
   const { retainAll } = await import('../shared/inbox/retention.ts');
-  const { removeOldRuns } = await import('../shared/inbox/housekeeping.ts');
+  const { closeDeadRuns, removeOldRuns } = await import('../shared/inbox/housekeeping.ts');
   const { removeOldMail } = await import('../shared/outbox/housekeeping.ts');
   const { outboxRetentionDays: mimeDays, recordRetentionDays: recordDays, assetRetentionDays } = settings;
   await retainAll(inbox, { signal });
   await removeOldMail(outbox, { mimeDays, recordDays }, { signal });
+  await closeDeadRuns(inbox, { signal });
   await removeOldRuns(inbox, recordDays, { signal });
   if (assetRetentionDays !== undefined) {
     await assets.deleteOlderThan(await accounts.everyName({ signal }), assetRetentionDays, inbox.clock, { signal });

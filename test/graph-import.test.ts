@@ -48,12 +48,7 @@ async function restart(shiftMs: number): Promise<void> {
   await mailroom.run({ shiftMs });
 }
 
-async function retention(): Promise<void> {
-  const ended = async () => (await mailroom.log()).split("Executed 'Functions.retention'").length;
-  const before = await ended();
-  await mailroom.fire('retention');
-  await until('the end of the retention', 30, async () => (await ended()) > before);
-}
+const retention = () => mailroom.fireToEnd('retention');
 
 const inTrash = () => box.mails('deleteditems').length;
 

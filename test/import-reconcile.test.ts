@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { audit, inboxRows } from './support/audit.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { deliverAll, imapAccount } from './support/imap-account.ts';
-import { Mailroom, until } from './support/mailroom.ts';
+import { Mailroom } from './support/mailroom.ts';
 import { mixedMails, random, testMail } from './support/mails.ts';
 
 const users = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`user${n}`, 'secret']));
@@ -180,15 +180,4 @@ async function restart(shiftMs: number): Promise<void> {
   await mailroom.run({ shiftMs });
 }
 
-/** One retention, to its end. */
-async function retention(): Promise<void> {
-  const before = (await mailroom.log()).split('Functions.retention').length;
-  await mailroom.fire('retention');
-  await until('the end of the retention', 30, async () => {
-    const rest = (await mailroom.log())
-      .split('Functions.retention')
-      .slice(before - 1)
-      .join('Functions.retention');
-    return /Executed .{0,20}Functions\.retention|retention.{0,60}Succeeded/s.test(rest);
-  });
-}
+const retention = () => mailroom.fireToEnd('retention');

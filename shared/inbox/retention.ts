@@ -1,7 +1,8 @@
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { log } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
+import { eachAccount } from './each-account.ts';
 import { type LedgerRow, readLedger } from './ledger.ts';
 import { dueDisposal } from './rule.ts';
 import { disposeNow, ignoreConflict, tellDisposed } from './settle.ts';
@@ -13,14 +14,8 @@ const batchSize = 48;
 
 /** Deletes originals whose N days are over, account by account. */
 export async function retainAll(context: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
-  for (const { account } of await context.accounts(options.signal)) {
-    try {
-      await retain(context, account.name, options);
-    } catch (error) {
-      options.signal.throwIfAborted();
-      log.error('inbox.retentionFailed', { account: account.name, error: errorText(error) });
-    }
-  }
+  const names = (await context.accounts(options.signal)).map(({ account }) => account.name);
+  await eachAccount(names, (name) => retain(context, name, options), { ...options, failed: 'inbox.retentionFailed' });
 }
 
 interface Due {
@@ -28,12 +23,12 @@ interface Due {
   readonly ledger: string;
 }
 
-/** Deletes one account's due originals; answers how many, or undefined while somebody else works on the account. */
+/** Deletes one account's due originals; answers how many, or `busy` while somebody else works on the account. */
 export async function retain(
   context: InboxContext,
   account: string,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | 'busy'> {
   const first = await dueRows(context, account, options.signal, 1);
   if (first.length === 0) {
     return 0;
@@ -46,7 +41,7 @@ export async function retain(
   const session = { runId, purpose: 'retention' as const, budgetMs: context.budgetMs, signal: options.signal };
   const result = await withSession(context, account, session, async () => undefined, deleteDue);
   if (result.kind !== 'done') {
-    return undefined;
+    return result.kind === 'busy' ? 'busy' : 0;
   }
   log.info('inbox.retention', { account, disposed: result.result });
   return result.result;

@@ -4,12 +4,14 @@ import { errorText, log } from '../platform/log.ts';
 import { checkpointRow, forgetCheckpoint, readCheckpoint } from './checkpoints.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
+import type { LeaseView } from './lease.ts';
 import { importPage, type Settling } from './page.ts';
 import { maxAttempts, readPending, takeOverInWork } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { Reconciler } from './reconcile.ts';
+import { askAgain, Rounds } from './rounds.ts';
 import { failDeadRuns, noCounts, type Run, writeRun } from './runs.ts';
-import { ignoreConflict, settleUnfinished } from './settle.ts';
+import { settleUnfinished } from './settle.ts';
 import { withSession } from './with-session.ts';
 import type { Work } from './work.ts';
 
@@ -89,14 +91,14 @@ export async function runImport(context: InboxContext, account: string, options:
       return;
     }
     if (result.kind === 'busy') {
-      await whenBusy(context, account, options);
+      await whenBusy(context, account, options, result.holder);
       return;
     }
     run = { ...result.result.counts, status: 'done', finishedAt: context.clock.now() };
     await writeRun(context, account, run);
     await context.health.working(account, 'store');
     if (result.result.more) {
-      await context.enqueue(account, {});
+      await context.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
     }
     log.info('inbox.run', { account, run: run.id, ...counts(run), ms: (run.finishedAt ?? 0) - run.startedAt });
   } catch (error) {
@@ -108,21 +110,22 @@ function counts({ imported, skipped, pending, quarantined, disposed }: Run) {
   return { imported, skipped, pending, quarantined, disposed };
 }
 
-/** Asks whoever works on the account now to go round once more; a promised run comes back itself. */
-async function whenBusy(context: InboxContext, account: string, options: ImportOptions): Promise<void> {
-  await askAgain(context, account);
-  if (options.runId) {
-    await context.enqueue(account, { ...promised(options), delayMs: busyRetryMs });
+/** Asks the import under way to go round once more; whatever that does not cover comes back. */
+async function whenBusy(
+  context: InboxContext,
+  account: string,
+  { runId, folder }: ImportOptions,
+  holder: LeaseView,
+): Promise<void> {
+  const covered = holder.purpose === 'import' && (holder.folder === undefined || holder.folder === folder);
+  if (runId === undefined && covered && (await askAgain(context, account, holder.runId))) {
+    return;
   }
-}
-
-function promised({ runId, folder }: ImportOptions) {
-  return { ...(runId === undefined ? {} : { runId }), ...(folder === undefined ? {} : { folder }) };
-}
-
-/** Makes the run under way go round once more. */
-export async function askAgain(context: InboxContext, account: string): Promise<void> {
-  await context.rows.write(account, [{ kind: 'put', key: 'again', columns: { at: context.clock.now() } }]);
+  await context.enqueue(account, {
+    ...(runId === undefined ? {} : { runId }),
+    ...(folder === undefined ? {} : { folder }),
+    delayMs: busyRetryMs,
+  });
 }
 
 async function failed(context: InboxContext, account: string, run: Run, error: unknown): Promise<void> {
@@ -148,19 +151,20 @@ interface Left {
 }
 
 async function importEverything(work: Work): Promise<Left> {
-  const { context, name } = work;
+  const { context } = work;
   const started = performance.now();
   const mayBegin = () =>
     performance.now() - started < context.budgetMs * newWorkShare && work.counts.imported < mailBudget;
   await takeOverInWork(work);
   await settleUnfinished(work);
   const pipeline = new Pipeline();
+  const rounds = new Rounds(work);
   try {
     for (;;) {
-      await context.rows.write(name, [{ kind: 'delete', key: 'again' }]).catch(ignoreConflict);
+      await rounds.begin();
       const left = await importRound(work, pipeline, mayBegin);
       await pipeline.idle();
-      const again = !left.more && (await context.rows.get(name, 'again', { signal: work.signal })) !== undefined;
+      const again = !left.more && (await rounds.askedAgain());
       if (!again || !mayBegin()) {
         return { ...left, more: left.more || again };
       }

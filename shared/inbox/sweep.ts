@@ -1,7 +1,8 @@
 import { newestFirstId } from '../platform/ids.ts';
-import { errorText, log } from '../platform/log.ts';
+import { log } from '../platform/log.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
+import { eachAccount } from './each-account.ts';
 import { ledgerKey, scopeKey } from './keys.ts';
 import { knownItems } from './ledger.ts';
 import { importPage } from './page.ts';
@@ -18,30 +19,23 @@ const listPage = 500;
  * checkpoint believes. It never concludes that a mail is gone.
  */
 export async function sweepAll(context: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
-  for (const { account } of await context.accounts(options.signal)) {
-    if (!account.enabled || !account.store) {
-      continue;
-    }
-    try {
-      await sweep(context, account.name, options);
-    } catch (error) {
-      options.signal.throwIfAborted();
-      log.error('inbox.sweepFailed', { account: account.name, error: errorText(error) });
-    }
-  }
+  const names = (await context.accounts(options.signal))
+    .filter(({ account }) => account.enabled && account.store)
+    .map(({ account }) => account.name);
+  await eachAccount(names, (name) => sweep(context, name, options), { ...options, failed: 'inbox.sweepFailed' });
 }
 
-/** Sweeps one account; answers how many mails were found missing, or undefined while somebody else works on it. */
+/** Sweeps one account; answers how many mails were found missing, or `busy` while somebody else works on it. */
 export async function sweep(
   context: InboxContext,
   account: string,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | 'busy'> {
   const runId = newestFirstId(context.clock.now());
   const session = { runId, purpose: 'sweep' as const, budgetMs: context.budgetMs, signal: options.signal };
   const result = await withSession(context, account, session, async () => undefined, sweepFolders);
   if (result.kind !== 'done') {
-    return undefined;
+    return result.kind === 'busy' ? 'busy' : 0;
   }
   log.info('inbox.sweep', { account, found: result.result });
   return result.result;
