@@ -242,6 +242,8 @@ describe('records', () => {
       token = `&continue=${json.continue}`;
     }
     expect(paged).toEqual(all);
+    // A page that ends with the last item is the last.
+    expect(Object.keys((await mailroom.expect(200, 'GET', `/api/messages?top=${all.length}`)).json)).toEqual(['items']);
     expect(await list('account=other')).toEqual(all.filter((id: string) => id.startsWith('other.')));
     const { json } = await post('third', { ...mail, sendAt: new Date(Date.now() + 3_600_000).toISOString() });
     expect(await list('account=third&status=scheduled')).toEqual([json.id]);

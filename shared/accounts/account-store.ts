@@ -12,6 +12,8 @@ export interface StoredAccount {
   readonly account: Account;
   /** Mail received before this instant (ms) is not imported; `since: "now"` is fixed when it is first saved. */
   readonly sinceAt: number | undefined;
+  /** When it was added, in ms; 0 where that was not noted. */
+  readonly createdAt: number;
   /** Strong entity tag, with its quotes (RFC 9110 section 8.8.3). */
   readonly etag: string;
 }
@@ -120,10 +122,11 @@ export class AccountStore {
       const there = row && !isDeleted(row) ? row : undefined;
       precondition(there && etagOf(there));
       const sinceAt = this.#sinceOf(account, there);
-      const columns = { ...jsonColumns(account), version, sinceAt, deleted: false };
+      const createdAt = there ? createdAtOf(there) : this.#clock.now();
+      const columns = { ...jsonColumns(account), version, sinceAt, createdAt, deleted: false };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
-        answer: { created: there === undefined, sinceAt },
+        answer: { created: there === undefined, sinceAt, createdAt },
       };
     });
     return {
@@ -206,6 +209,11 @@ export class AccountStore {
   }
 }
 
+function createdAtOf(row: Row): number {
+  const { createdAt } = row.columns;
+  return typeof createdAt === 'number' ? createdAt : 0;
+}
+
 function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;
 }
@@ -216,6 +224,7 @@ function storedOf(row: Row): StoredAccount {
   return {
     account: resolvedOf(row),
     sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
+    createdAt: createdAtOf(row),
     etag: etagOf(row),
   };
 }

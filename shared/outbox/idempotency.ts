@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { badInput } from '../http/problem.ts';
+import { HttpProblem } from '../http/problem.ts';
 import { digest } from '../platform/ids.ts';
 
 /** Keys are kept this long per account (design section 3). */
@@ -17,7 +17,7 @@ export function parseIdempotencyKey(header: string | null): string | undefined {
   }
   const key = header.trim();
   if (key.length < 1 || key.length > 256) {
-    throw badInput([{ pointer: '', detail: 'the header Idempotency-Key must have 1 to 256 characters' }]);
+    throw new HttpProblem(400, 'Idempotency-Key must have 1 to 256 characters.');
   }
   return key;
 }
