@@ -1,3 +1,4 @@
+import { TableClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ImapMailbox, startImapMailbox } from '../local/imap-mailbox/imap-mailbox.ts';
 import { mailboxAccount, passwordOf, simpleMail } from './support/mailbox-account.ts';
@@ -205,5 +206,23 @@ describe('status', () => {
     expect(await mailroom.import('locked')).toMatchObject({ status: 'done' });
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/locked/status');
     expect(json.failing).toEqual([]);
+  });
+
+  it('tells what the last run that ended has left, while the next one is under way', async () => {
+    await mailboxAccount(mailroom, imap, 'folders');
+    const table = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'inbox', {
+      allowInsecureConnection: true,
+    });
+    const run = { ...noCounts, begun: true, startedAt: Date.now(), partitionKey: 'folders' };
+    const oldest = Date.parse('2026-01-02T03:04:05Z');
+    const ended = { status: 'done', finishedAt: Date.now(), backlog: 22, oldestWaitingAt: oldest };
+    await table.createEntity({ ...run, ...ended, rowKey: `r:${'0'.repeat(22)}1` });
+    await table.createEntity({ ...run, status: 'running', rowKey: `r:${'0'.repeat(22)}0` });
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/folders/status');
+    expect(json).toMatchObject({
+      lastRun: { status: 'running' },
+      backlog: 22,
+      oldestNotImported: '2026-01-02T03:04:05.000Z',
+    });
   });
 });
