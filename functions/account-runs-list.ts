@@ -11,14 +11,16 @@ endpoint(
     const { top, continue: token } = parsePaging(request.query, listToken);
     const runs = await listRuns(services.inbox, account.name, {
       signal,
-      top,
+      // One more than is answered tells whether there is another page.
+      top: top + 1,
       ...(token ? { after: token.after } : {}),
     });
-    const last = runs.at(-1);
+    const page = runs.slice(0, top);
+    const last = page.at(-1);
     return {
       jsonBody: {
-        items: runs.map(runView),
-        ...(runs.length === top && last ? { continue: encodeContinue({ after: last.id }) } : {}),
+        items: page.map(runView),
+        ...(runs.length > top && last ? { continue: encodeContinue({ after: last.id }) } : {}),
       },
     };
   },

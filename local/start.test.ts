@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createTransport } from 'nodemailer';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 
 const start = fileURLToPath(new URL('start.ts', import.meta.url));
 const cleanups: (() => unknown)[] = [];
@@ -58,9 +58,12 @@ function run(env: Readonly<Record<string, string>>): Run {
   return { child, output: () => output, said: (label) => Number(label.exec(output)?.[1]), ended };
 }
 
+/** A whole laptop starts, on a machine that may be busy with other suites. */
+vi.setConfig({ testTimeout: 120_000 });
+
 async function ready(env: Readonly<Record<string, string>>): Promise<Run & { pids: readonly number[] }> {
   const started = run(env);
-  await expect.poll(started.output, { timeout: 25_000 }).toContain(`Mailroom ready on http://127.0.0.1:${env.PORT}`);
+  await expect.poll(started.output, { timeout: 60_000 }).toContain(`Mailroom ready on http://127.0.0.1:${env.PORT}`);
   return { ...started, pids: [started.said(/Functions: pid (\d+)/), started.said(/Azurite: pid (\d+)/)] };
 }
 
@@ -88,7 +91,7 @@ test('it answers, takes mail, brings killed functions back, and SIGTERM ends all
 
   const [functions = 0, azurite = 0] = pids;
   process.kill(functions, 'SIGKILL');
-  await expect.poll(() => output().split('Mailroom ready').length, { timeout: 20_000 }).toBe(3);
+  await expect.poll(() => output().split('Mailroom ready').length, { timeout: 60_000 }).toBe(3);
   expect((await fetch(`http://127.0.0.1:${port}/api/health`)).status).toBe(200);
   const again = Number(
     output()

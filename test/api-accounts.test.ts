@@ -178,12 +178,17 @@ describe('accounts', () => {
     problem(await put('wrong', { from: 'a'.repeat(1 << 20) }), 413);
   });
 
-  it('are listed by name, page by page', async () => {
+  it('are listed newest first, page by page', async () => {
     for (const name of ['list-c', 'list-a', 'list-b']) await put(name, minimal(name));
     const all = await mailroom.expect(200, 'GET', accounts);
     const names: string[] = all.json.items.map((account: { name: string }) => account.name);
-    expect(names).toEqual([...names].sort());
-    expect(names).toEqual(expect.arrayContaining(['list-a', 'list-b', 'list-c']));
+    expect(names.slice(0, 3)).toEqual(['list-b', 'list-a', 'list-c']);
+    // A change makes an account no newer.
+    await put('list-c', { ...minimal('list-c'), enabled: false });
+    expect((await mailroom.expect(200, 'GET', `${accounts}?top=1`)).json.items[0].name).toBe('list-b');
+    // A page that ends with the last item is the last.
+    const whole = await mailroom.expect(200, 'GET', `${accounts}?top=${names.length}`);
+    expect(Object.keys(whole.json)).toEqual(['items']);
     expect(all.json).not.toHaveProperty('continue');
     const paged: string[] = [];
     for (let token = ''; ; ) {

@@ -207,6 +207,8 @@ describe('assets', () => {
       token = `&continue=${json.continue}`;
     }
     expect(paged).toEqual(all);
+    // A page that ends with the last item is the last.
+    expect(Object.keys((await mailroom.expect(200, 'GET', `/api/assets?top=${all.length}`)).json)).toEqual(['items']);
     const own = (await mailroom.expect(200, 'GET', '/api/assets?account=lists')).json.items;
     expect(own).toEqual(all.filter((asset: { account: string }) => asset.account === 'lists'));
     expect((await mailroom.expect(200, 'GET', '/api/assets?account=nobody')).json).toEqual({ items: [] });

@@ -1,3 +1,4 @@
+import { TableClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ImapMailbox, startImapMailbox } from '../local/imap-mailbox/imap-mailbox.ts';
 import { mailboxAccount, passwordOf, simpleMail } from './support/mailbox-account.ts';
@@ -59,7 +60,8 @@ describe('import', () => {
     const first = await mailroom.expect(200, 'GET', '/api/accounts/corpus/runs?top=1');
     expect(first.json.items).toEqual([run]);
     const second = await mailroom.expect(200, 'GET', `/api/accounts/corpus/runs?top=1&continue=${first.json.continue}`);
-    expect(second.json.items).toEqual([waited.json]);
+    // A page that ends with the last item is the last.
+    expect(second.json).toEqual({ items: [waited.json] });
   });
 
   it('knows no run of another account, and none that never was', async () => {
@@ -114,6 +116,8 @@ describe('import', () => {
   it('is refused where it makes no sense', async () => {
     const body = { dryRun: 'yes', folder: 5, bogus: true };
     expect(problem(await importNow('corpus', body), 400).pointers).toEqual(['/bogus', '/dryRun', '/folder']);
+    const elsewhere = { ...body, folder: 'Elsewhere' };
+    expect(problem(await importNow('corpus', elsewhere), 400).pointers).toEqual(['/bogus', '/dryRun', '/folder']);
     expect(problem(await importNow('corpus', { folder: 'Elsewhere' }), 400).pointers).toEqual(['/folder']);
     problem(await importNow('corpus', []), 400);
     problem(await importNow('corpus', {}, { 'content-type': 'text/plain' }), 415);
@@ -218,5 +222,23 @@ describe('status', () => {
       (await mailroom.log()).split('\n').find((line) => line.includes('secrets.expiring')),
     );
     expect(told).toContain(JSON.stringify({ account: 'locked', secret: 'locked-new', days: 10 }).slice(1, -1));
+  });
+
+  it('tells what the last run that ended has left, while the next one is under way', async () => {
+    await mailboxAccount(mailroom, imap, 'folders');
+    const table = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'inbox', {
+      allowInsecureConnection: true,
+    });
+    const run = { ...noCounts, begun: true, startedAt: Date.now(), partitionKey: 'folders' };
+    const oldest = Date.parse('2026-01-02T03:04:05Z');
+    const ended = { status: 'done', finishedAt: Date.now(), backlog: 22, oldestWaitingAt: oldest };
+    await table.createEntity({ ...run, ...ended, rowKey: `r:${'0'.repeat(22)}1` });
+    await table.createEntity({ ...run, status: 'running', rowKey: `r:${'0'.repeat(22)}0` });
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/folders/status');
+    expect(json).toMatchObject({
+      lastRun: { status: 'running' },
+      backlog: 22,
+      oldestNotImported: '2026-01-02T03:04:05.000Z',
+    });
   });
 });

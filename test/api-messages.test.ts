@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type GatedSink, startGatedSink } from './support/gated-sink.ts';
 import { Mailroom, until } from './support/mailroom.ts';
 import { problem } from './support/problem.ts';
-import { endedRecord, recordOf, smtpAccount } from './support/sending.ts';
+import { endedRecord, heldKeys, recordOf, smtpAccount } from './support/sending.ts';
 
 let mailroom: Mailroom;
 let sink: GatedSink;
@@ -65,32 +65,84 @@ describe('Idempotency-Key', () => {
     expect(json.id).toMatch(/^other\./);
   });
 
-  it('many at once are one mail, and whoever waits gets its end', async () => {
+  it('many at once are one mail: whoever is too early hears 409, and then gets the same', async () => {
     sink.close();
     const body = { ...mail, subject: 'at once' };
-    const wait = { ...key('k-3'), prefer: 'wait=20' };
-    const asked = Promise.all([
-      ...Array.from({ length: 3 }, () => post('corpus', body, wait)),
-      ...Array.from({ length: 3 }, () => post('corpus', body, key('k-3'))),
-    ]);
+    const asked = Array.from({ length: 6 }, async (_, n) => {
+      const headers = { ...key('k-3'), ...(n % 2 ? { prefer: 'wait=20' } : {}) };
+      return await until('an answer other than 409', 20, async () => {
+        const answer = await post('corpus', body, headers);
+        if (answer.status === 409) problem(answer, 409);
+        return answer.status !== 409 && answer;
+      });
+    });
     await until('one of them is sending', 10, async () => (await list('status=sending')).length > 0);
     sink.open();
-    const answers = await asked;
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 202, 202, 202]);
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual([202, 200, 202, 200, 202, 200]);
     expect(new Set(answers.map(({ json }) => json.id)).size).toBe(1);
     expect(new Set(answers.map(({ json }) => json.messageId)).size).toBe(1);
-    expect(answers.slice(0, 3).map(({ json }) => json.status)).toEqual(['sent', 'sent', 'sent']);
+    expect(answers.filter(({ status }) => status === 200).map(({ json }) => json.status)).toEqual(
+      Array(3).fill('sent'),
+    );
     expect(sink.bySubject('at once')).toHaveLength(1);
+  });
+
+  it('while a request is still being accepted, another with its key is refused with 409', async () => {
+    const text = 'From: corpus@example.com\r\nTo: anna@example.org\r\nSubject: slow\r\n\r\nhalf and half\r\n';
+    const half = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = half.writable.getWriter();
+    const slow = postRaw(half.readable, key('k-slow'));
+    await writer.write(Buffer.from(text.slice(0, 70)));
+    await until('the key is held', 10, async () => (await heldKeys(mailroom)) === 1);
+    problem(await postRaw(Buffer.from(text), key('k-slow')), 409);
+    problem(await post('corpus', mail, key('k-slow')), 409);
+    await writer.write(Buffer.from(text.slice(70)));
+    await writer.close();
+    const first = await slow;
+    expect(first.status).toBe(202);
+    const again = await postRaw(Buffer.from(text), key('k-slow'));
+    expect([again.status, again.json.id]).toEqual([202, first.json.id]);
+    problem(await postRaw(Buffer.from(`${text}more\r\n`), key('k-slow')), 422);
+    await endedRecord(mailroom, first.json.id);
+    expect(sink.bySubject('slow')).toHaveLength(1);
+  });
+
+  it('of a request that broke off is free again', async () => {
+    const half = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = half.writable.getWriter();
+    const broken = postRaw(half.readable, key('k-broken')).catch(() => undefined);
+    await writer.write(Buffer.from('From: corpus@example.com\r\nTo: anna@example.org\r\n\r\nhalf'));
+    await until('the key is held', 10, async () => (await heldKeys(mailroom)) === 1);
+    problem(await post('corpus', mail, key('k-broken')), 409);
+    await writer.abort(new Error('the caller goes away')).catch(() => undefined);
+    await broken;
+    const next = await until('the key is free', 25, async () => {
+      const answer = await post('corpus', mail, key('k-broken'));
+      return answer.status === 202 && answer;
+    });
+    expect((await endedRecord(mailroom, next.json.id)).status).toBe('sent');
   });
 
   it('a refused request holds no key', async () => {
     problem(await post('corpus', { ...mail, bogus: 1 }, key('k-4')), 400);
     expect((await post('corpus', mail, key('k-4'))).status).toBe(202);
+    problem(await postRaw(Buffer.from('From: corpus@example.com\r\n\r\nx\r\n'), key('k-5')), 400);
+    problem(
+      await postRaw(
+        Buffer.from(`From: corpus@example.com\r\nTo: a@example.org\r\n\r\n${'x'.repeat(1_000)}`),
+        key('k-5'),
+      ),
+      400,
+    );
+    expect((await post('corpus', mail, key('k-5'))).status).toBe(202);
   });
 
   it('has 1 to 256 characters', async () => {
     expect((await post('corpus', mail, key('k'.repeat(256)))).status).toBe(202);
-    problem(await post('corpus', mail, key('k'.repeat(257))), 400);
+    expect(problem(await post('corpus', mail, key('k'.repeat(257))), 400).mistakes).toEqual({
+      '': expect.stringContaining('Idempotency-Key'),
+    });
     problem(await post('corpus', mail, key('')), 400);
   });
 });
@@ -157,7 +209,7 @@ describe('message/rfc822', () => {
   it('is sent once with a key', async () => {
     const text = Buffer.from('From: corpus@example.com\r\nTo: anna@example.org\r\nSubject: keyed\r\n\r\nx\r\n');
     const headers = { 'idempotency-key': 'raw-1', prefer: 'wait=20' };
-    const answers = await Promise.all([postRaw(text, headers), postRaw(text, headers)]);
+    const answers = [await postRaw(text, headers), await postRaw(text, headers)];
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(answers[0]?.json).toEqual(answers[1]?.json);
     expect(sink.bySubject('keyed')).toHaveLength(1);
@@ -190,6 +242,8 @@ describe('records', () => {
       token = `&continue=${json.continue}`;
     }
     expect(paged).toEqual(all);
+    // A page that ends with the last item is the last.
+    expect(Object.keys((await mailroom.expect(200, 'GET', `/api/messages?top=${all.length}`)).json)).toEqual(['items']);
     expect(await list('account=other')).toEqual(all.filter((id: string) => id.startsWith('other.')));
     const { json } = await post('third', { ...mail, sendAt: new Date(Date.now() + 3_600_000).toISOString() });
     expect(await list('account=third&status=scheduled')).toEqual([json.id]);
@@ -228,5 +282,10 @@ describe('records', () => {
     await expect.poll(() => mailroom.log(), { timeout: 20_000 }).toContain("Executed 'Functions.retention' (Succeeded");
     expect((await post('corpus', body, headers)).json.id).toBe(json.id);
     expect(sink.bySubject('kept')).toHaveLength(1);
+    // After seven days the key is free, whether or not it was cleared away.
+    await mailroom.kill();
+    await mailroom.run({ shiftMs: 7 * 86_400_000 + 60_000 });
+    const { json: other } = await post('corpus', { ...body, text: 'other' }, headers);
+    expect([other.status, other.id === json.id]).toEqual(['sent', false]);
   });
 });

@@ -45,31 +45,107 @@ const faults: Readonly<Record<string, Omit<FaultRule, 'user'>>> = {
 };
 
 const names = Object.keys(faults);
-const cases = names.length + seeds + 4;
-let mailroom: Mailroom;
-let used = 0;
-let shiftMs = 0;
+const corruptions = ['delta', 'list', 'value'] as const;
+const seedNumbers = Array.from({ length: seeds }, (_, n) => n);
 
-beforeAll(async () => {
-  const graph = Array.from({ length: cases }, (_, n) => ({ userPrincipalName: `faulty${n}@example.com` }));
-  mailroom = await Mailroom.start({ graph, env: { IMPORT_BUDGET_SECONDS: String(budgetSeconds) } });
-});
-
-afterAll(() => mailroom?.stop());
+/** Trials under way at once: each has a mailbox and an account of its own. */
+const trialsAtOnce = 6;
+/** Imports, each hours after the one before, that must be enough once all faults are gone. */
+const settleRounds = 8;
 
 interface Trial {
   readonly name: string;
   readonly user: string;
   readonly box: MailboxControl;
   readonly mails: TestMail[];
+  readonly deletes: boolean;
 }
 
-async function trial(rule: Readonly<Record<string, unknown>>): Promise<Trial> {
-  const user = `faulty${used}@example.com`;
-  const name = `faulty${used}`;
-  used += 1;
-  await graphAccount(mailroom, name, { user, rule, transport: null });
-  return { name, user, box: mailroom.graph.mailbox(user), mails: [] };
+interface Script {
+  readonly title: string;
+  readonly deletes?: boolean;
+  /** Lets mail come and things go wrong; answers what to set right before the mailbox must come to rest. */
+  play(trial: Trial): Promise<(() => void) | undefined>;
+}
+
+const scripts: readonly Script[] = [
+  ...names.map(oneFault),
+  ...corruptions.map(corruptItem),
+  { title: 'silent', play: fallsSilent },
+  ...seedNumbers.map(threeFaults),
+];
+
+/** What became of a script: its trial, ready to be audited, or what went wrong. */
+type Played = { readonly trial: Trial } | { readonly error: unknown };
+
+const played = new Map<string, Played>();
+let mailroom: Mailroom;
+
+beforeAll(
+  async () => {
+    const graph = scripts.map((_, n) => ({ userPrincipalName: `faulty${n}@example.com` }));
+    mailroom = await Mailroom.start({ graph, env: { IMPORT_BUDGET_SECONDS: String(budgetSeconds) } });
+    const mending: (() => void)[] = [];
+    await together(scripts.entries(), async ([n, { title, deletes = false, play }]) => {
+      try {
+        const user = `faulty${n}@example.com`;
+        const name = `faulty${n}`;
+        const rule = deletes ? { delete: 'immediately' } : {};
+        await graphAccount(mailroom, name, { user, rule, transport: null });
+        const trial = { name, user, box: mailroom.graph.mailbox(user), mails: [], deletes };
+        const mend = await play(trial);
+        if (mend) mending.push(mend);
+        played.set(title, { trial });
+      } catch (error) {
+        played.set(title, { error });
+      }
+    });
+    mailroom.graph.faults.clear();
+    for (const mend of mending) mend();
+    await comeToRest();
+  },
+  60_000 + scripts.length * 20_000,
+);
+
+afterAll(() => mailroom?.stop());
+
+async function together<T>(items: Iterable<T>, task: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await task(item);
+  };
+  await Promise.all(Array.from({ length: trialsAtOnce }, worker));
+}
+
+/** With all faults gone, plain imports (and no sweep) bring the rest: the cursor was never past what was not kept. */
+async function comeToRest(): Promise<void> {
+  let restless = [...played].flatMap(([title, result]) => ('trial' in result ? [{ title, ...result }] : []));
+  for (let round = 0; round < settleRounds && restless.length > 0; round += 1) {
+    if (round > 0) {
+      await mailroom.kill();
+      await mailroom.run({ shiftMs: round * 5 * 3_600_000 });
+    }
+    const again: typeof restless = [];
+    await together(restless, async (one) => {
+      try {
+        const run = await importWithin(one.trial);
+        const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${one.trial.name}/status`);
+        if (run.status !== 'done' || json.pending > 0 || json.backlog > 0) again.push(one);
+      } catch (error) {
+        played.set(one.title, { error });
+      }
+    });
+    restless = again;
+  }
+}
+
+async function audited(title: string): Promise<void> {
+  const result = played.get(title) ?? { error: new Error('was not played') };
+  if ('error' in result) throw result.error;
+  const { trial } = result;
+  expect(await importWithin(trial)).toMatchObject({ status: 'done', imported: 0 });
+  await audit(mailroom, trial.name, trial.mails, { compare: 3 });
+  if (trial.deletes) expect(trial.box.mails('inbox')).toEqual([]);
 }
 
 function arrive({ box, mails }: Trial, howMany: number, next: () => number): void {
@@ -88,92 +164,101 @@ async function importWithin({ name }: Trial) {
   return run;
 }
 
-/** With all faults gone, plain imports (and no sweep) bring the rest: the cursor was never past what was not kept. */
-async function settleAndAudit(trial: Trial, deletes: boolean): Promise<void> {
-  mailroom.graph.faults.clear();
-  for (let round = 0; round < 8; round += 1) {
-    const run = await importWithin(trial);
-    const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${trial.name}/status`);
-    if (run.status === 'done' && json.pending === 0 && json.backlog === 0) break;
-    shiftMs += 5 * 3_600_000;
-    await mailroom.kill();
-    await mailroom.run({ shiftMs });
-  }
-  expect(await importWithin(trial)).toMatchObject({ status: 'done', imported: 0 });
-  await audit(mailroom, trial.name, trial.mails, { compare: 3 });
-  if (deletes) expect(trial.box.mails('inbox')).toEqual([]);
-  expect(mailroom.graph.leaks).toEqual([]);
-  expect(mailroom.graph.violations).toEqual([]);
+function oneFault(title: string, n: number): Script {
+  return {
+    title,
+    deletes: true,
+    async play(trial) {
+      const next = random(n);
+      arrive(trial, 8, next);
+      await importWithin(trial);
+      arrive(trial, 8, next);
+      const rule = faults[title];
+      if (!rule) throw new Error(title);
+      const handle = mailroom.graph.faults.add({ ...rule, user: trial.user });
+      await importWithin(trial);
+      arrive(trial, 3, next);
+      await importWithin(trial);
+      expect(handle.hits).toBe(1);
+      return undefined;
+    },
+  };
 }
 
-it.each(names)('%s', { timeout: 120_000 }, async (name) => {
-  const next = random(used);
-  const one = await trial({ delete: 'immediately' });
-  arrive(one, 8, next);
-  await importWithin(one);
-  arrive(one, 8, next);
-  const rule = faults[name];
-  if (!rule) throw new Error(name);
-  const handle = mailroom.graph.faults.add({ ...rule, user: one.user });
-  await importWithin(one);
-  arrive(one, 3, next);
-  await importWithin(one);
-  expect(handle.hits).toBe(1);
-  await settleAndAudit(one, true);
-});
+function corruptItem(where: (typeof corruptions)[number]): Script {
+  return {
+    title: `corrupt ${where}`,
+    async play(trial) {
+      arrive(trial, 12, random(900));
+      const corrupt = trial.box.mails('inbox')[5]?.immutableId ?? '';
+      trial.box.corrupt(
+        corrupt,
+        where === 'value' ? { value: true } : { delta: 'always', list: where === 'list' ? 'always' : 'unlessAlone' },
+      );
+      await importWithin(trial);
+      await importWithin(trial);
+      expect((await mailroom.assets(trial.name)).length).toBeGreaterThanOrEqual(11);
+      return () => trial.box.corrupt(corrupt, {});
+    },
+  };
+}
 
-it.each(['delta', 'list', 'value'] as const)(
-  'a corrupt item that fails the %s keeps no other out',
-  { timeout: 120_000 },
-  async (where) => {
-    const next = random(900);
-    const one = await trial({});
-    arrive(one, 12, next);
-    const corrupt = one.box.mails('inbox')[5]?.immutableId ?? '';
-    one.box.corrupt(
-      corrupt,
-      where === 'value' ? { value: true } : { delta: 'always', list: where === 'list' ? 'always' : 'unlessAlone' },
-    );
-    await importWithin(one);
-    await importWithin(one);
-    expect((await mailroom.assets(one.name)).length).toBeGreaterThanOrEqual(11);
-    one.box.corrupt(corrupt, {});
-    await settleAndAudit(one, false);
-  },
+async function fallsSilent(trial: Trial): Promise<undefined> {
+  arrive(trial, 5, random(901));
+  mailroom.graph.faults.add({ fault: { kind: 'silent', done: false }, user: trial.user, route: value, times: 5 });
+  await importWithin(trial);
+}
+
+function threeFaults(seed: number): Script {
+  const next = random(1_000 + seed);
+  const deletes = next() < 0.5;
+  return {
+    title: `seed ${seed}`,
+    deletes,
+    async play(trial) {
+      arrive(trial, 4 + Math.floor(next() * 10), next);
+      for (const name of chosenBy(seed)) {
+        const rule = faults[name];
+        if (rule) {
+          const [skip, times] = [Math.floor(next() * 6), 1 + Math.floor(next() * 3)];
+          mailroom.graph.faults.add({ ...rule, user: trial.user, skip, times });
+        }
+      }
+      for (let round = 0; round < 3; round += 1) {
+        await importWithin(trial);
+        arrive(trial, Math.floor(next() * 4), next);
+        for (const mail of trial.box.mails('inbox')) if (next() < 0.1) trial.box.mark(mail.immutableId, next() < 0.5);
+      }
+      return undefined;
+    },
+  };
+}
+
+/** The three faults of a seed. */
+function chosenBy(seed: number): readonly string[] {
+  const next = random(5_000 + seed);
+  return Array.from({ length: 3 }, () => names[Math.floor(next() * names.length)] ?? '');
+}
+
+const oneTrial = { timeout: 60_000 };
+
+it.each(names)('%s', oneTrial, audited);
+
+it.each(corruptions)('a corrupt item that fails the %s keeps no other out', oneTrial, (where) =>
+  audited(`corrupt ${where}`),
 );
 
-it('a server that falls silent: the run ends in its time', { timeout: 120_000 }, async () => {
-  const one = await trial({});
-  arrive(one, 5, random(901));
-  mailroom.graph.faults.add({ fault: { kind: 'silent', done: false }, user: one.user, route: value, times: 5 });
-  await importWithin(one);
-  await settleAndAudit(one, false);
-});
+it('a server that falls silent: the run ends in its time', oneTrial, () => audited('silent'));
 
 it(`three random faults together, ${seeds} seeds: nothing lost, nothing twice`, { timeout: 3_600_000 }, async () => {
-  for (let seed = 0; seed < seeds; seed += 1) {
-    const next = random(1_000 + seed);
-    const deletes = next() < 0.5;
-    const one = await trial(deletes ? { delete: 'immediately' } : {});
-    arrive(one, 4 + Math.floor(next() * 10), next);
-    const chosen = Array.from({ length: 3 }, () => names[Math.floor(next() * names.length)] ?? '');
-    for (const name of chosen) {
-      const rule = faults[name];
-      if (rule)
-        mailroom.graph.faults.add({
-          ...rule,
-          user: one.user,
-          skip: Math.floor(next() * 6),
-          times: 1 + Math.floor(next() * 3),
-        });
-    }
-    for (let round = 0; round < 3; round += 1) {
-      await importWithin(one);
-      arrive(one, Math.floor(next() * 4), next);
-      for (const mail of one.box.mails('inbox')) if (next() < 0.1) one.box.mark(mail.immutableId, next() < 0.5);
-    }
-    await settleAndAudit(one, deletes).catch((error: Error) => {
-      throw new Error(`seed ${seed} (${chosen.join(', ')}): ${error.message}`, { cause: error });
+  await together(seedNumbers, async (seed) => {
+    await audited(`seed ${seed}`).catch((error: Error) => {
+      throw new Error(`seed ${seed} (${chosenBy(seed).join(', ')}): ${error.message}`, { cause: error });
     });
-  }
+  });
+});
+
+it('no token has left for a foreign host, and no request was against the schema', () => {
+  expect(mailroom.graph.leaks).toEqual([]);
+  expect(mailroom.graph.violations).toEqual([]);
 });

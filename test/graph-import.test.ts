@@ -11,7 +11,7 @@ const dayMs = 86_400_000;
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
 const kills = process.env.SOAK ? 30 : 6;
 
-const users = Array.from({ length: 20 }, (_, n) => `box${n}@example.com`);
+const users = Array.from({ length: 24 }, (_, n) => `box${n}@example.com`);
 
 let mailroom: Mailroom;
 let imap: Dovecot;
@@ -48,12 +48,7 @@ async function restart(shiftMs: number): Promise<void> {
   await mailroom.run({ shiftMs });
 }
 
-async function retention(): Promise<void> {
-  const ended = async () => (await mailroom.log()).split("Executed 'Functions.retention'").length;
-  const before = await ended();
-  await mailroom.fire('retention');
-  await until('the end of the retention', 30, async () => (await ended()) > before);
-}
+const retention = () => mailroom.fireToEnd('retention');
 
 const inTrash = () => box.mails('deleteditems').length;
 
@@ -225,6 +220,60 @@ it('a mail that went A → B → A between two polls stays imported once, and it
   expect(box.mails('inbox')).toEqual([]);
   expect(inTrash()).toBe(1);
   await restart(0);
+});
+
+it('the first connection imports nothing from before `since`, whatever delta lists', { timeout: 60_000 }, async () => {
+  const mails = mixedMails(6, 51, 3_000);
+  for (const [n, mail] of mails.entries()) box.deliver(mail.bytes, { receivedAt: Date.UTC(2026, 1, 1 + n) });
+  await graphAccount(mailroom, name, { user, rule: { since: '2026-02-04T00:00:00Z' } });
+  expect(await mailroom.import(name)).toMatchObject({ imported: 3, skipped: 3 });
+  await audit(mailroom, name, mails.slice(3));
+  // What is old stays out, also when a full round lists it anew.
+  mailroom.graph.faults.add({ fault: { kind: 'gone', code: 'syncStateNotFound' }, route: '/delta()', user });
+  expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
+  expect(box.mails('inbox').filter(({ isRead }) => !isRead)).toHaveLength(3);
+});
+
+it('a mail that a person takes back out of the trash is not imported again, nor deleted again', {
+  timeout: 60_000,
+}, async () => {
+  const mails = mixedMails(2, 52, 3_000);
+  deliver(mails);
+  await graphAccount(mailroom, name, { user, rule: { delete: 'immediately' } });
+  expect(await mailroom.import(name)).toMatchObject({ imported: 2, disposed: 2 });
+  const [back] = box.mails('deleteditems');
+  box.move(back?.immutableId ?? '', 'inbox');
+  for (let run = 0; run < 2; run += 1) expect(await mailroom.import(name)).toMatchObject({ imported: 0, disposed: 0 });
+  await mailroom.fireToEnd('sweep');
+  expect(box.mails('inbox').map(({ immutableId }) => immutableId)).toEqual([back?.immutableId]);
+  await audit(mailroom, name, mails);
+});
+
+it('what is no ordinary mail is imported as well, and flagged: an invitation, a bounce, an out-of-office', {
+  timeout: 60_000,
+}, async () => {
+  const head = (subject: string, more: string) =>
+    `From: someone@example.org\r\nTo: ${user}\r\nSubject: ${subject}\r\nMessage-ID: <${subject}@example.org>\r\n` +
+    `Date: Thu, 01 Jan 2026 10:00:00 +0100\r\nMIME-Version: 1.0\r\n${more}\r\n`;
+  const invitation =
+    'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n';
+  box.deliver(Buffer.from(head('invitation', 'Content-Type: text/calendar; method=REQUEST\r\n') + invitation));
+  box.deliver(
+    Buffer.from(
+      `${head('bounce', 'Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n')}--b\r\n` +
+        'Content-Type: text/plain\r\n\r\nIt did not arrive.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n' +
+        'Reporting-MTA: dns; mx.example.org\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n--b--\r\n',
+    ),
+  );
+  box.deliver(Buffer.from(`${head('away', 'Auto-Submitted: auto-replied\r\n')}I am away.\r\n`));
+  await graphAccount(mailroom, name, { user });
+  expect(await mailroom.import(name)).toMatchObject({ imported: 3, pending: 0 });
+  const flags = Object.fromEntries((await mailroom.assets(name)).map((asset) => [asset.subject, asset.flags]));
+  expect(flags).toMatchObject({
+    invitation: { calendar: true, bounce: false },
+    bounce: { bounce: true, calendar: false },
+    away: { autoSubmitted: true, bounce: false },
+  });
 });
 
 it('a mail that delta lost is found by the sweep', { timeout: 60_000 }, async () => {

@@ -195,7 +195,7 @@ describe('what is imported', () => {
     await mailroom.expect(404, 'GET', `/api/assets/${asset.id}`);
     await mailroom.expect(404, 'DELETE', `/api/assets/${asset.id}`);
     expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
-    await mailroom.fire('sweep');
+    await mailroom.fireToEnd('sweep');
     await server.setUidValidity(user, 'INBOX', 4_242);
     expect(await mailroom.import(name)).toMatchObject({ imported: 0, skipped: 1 });
     expect(await mailroom.assets(name)).toEqual([]);

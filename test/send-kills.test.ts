@@ -192,7 +192,7 @@ describe(`killed at ${kills} random moments with ${mailsPerKill} mails under way
   }
 
   it('every mail arrives once, or is uncertain and arrived at most once', {
-    timeout: 30_000 + kills * 10_000,
+    timeout: 60_000 + kills * 20_000,
   }, async () => {
     const post = async (mail: { readonly to: string }) =>
       (await send(mailroom, 'load', mail, { 'idempotency-key': mail.to })).id;

@@ -12,6 +12,8 @@ export interface StoredAccount {
   readonly account: Account;
   /** Mail received before this instant (ms) is not imported; `since: "now"` is fixed when it is first saved. */
   readonly sinceAt: number | undefined;
+  /** When it was added, in ms; 0 where that was not noted. */
+  readonly createdAt: number;
   /** Strong entity tag, with its quotes (RFC 9110 section 8.8.3). */
   readonly etag: string;
 }
@@ -130,10 +132,11 @@ export class AccountStore {
       precondition(there && etagOf(there));
       const sinceAt = this.#sinceOf(account, there);
       const debugUntil = account.debug ? this.#clock.now() + debugMs : undefined;
-      const columns = { ...jsonColumns(account), version, sinceAt, debugUntil, deleted: false };
+      const createdAt = there ? createdAtOf(there) : this.#clock.now();
+      const columns = { ...jsonColumns(account), version, sinceAt, debugUntil, createdAt, deleted: false };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
-        answer: { created: there === undefined, sinceAt },
+        answer: { created: there === undefined, sinceAt, createdAt },
       };
     });
     return {
@@ -216,6 +219,11 @@ export class AccountStore {
   }
 }
 
+function createdAtOf(row: Row): number {
+  const { createdAt } = row.columns;
+  return typeof createdAt === 'number' ? createdAt : 0;
+}
+
 function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;
 }
@@ -228,6 +236,7 @@ function storedOf(row: Row, now: number): StoredAccount {
   return {
     account: { ...account, debug },
     sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
+    createdAt: createdAtOf(row),
     etag: etagOf(row),
   };
 }

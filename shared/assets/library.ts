@@ -50,11 +50,14 @@ export class AssetLibrary {
     this.#container = container;
   }
 
-  /** Assets of these accounts together, newest first. */
-  async list(accounts: readonly string[], options: ListAssetsOptions): Promise<readonly ListedAsset[]> {
+  /** Assets of these accounts together, newest first; `more`: there are others behind them. */
+  async list(
+    accounts: readonly string[],
+    options: ListAssetsOptions,
+  ): Promise<{ readonly page: readonly ListedAsset[]; readonly more: boolean }> {
     const keys: { account: string; key: string; rest: string }[] = [];
     for (const account of accounts) {
-      for await (const row of this.#indexRows(account, options)) {
+      for await (const row of this.#indexRows(account, { ...options, top: options.top + 1 })) {
         keys.push({ account, key: row.key, rest: String(row.columns.asset) });
       }
     }
@@ -72,7 +75,7 @@ export class AssetLibrary {
       }
     };
     await Promise.all(Array.from({ length: readsAtOnce }, reader));
-    return page.map(({ key }) => ({ asset: found.get(key), key }));
+    return { page: page.map(({ key }) => ({ asset: found.get(key), key })), more: keys.length > page.length };
   }
 
   #indexRows(account: string, { since, until, top, after, signal }: ListAssetsOptions) {

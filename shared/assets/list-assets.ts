@@ -23,7 +23,7 @@ export async function listAssets(
   const { filters, paging } = parseList(query, assetQuerySchema, tokenSchema);
   const { account, since, until } = filters;
   const { top, continue: token } = paging;
-  const page = await library.list(account === undefined ? await accountNames() : [account], {
+  const { page, more } = await library.list(account === undefined ? await accountNames() : [account], {
     ...options,
     top,
     ...(since === undefined ? {} : { since: Date.parse(since) }),
@@ -33,6 +33,6 @@ export async function listAssets(
   const last = page.at(-1);
   return {
     items: page.flatMap(({ asset }) => (asset ? [asset] : [])),
-    ...(page.length === top && last ? { continue: encodeContinue({ after: last.key }) } : {}),
+    ...(more && last ? { continue: encodeContinue({ after: last.key }) } : {}),
   };
 }

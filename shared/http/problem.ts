@@ -34,7 +34,9 @@ export class HttpProblem extends Error {
     // RFC 9457 section 4.2.1: without a `type`, the title is the status phrase.
     this.title = options.title ?? STATUS_CODES[status] ?? 'Error';
     this.detail = detail;
-    this.errors = options.errors?.slice(0, maxErrors);
+    // Bad input that no field can be named for is wrong as a whole: RFC 6901's empty pointer.
+    const whole = status === 400 && detail !== undefined ? [{ pointer: '', detail }] : undefined;
+    this.errors = options.errors?.slice(0, maxErrors) ?? whole;
     this.headers = options.headers ?? {};
     this.extensions = options.extensions ?? {};
   }

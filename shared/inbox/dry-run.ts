@@ -33,14 +33,17 @@ export interface DryRunItem {
   readonly disposal: string;
 }
 
-/** What an import would do now; changes nothing. Throws HttpProblem 409 while somebody else works on the account. */
+/** How long a dry run waits for an import under way, in ms; with its own time it stays below the platform's 230 s. */
+const patienceMs = 60_000;
+
+/** What an import would do now; changes nothing. Throws HttpProblem 409 where somebody else works on the account. */
 export async function dryRun(
   context: InboxContext,
   account: string,
   options: { readonly folder?: string; readonly signal: AbortSignal },
 ): Promise<readonly DryRunItem[]> {
   const runId = newestFirstId(context.clock.now());
-  const session = { runId, purpose: 'dryRun' as const, budgetMs, ...options };
+  const session = { runId, purpose: 'dryRun' as const, budgetMs, patienceMs, ...options };
   const result = await inLogScope({ fields: { account, run: runId } }, () =>
     withSession(context, account, session, async () => undefined, preview),
   );

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import type { StoredAccount } from '../accounts/account-store.ts';
-import { badInput, HttpProblem } from '../http/problem.ts';
-import { parseInput } from '../http/validation.ts';
+import type { Account } from '../accounts/rules.ts';
+import { HttpProblem, type Mistake } from '../http/problem.ts';
+import { checkFields, peek } from '../http/validation.ts';
 import { sleep } from '../platform/clock.ts';
 import type { InboxContext } from './context.ts';
 import { type DryRunItem, dryRun } from './dry-run.ts';
-import { askAgain } from './run.ts';
+import { leaseHolder } from './lease.ts';
+import { askAgain } from './rounds.ts';
 import { announceRun, getRun, type Run } from './runs.ts';
 
 export const importRequestSchema = z.strictObject({
@@ -37,20 +39,24 @@ export async function importNow(
   options: ImportNowOptions,
 ): Promise<ImportNow> {
   const { signal } = options;
-  const request = parseInput(importRequestSchema, input ?? {});
+  const request = checkFields(importRequestSchema, input ?? {}).complete(folderMistakes(account, input));
   if (!account.enabled || !account.store) {
     throw new HttpProblem(409, account.store ? 'The account is disabled.' : 'The account has no store.');
   }
   const { folder } = request;
-  if (folder !== undefined && !account.store.folders.includes(folder)) {
-    throw badInput([{ pointer: '/folder', detail: "is not one of the account's folders" }]);
-  }
   const only = folder === undefined ? {} : { folder };
   if (request.dryRun) {
     return { kind: 'dryRun', items: await dryRun(context, account.name, { ...only, signal }) };
   }
-  const run = (await runUnderWay(context, account.name, signal)) ?? (await announce(context, account.name, only));
+  const run = (await runUnderWay(context, account.name, only, signal)) ?? (await announce(context, account.name, only));
   return { kind: 'run', run: await waitFor(context, account.name, run, options) };
+}
+
+function folderMistakes({ store }: Account, input: unknown): readonly Mistake[] {
+  const folder = peek(input, ['folder']);
+  return store && typeof folder === 'string' && !store.folders.includes(folder)
+    ? [{ pointer: '/folder', detail: "is not one of the account's folders" }]
+    : [];
 }
 
 async function announce(context: InboxContext, account: string, only: { folder?: string }): Promise<Run> {
@@ -59,17 +65,18 @@ async function announce(context: InboxContext, account: string, only: { folder?:
   return run;
 }
 
-/** The import that holds the account's lease now, asked to go round once more. */
-async function runUnderWay(context: InboxContext, account: string, signal: AbortSignal): Promise<Run | undefined> {
-  const lease = await context.rows.get(account, 'lease', { signal });
-  const { until, purpose, runId } = lease?.columns ?? {};
-  if (typeof until !== 'number' || until <= context.clock.now() || purpose !== 'import') {
-    return undefined;
-  }
-  await askAgain(context, account);
-  // It may have looked for the last time just before: then it ends without another round, and a new run is needed.
-  const run = await getRun(context, account, String(runId), { signal });
-  return run?.status === 'running' ? run : undefined;
+/** The import that holds the account's lease now, if it can still be asked to go round once more. */
+async function runUnderWay(
+  context: InboxContext,
+  account: string,
+  { folder }: { readonly folder?: string },
+  signal: AbortSignal,
+): Promise<Run | undefined> {
+  const holder = await leaseHolder(context, account, { signal });
+  const covers = holder?.purpose === 'import' && (holder.folder === undefined || holder.folder === folder);
+  return covers && (await askAgain(context, account, holder.runId, { signal }))
+    ? await getRun(context, account, holder.runId, { signal })
+    : undefined;
 }
 
 async function waitFor(context: InboxContext, account: string, run: Run, options: ImportNowOptions): Promise<Run> {

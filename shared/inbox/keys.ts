@@ -14,7 +14,7 @@ import { digest, newestFirst } from '../platform/ids.ts';
  *   w:{run}:{page}           a page in work
  *   c:{folder}  s:{scope}    checkpoint of a folder; scopes met so far
  *   r:{newest first}         runs
- *   lease, again             who imports now; asked to go round once more
+ *   lease, again             who imports now; whether it was asked to go round once more
  */
 export function scopeKey(source: Pick<SourceId, 'store' | 'scope'>): string {
   return digest(16, source.store, source.scope);

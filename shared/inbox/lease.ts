@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { errorText, log } from '../platform/log.ts';
-import { RowConflict } from '../platform/rows.ts';
+import { type Row, RowConflict } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
 
 /** A lease that is not renewed for this long has lapsed: its process is gone. */
@@ -15,6 +15,36 @@ export class LeaseLost extends Error {
 export interface LeaseView {
   readonly purpose: string;
   readonly runId: string;
+  /** The one folder it goes through; absent: all of the account's. */
+  readonly folder?: string;
+}
+
+/**
+ * Whether a lease holds. One that ends later than any can was taken by a clock that was wrong: it must not keep the
+ * account from everybody until then.
+ */
+function holds(row: Row | undefined, now: number): boolean {
+  const until = row?.columns.until;
+  return typeof until === 'number' && until > now && until <= now + 2 * leaseMs;
+}
+
+function viewOf(row: Row | undefined): LeaseView {
+  const { purpose, runId, folder } = row?.columns ?? {};
+  return {
+    purpose: String(purpose ?? ''),
+    runId: String(runId ?? ''),
+    ...(typeof folder === 'string' ? { folder } : {}),
+  };
+}
+
+/** Who holds the account's lease now. */
+export async function leaseHolder(
+  context: InboxContext,
+  account: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<LeaseView | undefined> {
+  const row = await context.rows.get(account, 'lease', options);
+  return holds(row, context.clock.now()) ? viewOf(row) : undefined;
 }
 
 /**
@@ -49,8 +79,8 @@ export class Lease {
   static async take(context: InboxContext, account: string, view: LeaseView): Promise<Lease | LeaseView> {
     const row = await context.rows.get(account, 'lease');
     const now = context.clock.now();
-    if (row && typeof row.columns.until === 'number' && row.columns.until > now) {
-      return { purpose: String(row.columns.purpose), runId: String(row.columns.runId) };
+    if (holds(row, now)) {
+      return viewOf(row);
     }
     const owner = randomUUID();
     const columns = { owner, until: now + leaseMs, ...view };
@@ -67,7 +97,7 @@ export class Lease {
       if (held?.columns.owner === owner) {
         return new Lease(context, account, owner, view, held.etag);
       }
-      return { purpose: String(held?.columns.purpose ?? ''), runId: String(held?.columns.runId ?? '') };
+      return viewOf(held);
     }
   }
 

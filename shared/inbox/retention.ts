@@ -2,6 +2,7 @@ import { newestFirstId } from '../platform/ids.ts';
 import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
+import { eachAccount } from './each-account.ts';
 import { type LedgerRow, readLedger } from './ledger.ts';
 import { dueDisposal } from './rule.ts';
 import { disposeNow, ignoreConflict, tellDisposed } from './settle.ts';
@@ -13,14 +14,8 @@ const batchSize = 48;
 
 /** Deletes originals whose N days are over, account by account. */
 export async function retainAll(context: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
-  for (const { account } of await context.accounts(options.signal)) {
-    try {
-      await retain(context, account.name, options);
-    } catch {
-      // Told already; the other accounts go on.
-      options.signal.throwIfAborted();
-    }
-  }
+  const names = (await context.accounts(options.signal)).map(({ account }) => account.name);
+  await eachAccount(names, (name) => retain(context, name, options), { ...options, task: 'retention' });
 }
 
 interface Due {
@@ -28,18 +23,18 @@ interface Due {
   readonly ledger: string;
 }
 
-/** Deletes one account's due originals; answers how many, or undefined while somebody else works on the account. */
+/** Deletes one account's due originals; answers how many, or `busy` while somebody else works on the account. */
 export async function retain(
   context: InboxContext,
   account: string,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | 'busy'> {
   const runId = newestFirstId(context.clock.now());
   const began = performance.now();
   return await inLogScope({ fields: { account, run: runId } }, async () => {
     try {
       const disposed = await retainOnce(context, account, runId, options);
-      if (disposed !== undefined && disposed > 0) {
+      if (disposed !== 'busy' && disposed > 0) {
         log.info('inbox.retention', { disposed, ms: msSince(began) });
       }
       return disposed;
@@ -55,7 +50,7 @@ async function retainOnce(
   account: string,
   runId: string,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | 'busy'> {
   const first = await dueRows(context, account, options.signal, 1);
   if (first.length === 0) {
     return 0;
@@ -66,7 +61,10 @@ async function retainOnce(
   }
   const session = { runId, purpose: 'retention' as const, budgetMs: context.budgetMs, signal: options.signal };
   const result = await withSession(context, account, session, async () => undefined, deleteDue);
-  return result.kind === 'done' ? result.result : undefined;
+  if (result.kind !== 'done') {
+    return result.kind === 'off' ? 0 : 'busy';
+  }
+  return result.result;
 }
 
 async function dueRows(context: InboxContext, account: string, signal: AbortSignal, top: number): Promise<Due[]> {

@@ -5,13 +5,15 @@ import { checkpointRow, forgetCheckpoint, readCheckpoint } from './checkpoints.t
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
 import { runKey } from './keys.ts';
+import type { LeaseView } from './lease.ts';
 import { importPage, type Settling } from './page.ts';
 import { maxAttempts, readPending, takeOverInWork } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { Reconciler } from './reconcile.ts';
+import { askAgain, Rounds } from './rounds.ts';
 import { afterwordMs, counts, failed, tellBacklogAtEnd } from './run-end.ts';
 import { anotherWaits, failDeadRuns, noCounts, type Run, writeRun } from './runs.ts';
-import { ignoreConflict, settleUnfinished } from './settle.ts';
+import { settleUnfinished } from './settle.ts';
 import { withSession } from './with-session.ts';
 import type { Work } from './work.ts';
 
@@ -101,7 +103,7 @@ async function importOnce(
       return;
     }
     if (result.kind === 'busy') {
-      await whenBusy(context, account, options);
+      await whenBusy(context, account, options, result.holder);
       return;
     }
     if (result.kind === 'full') {
@@ -112,7 +114,7 @@ async function importOnce(
     await writeRun(context, account, run);
     await context.health.working(account, 'store');
     if (result.result.more) {
-      await context.enqueue(account, {});
+      await context.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
     }
     log.info('inbox.run', { ...counts(run), ms: msSince(began) });
     const hint = { before: before?.backlog ?? 0, pending: result.result.sawPending || run.pending > 0 };
@@ -122,12 +124,18 @@ async function importOnce(
   }
 }
 
-/** Asks whoever works on the account now to go round once more; a promised run comes back itself. */
-async function whenBusy(context: InboxContext, account: string, options: ImportOptions): Promise<void> {
-  await askAgain(context, account);
-  if (options.runId) {
-    await context.enqueue(account, { ...promised(options), delayMs: busyRetryMs });
+/** Asks the import under way to go round once more; whatever that does not cover comes back. */
+async function whenBusy(
+  context: InboxContext,
+  account: string,
+  options: ImportOptions,
+  holder: LeaseView,
+): Promise<void> {
+  const covered = holder.purpose === 'import' && (holder.folder === undefined || holder.folder === options.folder);
+  if (options.runId === undefined && covered && (await askAgain(context, account, holder.runId))) {
+    return;
   }
+  await context.enqueue(account, { ...promised(options), delayMs: busyRetryMs });
 }
 
 /**
@@ -154,11 +162,6 @@ function promised({ runId, folder }: ImportOptions) {
   return { ...(runId === undefined ? {} : { runId }), ...(folder === undefined ? {} : { folder }) };
 }
 
-/** Makes the run under way go round once more. */
-export async function askAgain(context: InboxContext, account: string): Promise<void> {
-  await context.rows.write(account, [{ kind: 'put', key: 'again', columns: { at: context.clock.now() } }]);
-}
-
 interface Left {
   readonly more: boolean;
   /** Pending mails were met; there may be some still. */
@@ -168,7 +171,7 @@ interface Left {
 }
 
 async function importEverything(work: Work): Promise<Left> {
-  const { context, name } = work;
+  const { context } = work;
   const started = performance.now();
   const mayBegin = () =>
     performance.now() - started < context.budgetMs * newWorkShare && work.counts.imported < mailBudget;
@@ -176,13 +179,14 @@ async function importEverything(work: Work): Promise<Left> {
   await settleUnfinished(work);
   const pipeline = new Pipeline();
   let sawPending = false;
+  const rounds = new Rounds(work);
   try {
     for (;;) {
-      await context.rows.write(name, [{ kind: 'delete', key: 'again' }]).catch(ignoreConflict);
+      await rounds.begin();
       const left = await importRound(work, pipeline, mayBegin);
       sawPending ||= left.sawPending;
       await pipeline.idle();
-      const again = !left.more && (await context.rows.get(name, 'again', { signal: work.signal })) !== undefined;
+      const again = !left.more && (await rounds.askedAgain());
       if (!again || !mayBegin()) {
         return { ...left, sawPending, more: left.more || again };
       }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { toIso } from '../platform/clock.ts';
 import { instantOf, newestFirstId } from '../platform/ids.ts';
-import type { Row } from '../platform/rows.ts';
+import { type Row, RowConflict } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
 import { runKey } from './keys.ts';
 
@@ -86,44 +86,67 @@ export async function getRun(
   return row && runOf(row);
 }
 
+interface ListRunsOptions {
+  readonly signal: AbortSignal;
+  readonly top: number;
+  readonly after?: string;
+}
+
+function runRows(context: InboxContext, account: string, { signal, top, after }: ListRunsOptions) {
+  const from = runKey(after === undefined ? '' : `${after}!`);
+  return context.rows.range(account, from, 'r;', { top, signal });
+}
+
 /** Runs, newest first. */
 export async function listRuns(
   context: InboxContext,
   account: string,
-  options: { readonly signal: AbortSignal; readonly top: number; readonly after?: string },
+  options: ListRunsOptions,
 ): Promise<readonly Run[]> {
   const runs: Run[] = [];
-  const from = runKey(options.after === undefined ? '' : `${options.after}!`);
-  for await (const row of context.rows.range(account, from, 'r;', { top: options.top, signal: options.signal })) {
+  for await (const row of runRows(context, account, options)) {
     runs.push(runOf(row));
   }
   return runs;
 }
 
+/** Runs looked at when dead ones are told as such; an account has few that have not ended. */
+const recentRuns = 50;
+
+/** An announced run waits on the queue for at most about this long. */
+const announcedMs = 5 * 60_000;
+
 /**
- * Marks runs whose process ended without a word as failed. Only called by the holder of the account's lease, so no
- * other run can be alive; announced runs that still wait on the queue are left alone. Answers the last run that knew
- * what it left, if that was not long ago.
+ * Marks runs whose process ended without a word as failed, all but `alive`: the one that holds the account's lease, if
+ * any. Runs that still wait on the queue are left alone, and begun ones for `graceMs`: they may be about to take it.
+ * Answers the last run that knew what it left, if that was not long ago.
  */
 export async function failDeadRuns(
   context: InboxContext,
   account: string,
-  current: string,
-  options: { readonly signal: AbortSignal },
+  alive: string | undefined,
+  options: { readonly signal: AbortSignal; readonly graceMs?: number },
 ): Promise<Run | undefined> {
   const now = context.clock.now();
-  const runs = await listRuns(context, account, { signal: options.signal, top: 20 });
-  for (const run of runs) {
-    if (run.status === 'running' && run.id !== current && !isWaiting(run, now)) {
-      await writeRun(context, account, {
-        ...run,
-        status: 'failed',
-        finishedAt: now,
-        error: 'The process ended during the run',
-      });
+  let last: Run | undefined;
+  for await (const row of runRows(context, account, { signal: options.signal, top: recentRuns })) {
+    const known = runOf(row);
+    const { id, ...run } = known;
+    if (run.backlog !== undefined && id !== alive) last ??= known;
+    const waiting = run.begun ? now - run.startedAt < (options.graceMs ?? 0) : isWaiting(known, now);
+    if (run.status === 'running' && id !== alive && !waiting) {
+      const error = run.begun ? 'The process ended during the run' : 'The run was never begun';
+      const columns = { ...run, status: 'failed', finishedAt: now, error };
+      await context.rows
+        .write(account, [{ kind: 'replace', key: row.key, columns, etag: row.etag }])
+        .catch((reason: unknown) => {
+          if (!(reason instanceof RowConflict)) {
+            throw reason;
+          }
+        });
     }
   }
-  return runs.find((run) => run.backlog !== undefined && run.id !== current);
+  return last;
 }
 
 /** Whether another run waits on the queue. */
@@ -141,6 +164,3 @@ export async function anotherWaits(
 function isWaiting(run: Run, now: number): boolean {
   return !run.begun && now - instantOf(run.id) < announcedMs;
 }
-
-/** An announced run waits on the queue for at most about this long. */
-const announcedMs = 5 * 60_000;

@@ -26,7 +26,7 @@ export interface AccountStatus {
   readonly account: string;
   readonly enabled: boolean;
   readonly lastRun: RunView | null;
-  /** Mail that the last run saw and left. */
+  /** Mail that the last run which came to its end saw and left. */
   readonly backlog: number;
   /** Received time of the oldest mail not imported yet. */
   readonly oldestNotImported: string | null;
@@ -85,14 +85,16 @@ export async function accountStatus(
     secretStates(secrets, stored, context.clock.now(), signal),
   ]);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
-  const waiting = [last?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(
+  // A run under way, or one that failed, cannot say what it leaves: until then the one before counts.
+  const told = runs.find((run) => run.backlog !== undefined);
+  const waiting = [told?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(
     (at): at is number => at !== undefined,
   );
   return {
     account: name,
     enabled: stored.account.enabled,
     lastRun: last ? runView(last) : null,
-    backlog: last?.backlog ?? 0,
+    backlog: told?.backlog ?? 0,
     oldestNotImported: waiting.length === 0 ? null : toIso(Math.min(...waiting)),
     pending: pending.length,
     quarantined,

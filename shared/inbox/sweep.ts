@@ -2,6 +2,7 @@ import { newestFirstId } from '../platform/ids.ts';
 import { errorText, inLogScope, log, msSince } from '../platform/log.ts';
 import { pageSize } from './commit.ts';
 import type { InboxContext } from './context.ts';
+import { eachAccount } from './each-account.ts';
 import { ledgerKey, scopeKey } from './keys.ts';
 import { knownItems } from './ledger.ts';
 import { importPage } from './page.ts';
@@ -18,25 +19,18 @@ const listPage = 500;
  * checkpoint believes. It never concludes that a mail is gone.
  */
 export async function sweepAll(context: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
-  for (const { account } of await context.accounts(options.signal)) {
-    if (!account.enabled || !account.store) {
-      continue;
-    }
-    try {
-      await sweep(context, account.name, options);
-    } catch {
-      // Told already; the other accounts go on.
-      options.signal.throwIfAborted();
-    }
-  }
+  const names = (await context.accounts(options.signal))
+    .filter(({ account }) => account.enabled && account.store)
+    .map(({ account }) => account.name);
+  await eachAccount(names, (name) => sweep(context, name, options), { ...options, task: 'sweep' });
 }
 
-/** Sweeps one account; answers how many mails were found missing, or undefined while somebody else works on it. */
+/** Sweeps one account; answers how many mails were found missing, or `busy` while somebody else works on it. */
 export async function sweep(
   context: InboxContext,
   account: string,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | 'busy'> {
   const runId = newestFirstId(context.clock.now());
   const session = { runId, purpose: 'sweep' as const, budgetMs: context.budgetMs, signal: options.signal };
   const began = performance.now();
@@ -44,7 +38,7 @@ export async function sweep(
     try {
       const result = await withSession(context, account, session, async () => undefined, sweepFolders);
       if (result.kind !== 'done') {
-        return undefined;
+        return result.kind === 'off' ? 0 : 'busy';
       }
       log.info('inbox.sweep', { ...result.result, ms: msSince(began) });
       return result.result.imported;

@@ -1,5 +1,6 @@
 import type { StoredAccount } from '../accounts/account-store.ts';
 import { StoreError, type StoreSession } from '../adapters/store.ts';
+import { sleep } from '../platform/clock.ts';
 import { log } from '../platform/log.ts';
 import type { InboxContext } from './context.ts';
 import { Lease, type LeaseView } from './lease.ts';
@@ -14,6 +15,8 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
   /** Only this folder of the account. */
   readonly folder?: string;
+  /** How long to wait for somebody else to be done with the account; default: not at all. */
+  readonly patienceMs?: number;
 }
 
 export type SessionResult<T> =
@@ -23,6 +26,9 @@ export type SessionResult<T> =
   | { readonly kind: 'full'; readonly retryAfterMs: number }
   /** The account is disabled, gone, or has no store. */
   | { readonly kind: 'off' };
+
+/** How often a lease that is waited for is asked for. */
+const askEveryMs = 1_000;
 
 /** What is left of a run's time for leaving in good order, when the rest is over. */
 const partingMs = 5_000;
@@ -38,8 +44,14 @@ export async function withSession<T>(
   begin: (stored: StoredAccount) => Promise<void>,
   task: (work: Work, note: () => string | undefined) => Promise<T>,
 ): Promise<SessionResult<T>> {
-  const { runId, purpose } = options;
-  const lease = await Lease.take(context, account, { runId, purpose });
+  const { runId, purpose, folder } = options;
+  const view = { runId, purpose, ...(folder === undefined ? {} : { folder }) };
+  const patient = performance.now() + (options.patienceMs ?? 0);
+  let lease = await Lease.take(context, account, view);
+  while (!(lease instanceof Lease) && performance.now() < patient) {
+    await sleep(askEveryMs, options.signal);
+    lease = await Lease.take(context, account, view);
+  }
   if (!(lease instanceof Lease)) {
     return { kind: 'busy', holder: lease };
   }
@@ -71,7 +83,7 @@ export async function withSession<T>(
         stored,
         store,
         session,
-        folders: (stored.account.store?.folders ?? []).filter((folder) => (options.folder ?? folder) === folder),
+        folders: (stored.account.store?.folders ?? []).filter((each) => (folder ?? each) === each),
         signal,
         counts: noCounts(),
         nextPage: () => {

@@ -7,7 +7,8 @@ import { currentTraceId, errorText, log, msSince } from '../platform/log.ts';
 import { RowConflict, type RowWrite } from '../platform/rows.ts';
 import { uploadUnknown } from '../platform/upload.ts';
 import type { OutboxContext } from './context.ts';
-import { type Idempotency, idempotencyRowKey } from './idempotency.ts';
+import { idempotencyRowKey } from './idempotency.ts';
+import { type KeyHold, type UsedKey, usedKey } from './key-hold.ts';
 import { mimePath } from './mime-store.ts';
 import { type MessageRecord, openKey, recordColumns, recordId, recordKey, recordOf } from './record.ts';
 
@@ -29,37 +30,39 @@ export interface AcceptOptions {
   readonly signal: AbortSignal;
   /** Left out of the queue: the caller delivers at once itself. The recovery timer would still find it. */
   readonly deliverHere?: boolean;
-  /** Asked for once the whole content has passed, since a hash over a streamed body is known only then. */
-  readonly idempotency?: () => Idempotency | undefined;
+  /** The caller's key, held. */
+  readonly key?: {
+    readonly name: string;
+    readonly hold: KeyHold;
+    /** Asked for once the whole content has passed, since a hash over a streamed body is known only then. */
+    readonly requestHash: () => string;
+  };
 }
 
 /** The recovery timer looks after a message that was accepted this long ago and that nobody has claimed. */
 export const acceptanceLapseMs = 60_000;
 
-/**
- * The message a caller's key was used for, if it was used within 7 days. Throws HttpProblem 422 where the key came with
- * another request.
- */
-export async function findByKey(
+/** The mail a caller's key was used for. Throws HttpProblem 422 where the key came with another request. */
+export async function mailOfKey(
   context: OutboxContext,
   account: string,
-  idempotency: Idempotency,
+  used: UsedKey,
+  requestHash: string,
   options: { readonly signal: AbortSignal },
-): Promise<MessageRecord | undefined> {
-  const key = await context.rows.get(account, idempotencyRowKey(idempotency.key), options);
-  if (!key) {
-    return undefined;
-  }
-  if (key.columns.requestHash !== idempotency.requestHash) {
+): Promise<MessageRecord> {
+  if (used.requestHash !== requestHash) {
     throw new HttpProblem(422, 'This Idempotency-Key was used with another request.');
   }
-  const row = await context.rows.get(account, recordKey(String(key.columns.message)), options);
-  return row && recordOf(account, row);
+  const row = await context.rows.get(account, recordKey(used.message), options);
+  if (!row) {
+    throw new Error('A key names a message that is not there');
+  }
+  return recordOf(account, row);
 }
 
 /**
  * Takes a mail over: once this answers, the MIME, the record and the caller's key are durable, and the mail will leave
- * without anybody's further help. Throws HttpProblem 422 for a key that came with another request.
+ * without anybody's further help. Throws HttpProblem 409 or 422 where another request got hold of its key.
  */
 export async function accept(
   context: OutboxContext,
@@ -118,15 +121,14 @@ async function writeRecord(
   record: MessageRecord,
   options: AcceptOptions,
 ): Promise<MessageRecord | undefined> {
-  const idempotency = options.idempotency?.();
+  const { key, signal } = options;
   const checkAt = (record.nextAttemptAt ?? Date.parse(record.createdAt)) + acceptanceLapseMs;
   const writes: RowWrite[] = [
     { kind: 'insert', key: recordKey(record.rest), columns: recordColumns(record) },
     { kind: 'insert', key: openKey(record.rest), columns: { checkAt } },
   ];
-  if (idempotency) {
-    const columns = { message: record.rest, requestHash: idempotency.requestHash, at: Date.parse(record.createdAt) };
-    writes.push({ kind: 'insert', key: idempotencyRowKey(idempotency.key), columns });
+  if (key) {
+    writes.push(await key.hold.naming(record.rest, key.requestHash()));
   }
   try {
     await context.rows.write(record.account, writes);
@@ -135,15 +137,20 @@ async function writeRecord(
     if (!(error instanceof RowConflict)) {
       throw error;
     }
-    const existing = idempotency && (await findByKey(context, record.account, idempotency, options));
-    // Our own write, carried out and then repeated by the SDK, is found here as well: its record is ours.
-    if (existing) {
-      return existing.rest === record.rest ? undefined : existing;
-    }
+    // Our own write, carried out and then repeated by the SDK: the record is there.
     if (await context.rows.get(record.account, recordKey(record.rest), options)) {
       return undefined;
     }
-    throw error;
+    if (!key) {
+      throw error;
+    }
+    // This process stood still for so long that its hold lapsed, and another request took the key.
+    const row = await context.rows.get(record.account, idempotencyRowKey(key.name), { signal });
+    const used = usedKey(row, context.clock.now());
+    if (!used) {
+      throw new HttpProblem(409, 'Another request with this Idempotency-Key is being accepted; try again.');
+    }
+    return await mailOfKey(context, record.account, used, key.requestHash(), { signal });
   }
 }
 

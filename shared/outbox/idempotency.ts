@@ -5,13 +5,6 @@ import { digest } from '../platform/ids.ts';
 /** Keys are kept this long per account (design section 3). */
 export const keepKeyMs = 7 * 86_400_000;
 
-/** A caller's key and what it was used for. */
-export interface Idempotency {
-  readonly key: string;
-  /** Hash over body, content type and query. */
-  readonly requestHash: string;
-}
-
 /** Row of a key; the key itself may hold anything, so it is hashed. */
 export function idempotencyRowKey(key: string): string {
   return `i:${digest(40, key)}`;
@@ -32,12 +25,14 @@ export function parseIdempotencyKey(header: string | null): string | undefined {
 /** Gathers the hash of a request while its body passes. */
 export function requestHasher(contentType: string, query: string) {
   const hash = createHash('sha256').update(`${contentType}\n${query}\n`);
+  let digested: string | undefined;
   return {
     update(bytes: Uint8Array): void {
       hash.update(bytes);
     },
     digest(): string {
-      return hash.digest('hex');
+      digested ??= hash.digest('hex');
+      return digested;
     },
   };
 }

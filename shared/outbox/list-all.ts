@@ -26,7 +26,8 @@ export async function listAll(
   for (const name of accounts) {
     const listed = await listMessages(context, name, {
       ...options,
-      top,
+      // One more than is answered tells whether there is another page.
+      top: top + 1,
       ...(status === undefined ? {} : { status }),
       ...(token === undefined ? {} : { after: token.after }),
     });
@@ -38,6 +39,6 @@ export async function listAll(
   const last = page.at(-1);
   return {
     items: page.map(messageView),
-    ...(page.length === top && last ? { continue: encodeContinue({ after: last.rest }) } : {}),
+    ...(records.length > top && last ? { continue: encodeContinue({ after: last.rest }) } : {}),
   };
 }

@@ -3,11 +3,12 @@ import { type BodySource, mediaType, readBody } from '../http/body.ts';
 import { parseJson, requireJson } from '../http/json-body.ts';
 import { HttpProblem } from '../http/problem.ts';
 import { sleep } from '../platform/clock.ts';
-import { accept, findByKey, type PreparedMail } from './accept.ts';
+import { type AcceptOptions, accept, mailOfKey, type PreparedMail } from './accept.ts';
 import { composeMail } from './compose.ts';
 import type { OutboxContext } from './context.ts';
 import { deliver } from './deliver.ts';
-import { type Idempotency, parseIdempotencyKey, requestHasher } from './idempotency.ts';
+import { parseIdempotencyKey, requestHasher } from './idempotency.ts';
+import { KeyHold, type UsedKey } from './key-hold.ts';
 import { newMessageId } from './message-ids.ts';
 import { getMessage } from './messages.ts';
 import { freezeRaw, maxRawBytes } from './raw-message.ts';
@@ -49,10 +50,13 @@ export async function submit(
 ): Promise<Submitted> {
   requireSending(account);
   const key = parseIdempotencyKey(request.headers.get('idempotency-key'));
-  const raw = mediaType(request).type === rawType;
-  const record = raw
-    ? await takeRaw(context, account, request, key, options)
-    : await takeJson(context, account, request, key, options);
+  if (mediaType(request).type !== rawType) {
+    requireJson(request, rawType);
+  }
+  const record =
+    key === undefined
+      ? await take(context, account, request, options)
+      : await takeWithKey(context, account, request, key, options);
   const due = (record.nextAttemptAt ?? 0) <= context.clock.now();
   if (options.waitMs !== undefined && openStatuses.includes(record.status) && due) {
     return await deliverNow(context, record, options.waitMs, options.signal);
@@ -60,50 +64,106 @@ export async function submit(
   return { record, ended: !openStatuses.includes(record.status) };
 }
 
-function hasherOf(request: SubmitRequest) {
+/** The hash of a request with a key: body, content type and query. */
+type RequestHasher = ReturnType<typeof requestHasher>;
+
+interface HeldKey {
+  readonly name: string;
+  readonly hold: KeyHold;
+  readonly hasher: RequestHasher;
+}
+
+function hasherOf(request: SubmitRequest): RequestHasher {
   const query = new URLSearchParams(request.query.toString());
   // The caller's function key is no part of the request: after a rotation it is still the same one.
   query.delete('code');
   return requestHasher(request.headers.get('content-type') ?? '', query.toString());
 }
 
-async function takeJson(
+/** Holds the key while its request is taken over; a request that is refused, whatever the reason, gives it back. */
+async function takeWithKey(
   context: OutboxContext,
   account: Account,
   request: SubmitRequest,
-  key: string | undefined,
-  { signal, waitMs }: SubmitOptions,
+  name: string,
+  options: SubmitOptions,
 ): Promise<MessageRecord> {
-  requireJson(request, rawType);
-  const body = await readBody(request, { maxBytes: maxRequestBytes, signal });
-  let idempotency: Idempotency | undefined;
-  if (key !== undefined) {
-    const hasher = hasherOf(request);
-    hasher.update(body);
-    idempotency = { key, requestHash: hasher.digest() };
-    const known = await findByKey(context, account.name, idempotency, { signal });
-    if (known) {
-      return known;
-    }
+  const hold = await KeyHold.take(context, account.name, name, options);
+  const hasher = hasherOf(request);
+  if (!(hold instanceof KeyHold)) {
+    return await repeated(context, account.name, request, hold, hasher, options);
   }
-  const now = context.clock.now();
-  const parsed = parseSendRequest(parseJson(body), account, { now });
-  const { open, ...mail } = composeMail(parsed, { messageId: newMessageId(parsed.from.address), date: new Date(now) });
-  const prepared: PreparedMail = { ...mail, content: open() };
-  return await accept(context, account, prepared, {
-    signal,
-    deliverHere: waitMs !== undefined,
-    idempotency: () => idempotency,
-  });
+  try {
+    return await take(context, account, request, options, { name, hold, hasher });
+  } catch (error) {
+    await hold.release();
+    throw error;
+  }
 }
 
-async function takeRaw(
+/** The mail that a key brought before, if this is the request it came with. */
+async function repeated(
+  context: OutboxContext,
+  account: string,
+  request: SubmitRequest,
+  used: UsedKey,
+  hasher: RequestHasher,
+  { signal }: SubmitOptions,
+): Promise<MessageRecord> {
+  let size = 0;
+  const pass = (chunk: Uint8Array) => {
+    size += chunk.length;
+    if (size > maxRawBytes) {
+      throw new HttpProblem(413, `A mail is at most ${maxRawBytes} bytes.`);
+    }
+    hasher.update(chunk);
+  };
+  for await (const _ of bytesOf(request.body ?? [], pass)) {
+    signal.throwIfAborted();
+  }
+  return await mailOfKey(context, account, used, hasher.digest(), { signal });
+}
+
+async function take(
   context: OutboxContext,
   account: Account,
   request: SubmitRequest,
-  key: string | undefined,
   { signal, waitMs }: SubmitOptions,
+  key?: HeldKey,
 ): Promise<MessageRecord> {
+  const prepare = mediaType(request).type === rawType ? prepareRaw : prepareJson;
+  const mail = await prepare(request, account, { now: context.clock.now(), signal, hasher: key?.hasher });
+  const accepting: AcceptOptions = {
+    signal,
+    deliverHere: waitMs !== undefined,
+    ...(key ? { key: { name: key.name, hold: key.hold, requestHash: () => key.hasher.digest() } } : {}),
+  };
+  return await accept(context, account, mail, accepting);
+}
+
+interface PrepareOptions {
+  readonly now: number;
+  readonly signal: AbortSignal;
+  readonly hasher: RequestHasher | undefined;
+}
+
+async function prepareJson(
+  request: SubmitRequest,
+  account: Account,
+  { now, signal, hasher }: PrepareOptions,
+): Promise<PreparedMail> {
+  const body = await readBody(request, { maxBytes: maxRequestBytes, signal });
+  hasher?.update(body);
+  const parsed = parseSendRequest(parseJson(body), account, { now });
+  const { open, ...mail } = composeMail(parsed, { messageId: newMessageId(parsed.from.address), date: new Date(now) });
+  return { ...mail, content: open() };
+}
+
+async function prepareRaw(
+  request: SubmitRequest,
+  account: Account,
+  { now, hasher }: PrepareOptions,
+): Promise<PreparedMail> {
   if (!request.body) {
     throw new HttpProblem(400, 'The body is empty; a mail is expected.');
   }
@@ -111,23 +171,14 @@ async function takeRaw(
   if (Number(request.headers.get('content-length') ?? 0) > maxRawBytes) {
     throw new HttpProblem(413, `A mail is at most ${maxRawBytes} bytes.`);
   }
-  const hasher = hasherOf(request);
-  const bytes = bytesOf(request.body, (chunk) => key !== undefined && hasher.update(chunk));
-  const { content, ...mail } = await freezeRaw(bytes, account, { now: context.clock.now() });
-  return await accept(
-    context,
-    account,
-    { ...mail, content },
-    {
-      signal,
-      deliverHere: waitMs !== undefined,
-      // The whole body has passed when this is asked for.
-      idempotency: () => (key === undefined ? undefined : { key, requestHash: hasher.digest() }),
-    },
-  );
+  const bytes = bytesOf(request.body, (chunk) => hasher?.update(chunk));
+  return await freezeRaw(bytes, account, { now });
 }
 
-async function* bytesOf(body: AsyncIterable<unknown>, pass: (chunk: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+async function* bytesOf(
+  body: AsyncIterable<unknown> | readonly unknown[],
+  pass: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     if (!(chunk instanceof Uint8Array)) {
       throw new HttpProblem(400, 'The body cannot be read.');

@@ -316,6 +316,14 @@ export class Mailroom {
     await this.expect(202, 'POST', `/admin/functions/${timer}`, { body: {} });
   }
 
+  /** Fires a timer by hand and waits for its end. */
+  async fireToEnd(timer: 'retention' | 'sweep'): Promise<void> {
+    const ended = async () => (await this.log()).split(`Executed 'Functions.${timer}'`).length;
+    const before = await ended();
+    await this.fire(timer);
+    await until(`the end of ${timer}`, 60, async () => (await ended()) > before);
+  }
+
   async secret(account: string, name: string, value: string): Promise<void> {
     this.watch.add(value);
     await this.expect(200, 'PUT', `/api/accounts/${account}/secrets/${name}`, { body: { value } });

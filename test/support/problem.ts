@@ -28,6 +28,8 @@ export function problem(answer: Answer, status: number): ReadProblem {
   expect({ status: answer.status, body: answer.bytes.toString('utf8', 0, 500) }).toMatchObject({ status });
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
   const { title, status: told, detail, errors = [] } = problemSchema.parse(answer.json);
+  // Bad input is always told by where it is.
+  if (status === 400) expect(errors).not.toEqual([]);
   expect({ title, told }).toEqual({ title: STATUS_CODES[status], told: status });
   return {
     detail,

@@ -101,16 +101,26 @@ export function waitingRecord(mailroom: Mailroom, id: string, seconds = 20): Pro
   return recordWhen(mailroom, id, 'waiting for the next attempt', waits, seconds);
 }
 
-/** Ids of the messages that the recovery timer still watches over, as they lie in storage. */
-export async function openMessages(mailroom: Mailroom): Promise<string[]> {
+function outboxRows(mailroom: Mailroom, filter: string) {
   const { connectionString } = mailroom.azurite;
   const table = TableClient.fromConnectionString(connectionString, 'outbox', { allowInsecureConnection: true });
+  return table.listEntities({ queryOptions: { filter } });
+}
+
+/** Ids of the messages that the recovery timer still watches over, as they lie in storage. */
+export async function openMessages(mailroom: Mailroom): Promise<string[]> {
   const ids: string[] = [];
-  const filter = "RowKey ge 'o:' and RowKey lt 'o;'";
-  for await (const { partitionKey, rowKey } of table.listEntities({ queryOptions: { filter } })) {
+  for await (const { partitionKey, rowKey } of outboxRows(mailroom, "RowKey ge 'o:' and RowKey lt 'o;'")) {
     ids.push(`${partitionKey}.${rowKey?.slice(2)}`);
   }
   return ids;
+}
+
+/** How many keys are held by requests that are being accepted, as they lie in storage. */
+export async function heldKeys(mailroom: Mailroom): Promise<number> {
+  let held = 0;
+  for await (const _ of outboxRows(mailroom, "RowKey ge 'i:' and RowKey lt 'i;' and until gt 0")) held += 1;
+  return held;
 }
 
 /** A storage queue, past all gates, as the customer or an operator would open it. */

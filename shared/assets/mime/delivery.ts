@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
-/** Bytes that wait for a sink before the reader stops reading. */
-const HIGH_WATER_MARK = 64 * 1024;
+/** Pieces, of 64 KiB at most, that wait for a sink before the reader stops reading. */
+const HIGH_WATER_MARK = 4;
 
 /**
  * Hands bytes to somebody who reads them from a stream, at his pace. `write` answers a promise only where the reader
@@ -14,7 +14,8 @@ export class Delivery {
   #settled = false;
 
   constructor(consume: (content: Readable) => Promise<void>) {
-    this.#content = new Readable({ highWaterMark: HIGH_WATER_MARK, read: () => this.#resume() });
+    // Pieces stay as they are: a stream of bytes would join, and so copy, what waits in it.
+    this.#content = new Readable({ objectMode: true, highWaterMark: HIGH_WATER_MARK, read: () => this.#resume() });
     // The consumer hears of an error by its own reading; without a listener it would end the process.
     this.#content.on('error', () => {});
     this.#content.on('close', () => this.#resume());
