@@ -208,8 +208,8 @@ export const mistakes: readonly Mistake[] = [
   {
     title: 'a table missing',
     file: 'main.bicep',
-    from: "['accounts', 'inbox', 'outbox']",
-    to: "['accounts', 'inbox']",
+    from: "['accounts', 'inbox', 'limits', 'outbox']",
+    to: "['accounts', 'inbox', 'limits']",
     finding: /Tables: outbox is missing/,
   },
   {
