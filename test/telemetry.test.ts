@@ -98,7 +98,7 @@ describe('a message', () => {
 });
 
 describe('an account', () => {
-  it('that fails is told of once, and once more when it works again', async () => {
+  it('that fails is told of once, hourly while it does, and once more when it works again', async () => {
     await mailboxAccount(mailroom, imap, 'locked');
     await mailroom.secret('locked', 'locked-imap', 'no longer its password');
     for (const _ of [1, 2]) expect(await mailroom.import('locked')).toMatchObject({ status: 'failed' });
@@ -107,10 +107,20 @@ describe('an account', () => {
       { kind: 'signIn', run: expect.any(String), ms: whole, imported: 0 },
       { kind: 'signIn', run: expect.any(String), ms: whole, imported: 0 },
     ]);
-    const told = await lines('account.failing', { account: 'locked' });
-    expect(told).toEqual([
-      { event: 'account.failing', account: 'locked', run: failed[0]?.run, side: 'store', code: expect.any(String) },
-    ]);
+    const told = () => lines('account.failing', { account: 'locked' });
+    const [first, ...more] = await told();
+    const instant = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const about = {
+      event: 'account.failing',
+      account: 'locked',
+      side: 'store',
+      since: instant,
+      code: expect.any(String),
+    };
+    expect([first, ...more]).toEqual([{ ...about, run: failed[0]?.run }]);
+    await mailroom.fireToEnd('retention');
+    const { run: _, ...again } = first ?? {};
+    expect(await told()).toEqual([first, again]);
     expect(await lines('account.recovered', { account: 'locked' })).toEqual([]);
 
     await mailroom.secret('locked', 'locked-imap', passwordOf('locked'));
@@ -118,6 +128,8 @@ describe('an account', () => {
     expect(await lines('account.recovered', { account: 'locked' })).toEqual([
       { event: 'account.recovered', account: 'locked', run: id, side: 'store', seconds: whole },
     ]);
+    await mailroom.fireToEnd('retention');
+    expect(await told()).toHaveLength(2);
     // It never had a mail.
     expect(await lines('inbox.backlog', { account: 'locked' })).toEqual([]);
   });
