@@ -11,7 +11,12 @@ const alerts: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What the host logs when it gives a message up (QueueProcessor of the WebJobs SDK), and where storage logs the rest. */
-const poisonWords: readonly string[] = ['"Message has reached MaxDequeueCount of "', '"-poison"', 'StorageQueueLogs'];
+const poisonWords: readonly string[] = [
+  '"Message has reached MaxDequeueCount of "',
+  '"-poison"',
+  'StorageQueueLogs',
+  '"PutMessage", "DeleteMessage", "ClearMessages"',
+];
 
 /** Each alert is there, asks the workspace, measures a column that its query has, and tells whoever is to be told. */
 export const alertRules: Rule = function* (subject) {
