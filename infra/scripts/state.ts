@@ -48,10 +48,13 @@ function isWhole(row: BackupRow, before: number): boolean {
   return !rowKey.startsWith('a:') || rowKey >= `a:${newestFirst(before)}`;
 }
 
+/** What is kept: limits are leases of some seconds, and mean nothing in a backup. */
+const keptTables = Object.values(tableNames).filter((name) => name !== tableNames.limits);
+
 /** Writes the tables of Mailroom, as they were at `before`, to a folder that is made for it. */
 export async function exportState({ folder, table, say }: StateOptions, before: number): Promise<void> {
   await mkdir(folder, { mode: 0o700 });
-  for (const name of Object.values(tableNames)) {
+  for (const name of keptTables) {
     const wanted = (row: BackupRow) => name !== tableNames.inbox || isWhole(row, before);
     say(`${name}: ${await exportTable(table(name), join(folder, `${name}.ndjson`), wanted)} rows`);
   }
@@ -65,7 +68,7 @@ export async function restoreState(
   { folder, table, say }: StateOptions,
   options: { readonly dryRun: boolean; readonly openMessages: boolean },
 ): Promise<void> {
-  for (const name of Object.values(tableNames)) {
+  for (const name of keptTables) {
     const outbox = name === tableNames.outbox;
     const wanted = (row: BackupRow) => !isMomentary(row) && !(outbox && !options.openMessages && isOpen(row));
     if (!options.dryRun) await table(name).createTable();

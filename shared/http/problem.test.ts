@@ -21,8 +21,8 @@ describe('problemResponse', () => {
   });
 
   it('carries further members', () => {
-    const response = problemResponse(new HttpProblem(400, 'Wrong.', { extensions: { report: [1] } }));
-    expect(JSON.parse(response.body)).toEqual({ title: 'Bad Request', status: 400, detail: 'Wrong.', report: [1] });
+    const response = problemResponse(new HttpProblem(409, 'Wrong.', { extensions: { report: [1] } }));
+    expect(JSON.parse(response.body)).toEqual({ title: 'Conflict', status: 409, detail: 'Wrong.', report: [1] });
   });
 
   it('bounds the number of errors', () => {

@@ -100,6 +100,9 @@ export async function takeOverInWork(work: Work): Promise<void> {
   for await (const row of context.rows.prefix(name, 'w:', { signal, top: 100 })) {
     rows.push(row);
   }
+  if (rows.length === 0) {
+    return;
+  }
   const before = new Map((await readPending(context, name, { signal })).map((pending) => [pending.key, pending]));
   for (const row of rows) {
     const mails = z.array(listedSchema).parse(jsonOf(row) ?? []);

@@ -7,7 +7,7 @@ import type { InboxContext } from './context.ts';
 import { runKey } from './keys.ts';
 import type { LeaseView } from './lease.ts';
 import { importPage, type Settling } from './page.ts';
-import { maxAttempts, readPending, takeOverInWork } from './pending.ts';
+import { maxAttempts, type PendingMail, readPending, takeOverInWork } from './pending.ts';
 import { quarantine } from './quarantine.ts';
 import { Reconciler } from './reconcile.ts';
 import { askAgain, Rounds } from './rounds.ts';
@@ -219,26 +219,32 @@ async function importRound(work: Work, pipeline: Pipeline, mayBegin: () => boole
     scopes.set(folder, await work.session.scope(folder, work.signal));
   }
   const reconciler = await Reconciler.prepare(work, scopes);
-  let sawPending = await retryPending(work, reconciler, pipeline, mayBegin);
-  const pendingKeys = new Set(
-    (await readPending(work.context, work.name, work)).map((pending) => `l:${pending.key.slice(2)}`),
-  );
+  const waiting = await readPending(work.context, work.name, work);
+  await retryPending(work, waiting, reconciler, pipeline, mayBegin);
+  let sawPending = waiting.length > 0;
+  // Where none waited there are none to be read again: an idle poll is the most frequent run of all.
+  const left = sawPending ? await readPending(work.context, work.name, work) : waiting;
+  const pendingKeys = new Set(left.map((pending) => `l:${pending.key.slice(2)}`));
+  let touched = sawPending;
   let backlog = 0;
   let more = false;
   let oldestWaitingAt: number | undefined;
   for (const folder of folders) {
-    const left = await importFolder(work, folder, { reconciler, pendingKeys, pipeline, mayBegin });
-    backlog += left.backlog;
-    more ||= left.more;
-    oldestWaitingAt = earliest(oldestWaitingAt, left.oldestWaitingAt);
+    const of = await importFolder(work, folder, { reconciler, pendingKeys, pipeline, mayBegin });
+    backlog += of.backlog;
+    more ||= of.more;
+    touched ||= of.touched;
+    oldestWaitingAt = earliest(oldestWaitingAt, of.oldestWaitingAt);
   }
   await pipeline.idle();
   if (reconciler.rebound > 0) {
     await settleUnfinished(work);
   }
-  if (!more) {
+  if (!more && touched) {
     // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
-    sawPending = (await retryPending(work, reconciler, pipeline, mayBegin)) || sawPending;
+    const again = await readPending(work.context, work.name, work);
+    await retryPending(work, again, reconciler, pipeline, mayBegin);
+    sawPending ||= again.length > 0;
   }
   return { more, sawPending, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };
 }
@@ -254,7 +260,8 @@ interface FolderOptions {
   readonly mayBegin: () => boolean;
 }
 
-type FolderLeft = Omit<Left, 'sawPending'>;
+/** `touched`: pages were checked in, and may have left mail to be tried again. */
+type FolderLeft = Omit<Left, 'sawPending'> & { readonly touched: boolean };
 
 async function importFolder(work: Work, folder: string, options: FolderOptions): Promise<FolderLeft> {
   try {
@@ -277,11 +284,13 @@ async function importSince(work: Work, folder: string, options: FolderOptions): 
     details: reconciler.active,
   });
   let saved = JSON.stringify(before);
+  let touched = false;
   for await (const { mails, checkpoint, remaining } of pages) {
     if (mails.length > 0 && !mayBegin()) {
       const oldest = mails.map((mail) => mail.receivedAt).reduce(earliest, undefined);
       return {
         more: true,
+        touched,
         backlog: mails.length + (remaining ?? 0),
         ...(oldest === undefined ? {} : { oldestWaitingAt: oldest }),
       };
@@ -292,24 +301,24 @@ async function importSince(work: Work, folder: string, options: FolderOptions): 
       continue;
     }
     saved = now;
+    touched = true;
     const row = checkpointRow(work, folder, checkpoint);
     await pipeline.next(await importPage(work, mails, { reconciler, pendingKeys, checkpoint: [row] }));
   }
-  return { more: false, backlog: 0 };
+  return { more: false, touched, backlog: 0 };
 }
 
 /**
- * Tries pending mails again, each alone, oldest first; what has failed too often is quarantined. Answers whether there
- * were any, due or not.
+ * Tries pending mails again that are due, each alone, oldest first; what has failed too often is quarantined.
  */
 async function retryPending(
   work: Work,
+  all: readonly PendingMail[],
   reconciler: Reconciler,
   pipeline: Pipeline,
   mayBegin: () => boolean,
-): Promise<boolean> {
+): Promise<void> {
   const { context, name } = work;
-  const all = await readPending(context, name, work);
   const due = all.filter((pending) => pending.nextTryAt <= context.clock.now());
   for (const pending of due.sort((a, b) => a.attempts - b.attempts)) {
     if (!mayBegin()) {
@@ -329,5 +338,4 @@ async function retryPending(
       }),
     );
   }
-  return all.length > 0;
 }

@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LimitSite, type SimulatedProcess, settled, startLimitSite } from '../../../test/support/limit-site.ts';
 import { random } from '../../../test/support/mails.ts';
 import { ProcessRate, type SendToken } from './process-rate.ts';
 
 let site: LimitSite;
 beforeAll(async () => {
+  // Storage that is away is told, thousands of times here.
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   site = await startLimitSite();
 });
 afterAll(() => site?.stop());

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LimitSite, type SimulatedProcess, settled, startLimitSite } from '../../../test/support/limit-site.ts';
 import { random } from '../../../test/support/mails.ts';
 import { type ConnectionSlot, isSlot } from '../../adapters/connection-slots.ts';
@@ -6,6 +6,8 @@ import { ProcessSlots } from './process-slots.ts';
 
 let site: LimitSite;
 beforeAll(async () => {
+  // Storage that is away is told, thousands of times here.
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   site = await startLimitSite();
 });
 afterAll(() => site?.stop());
