@@ -427,6 +427,41 @@ describe('IMAP as a transport', () => {
   });
 });
 
+describe('copies for Sent', () => {
+  const verifyCopies = async (kind: 'good' | 'acl') => {
+    const server = await startScriptedSmtp();
+    cleanups.push(() => server.stop());
+    const smtp = { protocol: 'smtp', host: server.host, port: server.port, tls: { starttls: 'never' } };
+    const tls = { ca: dovecotOf(kind).certificates.ca };
+    return await verify({ transport: { ...smtp, saveToSent: true }, store: imap(kind, { tls }) });
+  };
+
+  it('where there is no such folder yet, none is made', async () => {
+    const json = await verifyCopies('good');
+    expect(json).toMatchObject({ status: 'ok', sentCopies: { protocol: 'imaps', status: 'ok' } });
+    expect(json.sentCopies.steps.at(-1)).toMatchObject({ step: 'folder', detail: expect.stringContaining('none yet') });
+    const client = await dovecotOf('good').client('tester');
+    const folders = JSON.stringify((await client.ok('LIST "" *')).lines);
+    expect(folders).toContain('INBOX');
+    expect(folders).not.toContain('Sent');
+    await client.close();
+  });
+
+  it('a folder that may be read and not added to', async () => {
+    const client = await dovecotOf('acl').client('tester');
+    await client.ok('CREATE Sent');
+    await client.ok('SETACL Sent tester lra');
+    await client.close();
+    const json = await verifyCopies('acl');
+    expect(json).toMatchObject({ status: 'failed', transport: { status: 'ok' }, store: { status: 'ok' } });
+    expect(failed(json.sentCopies.steps)).toMatchObject({
+      step: 'permission',
+      code: 'NOPERM',
+      hint: expect.stringContaining('"Sent"'),
+    });
+  });
+});
+
 describe('Microsoft Graph', () => {
   it.each([
     ['a client secret that has expired', graph(2), 'AADSTS7000222', /expired/],
