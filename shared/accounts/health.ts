@@ -24,6 +24,8 @@ export interface AccountHealth {
   failing(account: string, side: AccountSide, trouble: AccountTrouble): Promise<void>;
   working(account: string, side: AccountSide): Promise<void>;
   current(account: string): Promise<readonly FailingSince[]>;
+  /** These sides are no more: what is told of them ends without a word. */
+  forget(account: string, sides: readonly AccountSide[]): Promise<void>;
 }
 
 const partition = 'health';
@@ -100,6 +102,18 @@ export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): 
       if (row) {
         const since = typeof row.columns.since === 'number' ? row.columns.since : now;
         await tell('mailroom.account.recovered', account, side, since, {});
+        await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
+          if (!(error instanceof RowConflict)) {
+            throw error;
+          }
+        });
+      }
+    },
+
+    async forget(account, gone) {
+      for (const side of gone) {
+        const key = keyOf(account, side);
+        known.delete(key);
         await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
           if (!(error instanceof RowConflict)) {
             throw error;
