@@ -7,5 +7,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     fileParallelism: true,
     maxWorkers: 2,
+    reporters: ['default', './test/support/contract-table.ts'],
   },
 });

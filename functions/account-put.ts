@@ -12,6 +12,8 @@ endpoint('account-put', { method: 'PUT', route: 'accounts/{account}', role: 'Mai
     (etag) => checkPreconditions(request.headers, etag),
     { signal },
   );
+  const gone = (['transport', 'store'] as const).filter((side) => !saved.account[side]);
+  await call.services.outbox.health.forget(saved.account.name, gone);
   return {
     status: saved.created ? 201 : 200,
     headers: { ETag: saved.etag, ...(saved.created ? { Location: `/api/accounts/${saved.account.name}` } : {}) },

@@ -7,7 +7,7 @@ endpoint(
     const { verifyAccount } = await import('../shared/accounts/verify.ts');
     const { account } = await services.accounts.get(param('account'), { signal });
     const { outbox, inbox } = services;
-    const context = { transport: outbox.transport, store: inbox.store };
+    const context = { transport: outbox.transport, store: inbox.store, sentCopies: outbox.sentCopies };
     return { jsonBody: await verifyAccount(context, account, { signal }) };
   },
 );

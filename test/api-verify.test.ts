@@ -6,6 +6,7 @@ import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { freePort } from './support/free-port.ts';
 import { Mailroom } from './support/mailroom.ts';
 import { startScriptedImap } from './support/scripted-imap.ts';
+import { type Pop3Script, startScriptedPop3 } from './support/scripted-pop3.ts';
 import { startScriptedSmtp } from './support/scripted-smtp.ts';
 import { startSmtpSubject } from './support/smtp-subject.ts';
 
@@ -332,6 +333,131 @@ describe('fifteen broken servers, each named by its real cause', () => {
     expect(failed(await stepsOf('transport', end))).toMatchObject({
       step: 'signIn',
       hint: expect.stringContaining('auth'),
+    });
+  });
+});
+
+describe('POP3', () => {
+  const pop3 = (more: Readonly<Record<string, unknown>> = {}) => {
+    const { ports } = dovecotOf('good');
+    return { protocol: 'pop3s', host: '127.0.0.1', port: ports.pop3s, auth: auth(), tls: trusted(), ...more };
+  };
+  const scripted = async (script: Pop3Script, capabilities?: readonly string[]) => {
+    const server = await startScriptedPop3({ script, ...(capabilities ? { capabilities } : {}) });
+    cleanups.push(() => server.stop());
+    return { server, end: pop3({ protocol: 'pop3', port: server.port, tls: { starttls: 'never' } }) };
+  };
+
+  it.each(['pop3', 'pop3s'] as const)('%s in order: every step; nothing is deleted', async (protocol) => {
+    await dovecotOf('good').deliver('tester', 'Subject: stays\r\n\r\nthere\r\n');
+    const end = pop3({ protocol, port: dovecotOf('good').ports[protocol] });
+    const steps = await stepsOf('store', end, { delete: 'immediately' });
+    expect(steps.map(({ step, status }) => `${step} ${status}`)).toEqual([
+      'resolve ok',
+      'connect ok',
+      'tls ok',
+      'signIn ok',
+      'permission unknown',
+      'folder ok',
+    ]);
+    expect(steps[2]?.detail).toMatch(/^TLSv1\.\d, certificate for /);
+    expect(steps[4]?.hint).toMatch(/deleted/);
+    const reading = await stepsOf('store', end);
+    expect(reading.map(({ status }) => status)).toEqual(Array(6).fill('ok'));
+    expect(reading[5]?.detail).toBe(steps[5]?.detail);
+  });
+
+  it('a password that is refused, and one that is not in Key Vault', async () => {
+    expect(failed(await stepsOf('store', pop3({ auth: auth('corpus-wrong') })))).toMatchObject({
+      step: 'signIn',
+      code: 'AUTH',
+      hint: expect.stringContaining('secret'),
+    });
+    const step = failed(await stepsOf('store', pop3({ auth: auth('corpus-none') })));
+    expect(step).toMatchObject({ step: 'signIn', hint: expect.stringContaining('corpus-none') });
+  });
+
+  it('STLS stripped on the way: no password is sent', async () => {
+    const { server, end } = await scripted({});
+    const step = failed(await stepsOf('store', { ...end, tls: { starttls: 'preferred' } }));
+    expect(step).toMatchObject({ step: 'tls', code: 'STARTTLS_UNAVAILABLE', hint: expect.stringContaining('pop3s') });
+    expect(server.lines().filter((line) => /^(USER|PASS|AUTH)/.test(line))).toEqual([]);
+  });
+
+  it('a mailbox that another session holds: not the password', async () => {
+    const { end } = await scripted({ PASS: () => '-ERR [IN-USE] locked\r\n' });
+    const step = failed(await stepsOf('store', end));
+    expect(step).toMatchObject({ step: 'signIn', code: 'IN-USE', hint: expect.stringContaining('Another session') });
+  });
+
+  it('a server without UIDL, unless the account deletes at once', async () => {
+    const { server, end } = await scripted({ UIDL: () => '-ERR unknown command\r\n' }, ['USER', 'TOP']);
+    const step = failed(await stepsOf('store', end));
+    expect(step).toMatchObject({ step: 'folder', code: 'NO_UIDL', hint: expect.stringContaining('immediately') });
+    expect((await stepsOf('store', end, { delete: 'immediately' })).at(-1)).toMatchObject({ status: 'ok' });
+    expect(server.lines().filter((line) => line.startsWith('DELE'))).toEqual([]);
+  });
+});
+
+describe('IMAP as a transport', () => {
+  it('in order: the folder is looked at, and nothing is added', async () => {
+    const steps = await stepsOf('transport', imap('good', { tls: trusted(), folder: 'INBOX' }));
+    expect(steps.at(-1)).toMatchObject({ step: 'folder', status: 'ok' });
+    const client = await dovecotOf('good').client('tester');
+    const before = await client.uids('INBOX');
+    await stepsOf('transport', imap('good', { tls: trusted(), folder: 'INBOX' }));
+    expect(await client.uids('INBOX')).toEqual(before);
+    await client.close();
+  });
+
+  it('a folder that is not there, with those that are', async () => {
+    const step = failed(await stepsOf('transport', imap('good', { tls: trusted(), folder: 'Outgoing' })));
+    expect(step).toMatchObject({ step: 'folder', hint: expect.stringMatching(/The folders there are: .*"INBOX"/) });
+  });
+
+  it('a folder that may be read and not added to', async () => {
+    const server = dovecotOf('acl');
+    const client = await server.client('tester');
+    await client.ok('CREATE Closed');
+    await client.ok('SETACL Closed tester lra');
+    await client.close();
+    const end = imap('acl', { tls: { ca: server.certificates.ca }, folder: 'Closed' });
+    const step = failed(await stepsOf('transport', end));
+    expect(step).toMatchObject({ step: 'permission', code: 'NOPERM', hint: expect.stringContaining('"Closed"') });
+  });
+});
+
+describe('copies for Sent', () => {
+  const verifyCopies = async (kind: 'good' | 'acl') => {
+    const server = await startScriptedSmtp();
+    cleanups.push(() => server.stop());
+    const smtp = { protocol: 'smtp', host: server.host, port: server.port, tls: { starttls: 'never' } };
+    const tls = { ca: dovecotOf(kind).certificates.ca };
+    return await verify({ transport: { ...smtp, saveToSent: true }, store: imap(kind, { tls }) });
+  };
+
+  it('where there is no such folder yet, none is made', async () => {
+    const json = await verifyCopies('good');
+    expect(json).toMatchObject({ status: 'ok', sentCopies: { protocol: 'imaps', status: 'ok' } });
+    expect(json.sentCopies.steps.at(-1)).toMatchObject({ step: 'folder', detail: expect.stringContaining('none yet') });
+    const client = await dovecotOf('good').client('tester');
+    const folders = JSON.stringify((await client.ok('LIST "" *')).lines);
+    expect(folders).toContain('INBOX');
+    expect(folders).not.toContain('Sent');
+    await client.close();
+  });
+
+  it('a folder that may be read and not added to', async () => {
+    const client = await dovecotOf('acl').client('tester');
+    await client.ok('CREATE Sent');
+    await client.ok('SETACL Sent tester lra');
+    await client.close();
+    const json = await verifyCopies('acl');
+    expect(json).toMatchObject({ status: 'failed', transport: { status: 'ok' }, store: { status: 'ok' } });
+    expect(failed(json.sentCopies.steps)).toMatchObject({
+      step: 'permission',
+      code: 'NOPERM',
+      hint: expect.stringContaining('"Sent"'),
     });
   });
 });

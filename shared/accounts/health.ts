@@ -35,6 +35,8 @@ export interface AccountHealth {
   current(account: string): Promise<readonly FailingSince[]>;
   /** Of all accounts there are or were. */
   standing(options: { readonly signal: AbortSignal }): Promise<readonly StandingTrouble[]>;
+  /** These sides are no more: what is told of them ends without a word. */
+  forget(account: string, sides: readonly AccountSide[]): Promise<void>;
 }
 
 const partition = 'health';
@@ -112,6 +114,18 @@ export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): 
       if (row) {
         const since = typeof row.columns.since === 'number' ? row.columns.since : now;
         await tell('mailroom.account.recovered', account, side, since, {});
+        await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
+          if (!(error instanceof RowConflict)) {
+            throw error;
+          }
+        });
+      }
+    },
+
+    async forget(account, gone) {
+      for (const side of gone) {
+        const key = keyOf(account, side);
+        known.delete(key);
         await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
           if (!(error instanceof RowConflict)) {
             throw error;

@@ -9,6 +9,7 @@ const imaps = { protocol: 'imaps', host: 'mail.example.com' };
 const pop = { protocol: 'pop3s', host: 'mail.example.com' };
 const app = { type: 'clientSecret', tenantId: 'example.com', clientId: '9f1d2c3b-0000-4000-8000-00000000000a' };
 const password = { type: 'password', user: 'corpus', secret: 'corpus-imap' };
+const ca = '-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----';
 const base = { from: 'Corpus <corpus@example.com>' };
 
 function pointersOf(input: unknown, name = 'corpus'): readonly string[] {
@@ -153,7 +154,7 @@ describe('resolveAccount', () => {
   });
 
   it('adapts its defaults to what the protocol can do', () => {
-    const onPop = resolveAccount('corpus', { ...base, store: pop });
+    const onPop = resolveAccount('corpus', { ...base, store: { ...pop, auth: password } });
     expect(onPop).toMatchObject({
       account: { store: { port: 995, folders: ['INBOX'] }, import: { markRead: false, deleteMode: 'permanent' } },
       warnings: [],
@@ -187,12 +188,13 @@ describe('resolveAccount', () => {
       '/store/tls/starttls',
       /unencrypted/,
     ],
-    [{ store: pop, import: { markRead: true } }, '/import/markRead', /no read state/],
-    [
-      { sender: 'bounces@example.com', transport: { protocol: 'imaps', host: 'mail.example.com' } },
-      '/sender',
-      /without an envelope/,
-    ],
+    [{ transport: { ...smtp, tls: { ca, trust: ['mail.example.com'] } } }, '/transport/tls/ca', /not used/],
+    [{ transport: { ...smtp, tls: { ca } } }, '/transport/tls/ca', /no readable bundle/],
+    [{ transport: { ...smtp, protocol: 'smtps', tls: { starttls: 'never' } } }, '/transport/tls/starttls', /not used/],
+    [{ store: pop }, '/store/auth', /always signs in/],
+    [{ transport: imaps }, '/transport/auth', /PREAUTH/],
+    [{ store: { ...pop, auth: password }, import: { markRead: true } }, '/import/markRead', /no read state/],
+    [{ sender: 'bounces@example.com', transport: { ...imaps, auth: password } }, '/sender', /without an envelope/],
   ])('warns of %j', (input, pointer, detail) => {
     expect(resolveAccount('corpus', { ...base, ...input }).warnings).toEqual([
       { pointer, detail: expect.stringMatching(detail) },

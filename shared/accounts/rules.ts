@@ -1,4 +1,5 @@
 import { parseFolderName } from '../adapters/graph/folder-name.ts';
+import { isReadableBundle } from '../adapters/tls.ts';
 import type { Mistake } from '../http/problem.ts';
 import { checkFields, peek, toPointer } from '../http/validation.ts';
 import {
@@ -48,6 +49,7 @@ function folderKey(folder: string, graph: boolean): string {
 }
 
 const isPop = (protocol: unknown): boolean => protocol === 'pop3' || protocol === 'pop3s';
+const isSmtp = (protocol: unknown): boolean => protocol === 'smtp' || protocol === 'smtps';
 
 /** A secret that an account names, and where in its document. */
 export interface NamedSecret {
@@ -150,6 +152,18 @@ function serverWarnings(
   if (encrypts && tls.trust === '*') warn('/tls/trust', "the server's certificate is not checked at all");
   if (encrypts && Array.isArray(tls.trust) && !tls.trust.some((each) => each.toLowerCase() === host.toLowerCase()))
     warn('/tls/trust', `does not name ${host}: every connection to it will be refused`);
+  if (encrypts && tls.ca !== null && tls.trust !== undefined)
+    warn('/tls/ca', 'is not used: with tls.trust neither chain nor name is checked');
+  else if (encrypts && tls.ca !== null && !isReadableBundle(tls.ca))
+    warn('/tls/ca', 'is no readable bundle of certificates: every connection will be refused');
+  if (!plain && tls.starttls !== 'preferred') warn('/tls/starttls', `is not used: ${server.protocol} begins with TLS`);
+  if (auth.type === 'none' && !isSmtp(server.protocol))
+    warn(
+      '/auth',
+      isPop(server.protocol)
+        ? 'is none, and POP3 always signs in: every connection will be refused'
+        : 'is none, and IMAP signs in: only a server that greets with PREAUTH can be used',
+    );
   if (encrypts && (tls.minVersion === 'TLSv1' || tls.minVersion === 'TLSv1.1'))
     warn('/tls/minVersion', 'allows a version of TLS that is no longer safe (RFC 8996)');
   if (server.connectionTimeout === 0) warn('/connectionTimeout', '0 means no limit of its own');
@@ -170,7 +184,7 @@ function warningsOf(account: Account): readonly Mistake[] {
   if (!transport && !store)
     warnings.push({ pointer: '', detail: 'has neither transport nor store: it can neither send nor import' });
   if (transport && transport.protocol !== 'graph') warnings.push(...serverWarnings('transport', transport));
-  if (account.sender !== undefined && transport && transport.protocol !== 'smtp' && transport.protocol !== 'smtps')
+  if (account.sender !== undefined && transport && !isSmtp(transport.protocol))
     warnings.push({ pointer: '/sender', detail: `${transport.protocol} sends without an envelope: it is not used` });
   if (store)
     warnings.push(...(store.protocol === 'graph' ? graphWarnings(account, store) : serverWarnings('store', store)));

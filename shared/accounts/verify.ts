@@ -18,17 +18,21 @@ export interface Verification {
   /** Null: the account has none. */
   readonly transport: VerifiedSide | null;
   readonly store: VerifiedSide | null;
+  /** With `saveToSent`: where copies go, in the store's \Sent folder. */
+  readonly sentCopies?: VerifiedSide;
 }
 
 export interface VerifyContext {
   transport(account: Account): Promise<MailTransport | undefined>;
   store(account: Account): Promise<MailStore | undefined>;
+  /** What appends copies to the \Sent folder of the account's store. */
+  sentCopies(account: Account): Promise<MailTransport | undefined>;
 }
 
 /** The caller waits for the answer; the platform ends a request at 230 s. */
 const limitMs = 120_000;
 
-/** Tries an account's transport and store, both at the same time; changes and sends nothing. */
+/** Tries an account's transport and store, all at the same time; changes and sends nothing. */
 export async function verifyAccount(
   context: VerifyContext,
   account: Account,
@@ -36,7 +40,9 @@ export async function verifyAccount(
 ): Promise<Verification> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
   const { markRead, delete: rule, moveTo } = account.import;
-  const [transport, store] = await Promise.all([
+  const savesCopies =
+    account.transport !== undefined && 'saveToSent' in account.transport && account.transport.saveToSent;
+  const [transport, store, sentCopies] = await Promise.all([
     context.transport(account).then((each) => side(each, () => each?.verify({ signal }))),
     context.store(account).then((each) =>
       side(each, () =>
@@ -48,9 +54,16 @@ export async function verifyAccount(
         }),
       ),
     ),
+    savesCopies ? context.sentCopies(account).then((each) => side(each, () => each?.verify({ signal }))) : null,
   ]);
-  const failed = [transport, store].some((each) => each?.status === 'failed');
-  return { account: account.name, status: failed ? 'failed' : 'ok', transport, store };
+  const failed = [transport, store, sentCopies].some((each) => each?.status === 'failed');
+  return {
+    account: account.name,
+    status: failed ? 'failed' : 'ok',
+    transport,
+    store,
+    ...(sentCopies ? { sentCopies } : {}),
+  };
 }
 
 async function side(

@@ -44,8 +44,7 @@ export function sharedTransports(
     account: Account & { transport: NonNullable<Account['transport']> },
   ): Promise<MailTransport> => {
     const slots = slotsOf(account, account.transport);
-    const made = await createFor(account, slots);
-    return { ...made, verify: ({ signal }) => verifyWithSlot(slots, signal, () => made.verify({ signal })) };
+    return verifiedWith(slots, await createFor(account, slots));
   };
 
   const createFor = async (
@@ -74,12 +73,10 @@ export function sharedTransports(
 
   const createSent = async (account: Account, store: ImapStoreConfig) => {
     const maxConnections = Math.min(account.limits.connections, maxSentConnections);
+    const slots = slotsOf(account, store);
     const { createImapTransport, sentMail } = await import('./imap/imap-transport.ts');
-    return createImapTransport(
-      store,
-      { secret, overrides, maxConnections, slots: slotsOf(account, store), ...dialogueOf(account, store.protocol) },
-      sentMail,
-    );
+    const context = { secret, overrides, maxConnections, slots, ...dialogueOf(account, store.protocol) };
+    return verifiedWith(slots, createImapTransport(store, context, sentMail));
   };
 
   /** The transport under `name`, made anew where `config` is another than it was. */
@@ -122,4 +119,9 @@ export function sharedTransports(
       return await shared(`${name}/sent`, JSON.stringify([store, limits, debug]), make);
     },
   };
+}
+
+/** Its verification opens a connection of its own, with a place for it. */
+function verifiedWith(slots: ConnectionSlots, made: MailTransport): MailTransport {
+  return { ...made, verify: ({ signal }) => verifyWithSlot(slots, signal, () => made.verify({ signal })) };
 }

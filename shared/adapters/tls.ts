@@ -30,6 +30,15 @@ function certificatesOf(bundle: string): string[] {
   return blocks.map((block) => new X509Certificate(block).toString());
 }
 
+/** Whether a `tls.ca` can be used. */
+export function isReadableBundle(bundle: string): boolean {
+  try {
+    return certificatesOf(bundle).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Reading some hundred root certificates takes tens of milliseconds, so a context is made once and shared. */
 function secureContext(config: TlsConfig, chainChecked: boolean): tls.SecureContext {
   const key = JSON.stringify([config.minVersion, chainChecked, config.ca]);

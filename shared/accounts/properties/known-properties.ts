@@ -70,7 +70,7 @@ export const knownProperties: readonly KnownProperty[] = [
     'password',
     every,
     'a secret in Key Vault that auth.secret names',
-    'kept as {account}-{protocol}-password with the resulting protocol; absent: the secret of that name',
+    'kept as {account}-{protocol}-password; absent: the secret of that name',
   ),
   perProtocol(
     'auth',

@@ -8,16 +8,13 @@ export interface NewSecret {
   readonly property: string;
 }
 
-/** Each secret once. Tells a value that cannot be one, and two values for one name. */
+/** Each secret once: both ends may have theirs from one property. Tells a value that cannot be a secret. */
 export function distinctSecrets(sheet: PropertySheet, secrets: readonly NewSecret[]): readonly NewSecret[] {
   const byName = new Map<string, NewSecret>();
   for (const secret of secrets) {
     const { name, value, property } = secret;
     if (controlCharacters.test(value)) sheet.wrong(property, 'must not contain line breaks or control characters');
-    const other = byName.get(name);
-    if (other && other.value !== value)
-      sheet.wrong(property, `differs from ${other.property}: both would be kept as ${name}`);
-    byName.set(name, other ?? secret);
+    byName.set(name, secret);
   }
   return [...byName.values()];
 }

@@ -44,7 +44,7 @@ export async function mapSignIn(sheet: PropertySheet, end: ServerEnd, context: S
   const user = sheet.text(userName) ?? sheet.text('mail.user');
   const userSource = sheet.has(userName) ? userName : 'mail.user';
   const password = sheet.secret(passwordName);
-  const secret = `${context.account}-${end.protocol}-password`;
+  const secret = `${context.account}-${end.prefix}-password`;
   if (isSmtp(end) && auth !== true && password === undefined && !(user && (await context.hasSecret(secret)))) {
     const reason = `there is no password, and ${authName} is not true: nobody signs in, as in Jakarta Mail`;
     for (const name of [userSource, mechanismsName]) sheet.ignored(name, reason);

@@ -1,6 +1,7 @@
 import type { Credentials } from '../credentials.ts';
 import { exchangeTokenHint, isExchangeOnline, notConnectedHint } from '../entra/exchange-hints.ts';
 import { explainNetError } from '../net-errors.ts';
+import { oneLine } from '../one-line.ts';
 import type { Scrub } from '../sasl.ts';
 import { StoreError, type StoreErrorKind } from '../store.ts';
 
@@ -54,7 +55,7 @@ export function readLibraryError(error: unknown): LibraryError {
     status: string('responseStatus'),
     responseCode: string('serverResponseCode')?.toUpperCase() ?? codeOfResponse(get('response')),
     // Of a sign-in that Exchange takes back later, the library keeps the words as `response`.
-    text: oneLine(string('responseText') ?? string('reason') ?? string('response') ?? ''),
+    text: oneLine(string('responseText') ?? string('reason') ?? string('response') ?? '', MAX_SERVER_TEXT),
     refusedCredentials: get('authenticationFailed') === true,
     tlsFailed: get('tlsFailed') === true,
     retryAfterMs: typeof retryAfter === 'number' && retryAfter > 0 ? Math.min(retryAfter, MAX_RETRY_AFTER) : undefined,
@@ -71,14 +72,6 @@ function codeOfResponse(response: unknown): string | undefined {
   const name: unknown = first.section[0];
   const value = typeof name === 'object' && name !== null && 'value' in name ? name.value : undefined;
   return typeof value === 'string' ? value.toUpperCase() : undefined;
-}
-
-/** The server's words on one line without control characters, bounded. */
-function oneLine(text: string): string {
-  return text
-    .replace(/[\p{Cc}\s]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_SERVER_TEXT);
 }
 
 /** The StoreError for a command that failed. `doing` says what was tried, without secrets. */

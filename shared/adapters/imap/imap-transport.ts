@@ -13,21 +13,28 @@ import type { ImapConnection } from './connection.ts';
 import type { ImapConnectionConfig } from './library-options.ts';
 import { Literal } from './literal.ts';
 import { openConnection } from './open-connection.ts';
-import { findSpecialFolder } from './special-folder.ts';
+import { findSpecialFolder, seeSpecialFolder } from './special-folder.ts';
 import { verifyAppend } from './verify.ts';
 
 /** Where mail is appended, and how it looks there. */
 export interface AppendTarget {
   folder(connection: ImapConnection, signal: AbortSignal): Promise<string>;
+  /** The same, and changes nothing; undefined where the folder is made only when there is something for it. */
+  see(connection: ImapConnection, signal: AbortSignal): Promise<string | undefined>;
   readonly flags: readonly string[];
 }
 
 /** A folder whose mail is new to whoever reads it. */
-export const newMailIn = (folder: string): AppendTarget => ({ folder: async () => folder, flags: [] });
+export const newMailIn = (folder: string): AppendTarget => ({
+  folder: async () => folder,
+  see: async () => folder,
+  flags: [],
+});
 
 /** The \Sent folder, whose mail its owner has seen. */
 export const sentMail: AppendTarget = {
   folder: (connection, signal) => findSpecialFolder(connection, '\\Sent', signal),
+  see: (connection, signal) => seeSpecialFolder(connection, '\\Sent', signal),
   flags: ['\\Seen'],
 };
 
@@ -152,7 +159,7 @@ export function createImapTransport(
       verifyAppend(config, {
         signal,
         open: (limited) => openConnection(config, context, limited),
-        folder: target.folder,
+        folder: target.see,
       }),
     async close() {
       closing.abort(new TransportClosed());

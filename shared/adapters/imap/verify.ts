@@ -21,14 +21,17 @@ export function verifyImapStore(
 export interface VerifyAppendOptions {
   readonly signal: AbortSignal;
   open(signal: AbortSignal): Promise<ImapConnection>;
-  /** The folder that mail is appended to. */
-  folder(connection: ImapConnection, signal: AbortSignal): Promise<string>;
+  /** The folder that mail is appended to; undefined where it is made with the first mail. */
+  folder(connection: ImapConnection, signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** Tries whether an account can append to its folder. Nothing is appended. */
 export function verifyAppend(config: ImapConnectionConfig, options: VerifyAppendOptions): Promise<readonly Step[]> {
   const { signal, open, folder } = options;
-  const folders = async (connection: ImapConnection) => [await folder(connection, signal)];
+  const folders = async (connection: ImapConnection) => {
+    const found = await folder(connection, signal);
+    return found === undefined ? [] : [found];
+  };
   return verifyFolders(config, { signal, open, folders, needs: adding });
 }
 
@@ -102,7 +105,7 @@ async function permission(
   needs: Needs,
   signal: AbortSignal,
 ): Promise<Finding> {
-  if (!connection.has('ACL')) return { status: 'unknown', hint: needs.unknown };
+  if (!connection.has('ACL') || folders.length === 0) return { status: 'unknown', hint: needs.unknown };
   for (const folder of folders) {
     const rights = await folderRights(connection, folder, signal);
     const missing = rights === undefined ? [] : [...needs.rights].filter((right) => !rights.has(right));
@@ -115,6 +118,7 @@ async function permission(
 }
 
 async function find(connection: ImapConnection, folders: readonly string[], signal: AbortSignal): Promise<Finding> {
+  if (folders.length === 0) return { detail: 'there is none yet: it is made with the first mail' };
   const mailbox = new Mailbox(connection);
   const found: string[] = [];
   const missing: StoreError[] = [];

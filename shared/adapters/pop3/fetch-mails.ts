@@ -5,7 +5,7 @@ import type { ListingContext } from './listing.ts';
 import { MailStream } from './mail-stream.ts';
 import type { Maildrop } from './maildrop.ts';
 import { replyError } from './pop3-errors.ts';
-import type { Reply } from './replies.ts';
+import { isPassing, type Reply } from './replies.ts';
 
 /** Up to here a mail is fetched whole, with others in flight; above, it is streamed. Most mail is smaller. */
 const SMALL_MAIL = 256 * 1024;
@@ -146,7 +146,7 @@ async function wholeMail(
 
 /** A mail that the server does not give is its own trouble, unless the server says that it is a passing one of its own. */
 function refused(reply: Reply): MailContent {
-  if (reply.code === 'SYS/TEMP' || reply.code === 'IN-USE') throw replyError(reply, 'RETR');
+  if (isPassing(reply)) throw replyError(reply, 'RETR');
   return { kind: 'broken', reason: replyError(reply, 'to give this mail').message };
 }
 

@@ -3,7 +3,7 @@ import { StoreError } from '../store.ts';
 import type { Body } from './body.ts';
 import type { Pop3Connection } from './connection.ts';
 import { nonsense, replyError } from './pop3-errors.ts';
-import { parsePair, parseUidl, type Reply } from './replies.ts';
+import { isPassing, parsePair, parseUidl, type Reply } from './replies.ts';
 import type { MailName } from './source-id.ts';
 
 /** A message as one session numbers it. */
@@ -176,7 +176,7 @@ export class Maildrop {
 
 /** A refusal that concerns one message alone passes; one that concerns the session is thrown. */
 function passing(reply: Reply, doing: string): undefined {
-  if (reply.code === 'SYS/TEMP' || reply.code === 'IN-USE') throw replyError(reply, doing);
+  if (isPassing(reply)) throw replyError(reply, doing);
   return undefined;
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StoreError } from '../store.ts';
 import type { Maildrop } from './maildrop.ts';
 import { abortedError, replyError } from './pop3-errors.ts';
+import { isPassing } from './replies.ts';
 
 /** How long a farewell may take before the socket is closed anyway: it is a courtesy. */
 const FAREWELL_LIMIT = 5_000;
@@ -89,6 +90,8 @@ export class Maildrops {
         (reply, index) => {
           const number = numbers[index];
           if (reply.status === 'ok' || number === undefined) return;
+          // Nothing is deleted then; whoever asked asks again.
+          if (isPassing(reply)) throw replyError(reply, 'to delete');
           refused.add(number);
           refusal ??= replyError(reply, 'to delete');
         },

@@ -1,5 +1,5 @@
 import { explainNetError } from '../net-errors.ts';
-import { oneLine } from '../smtp/reply.ts';
+import { oneLine } from '../one-line.ts';
 import { StoreError, type StoreErrorKind } from '../store.ts';
 import type { Reply } from './replies.ts';
 
@@ -47,7 +47,7 @@ const wordsOf: readonly (readonly [RegExp, StoreErrorKind, string])[] = [
 
 /** The server's words on one line, bounded. Answers are read an octet a character; words are UTF-8. */
 function said(text: string): string {
-  const words = oneLine(Buffer.from(text, 'latin1').toString('utf8')).slice(0, MAX_SERVER_TEXT);
+  const words = oneLine(Buffer.from(text, 'latin1').toString('utf8'), MAX_SERVER_TEXT);
   return words === '' ? '' : `: ${words}`;
 }
 

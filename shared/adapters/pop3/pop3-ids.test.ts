@@ -116,6 +116,21 @@ describe('what names a mail on POP3, and what is deleted', () => {
     expect(left()).toEqual(['1']);
   });
 
+  it('a passing trouble of the server gives up no deletion: nothing is deleted, and the next try deletes all', async () => {
+    let troubles = 1;
+    const script = {
+      DELE: (line: string) =>
+        line === 'DELE 2' && troubles-- > 0 ? '-ERR [SYS/TEMP] index busy\r\n' : ('ordinary' as const),
+    };
+    await start({ mails: mails('1', '2', '3'), script });
+    const session = await open();
+    const listed = await list(session);
+    await expect(dispose(session, listed)).rejects.toMatchObject({ kind: 'connection', code: 'SYS/TEMP' });
+    expect(left()).toEqual(['1', '2', '3']);
+    expect(await dispose(session, listed)).toEqual(['done', 'done', 'done']);
+    expect(left()).toEqual([]);
+  });
+
   it('leaving deletes nothing, takes back what reading marks, and ends the socket', async () => {
     await start({ mails: mails('1') });
     const session = await open();

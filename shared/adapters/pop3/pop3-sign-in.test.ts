@@ -68,6 +68,20 @@ describe('signing in by POP3', () => {
     expect(await open({ mechanisms: ['CRAM-MD5'] })).toEqual(['AUTH CRAM-MD5', base64(`tester ${proof}`)]);
   });
 
+  it('shows no answer to a challenge in its dialogue, whatever letters it begins with', async () => {
+    const user = 'ab~';
+    await start({ AUTH: () => `+ ${base64('<1@host>')}\r\n` }, ['UIDL', 'SASL CRAM-MD5']);
+    const shown: string[] = [];
+    const dialogue = () => ({ client: (line: string) => shown.push(line), server: () => {}, attach: () => {} });
+    const auth = { type: 'password', user, secret: 'corpus-pop3' };
+    const store = pop3Store({ port: server.port, tls: { starttls: 'never' }, auth }, { dialogue });
+    await (await store.open({ signal: never })).close();
+    const proof = createHmac('md5', 'secret').update('<1@host>').digest('hex');
+    // It begins with three letters and a plus sign, like a command at a glance.
+    expect(server.lines()).toContain(base64(`${user} ${proof}`));
+    expect(shown).toEqual(['CAPA', 'AUTH CRAM-MD5', '(hidden)', 'STAT', 'UIDL', 'RSET', 'QUIT']);
+  });
+
   it('sends nothing where none of the named mechanisms is offered', async () => {
     await start({}, [...usualCapabilities, 'SASL PLAIN']);
     const error = await failure(open({ mechanisms: ['CRAM-MD5'] }));

@@ -49,7 +49,11 @@ export function createPop3Store(config: Pop3Config, context: StoreContext): Mail
       };
       return new Pop3Session(new Maildrops(enter, await enter(signal)), identity);
     },
-    verify: ({ signal }) =>
-      verifyPop3Store(config, (limited) => openConnection(config, context, limited), { signal, deletesAtOnce }),
+    verify: ({ signal, changes }) =>
+      verifyPop3Store(config, (limited) => openConnection(config, context, limited), {
+        signal,
+        deletesAtOnce,
+        changes,
+      }),
   };
 }

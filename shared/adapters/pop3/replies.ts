@@ -21,6 +21,11 @@ export function parseReply(line: string): Reply | undefined {
   };
 }
 
+/** The refusal is no matter of the message: the whole session has a trouble that may pass (RFC 2449, RFC 3206). */
+export function isPassing({ code }: Reply): boolean {
+  return code === 'SYS/TEMP' || code === 'IN-USE';
+}
+
 /** What CAPA tells (RFC 2449): keywords in capitals, with their arguments. Undefined where the server knows no CAPA. */
 export type Capabilities = ReadonlyMap<string, readonly string[]>;
 

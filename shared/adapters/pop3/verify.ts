@@ -8,13 +8,15 @@ import type { Pop3Config } from './open-connection.ts';
 export interface VerifyPop3Options {
   readonly signal: AbortSignal;
   readonly deletesAtOnce: boolean;
+  /** Originals are deleted. */
+  readonly changes: boolean;
 }
 
 /** Tries whether an account can import by POP3, UIDL included. Nothing is marked as deleted, so QUIT deletes nothing. */
 export async function verifyPop3Store(
   config: Pop3Config,
   open: (signal: AbortSignal) => Promise<Pop3Connection>,
-  { signal, deletesAtOnce }: VerifyPop3Options,
+  { signal, deletesAtOnce, changes }: VerifyPop3Options,
 ): Promise<readonly Step[]> {
   let connection: Pop3Connection | undefined;
   try {
@@ -27,6 +29,16 @@ export async function verifyPop3Store(
             connection = await open(signal);
             return config.auth.type === 'none' ? {} : { detail: `as ${config.auth.user}` };
           },
+        },
+        {
+          step: 'permission',
+          run: async () =>
+            changes
+              ? {
+                  status: 'unknown',
+                  hint: 'POP3 tells no rights. Whether originals may be deleted shows at the first.',
+                }
+              : { detail: 'who signs in may read' },
         },
         {
           step: 'folder',

@@ -11,10 +11,10 @@ const MAX_LINE = 8_192;
 
 const NOTHING = Buffer.alloc(0);
 
-/** A command as the dialogue shows it: a password's own line, and an answer in a sign-in, are left out. */
+/** A command as the dialogue shows it: a password's own line, and an answer in a sign-in (base64), are left out. */
 function shown(line: string): string {
-  if (/^PASS /i.test(line)) return 'PASS (hidden)';
-  return /^[A-Z]{3,4}\b/i.test(line) ? line : '(hidden)';
+  if (line.startsWith('PASS ')) return 'PASS (hidden)';
+  return /^[A-Z]{3,4}(?: |$)/.test(line) ? line : '(hidden)';
 }
 
 /**

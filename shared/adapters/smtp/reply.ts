@@ -1,3 +1,4 @@
+import { oneLine } from '../one-line.ts';
 import type { Scrub } from '../sasl.ts';
 
 /** A server's reply as it is kept: RFC 5321 section 4.2 code, RFC 3463 status where given, and its words on one line. */
@@ -14,12 +15,6 @@ const MAX_REPLY_CHARACTERS = 300;
 /** Characters of a reply looked at: its kept form comes from its beginning. */
 const MAX_READ_CHARACTERS = 4_000;
 
-/** One line without control characters, of bounded length. */
-export function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
-  return text.replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
-}
-
 /** Reads a reply of one or more lines. Undefined where it does not begin with a three-digit code. */
 export function parseReply(raw: string | undefined, scrub: Scrub = (text) => text): SmtpReply | undefined {
   const code = /^([2-5]\d\d)(?!\d)/.exec(raw ?? '')?.[1];
@@ -31,7 +26,7 @@ export function parseReply(raw: string | undefined, scrub: Scrub = (text) => tex
     // Each line of a reply repeats the status; once is enough.
     return index > 0 && status !== undefined && rest.startsWith(`${status} `) ? rest.slice(status.length + 1) : rest;
   });
-  const text = oneLine(scrub(words.join(' '))).slice(0, MAX_REPLY_CHARACTERS);
+  const text = oneLine(scrub(words.join(' ')), MAX_REPLY_CHARACTERS);
   return { code: Number(code), ...(status === undefined ? {} : { status }), text };
 }
 
