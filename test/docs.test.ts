@@ -87,6 +87,21 @@ it('every block of commands for Azure or Exchange says that it was not run, and 
   }
 });
 
+it('the README says that what it tells of Azure was not run, and cites a page for each command', async () => {
+  const [, section = ''] = /\n## Deploy\n([\s\S]*?)\n## /.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? [];
+  expect(section).toContain('none of the commands of this section could be run here');
+  const commands = [...section.matchAll(/^(?:az|azd) [a-z -]+|`(az [a-z ]+)/gm)].map(
+    ([line, inline]) => inline ?? line,
+  );
+  expect(commands.length).toBeGreaterThan(5);
+  const cited = [...section.matchAll(/\[([^\]]+)\]\(https:\/\/learn\.microsoft\.com\//g)].map(([, text = '']) => text);
+  for (const command of commands) {
+    const [tool = '', word = ''] = command.split(' ');
+    const pages = cited.filter((text) => text.startsWith(`${tool} `) && text.includes(word));
+    expect(pages, command).not.toEqual([]);
+  }
+});
+
 it('the accounts in the guides are accounts, without a warning', async () => {
   const text = await readFile(join(root, 'docs/app-registration.md'), 'utf8');
   const bodies = [...text.matchAll(/-d '(\{\s+"from"[\s\S]*?\})'/g)].map(([, body = '']) => body);

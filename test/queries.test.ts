@@ -49,6 +49,22 @@ describe.each(queries.map((query, index) => ({ query, title: `${index + 1}: ${qu
   },
 );
 
+const alerts = (await readdir(new URL('infra/alerts/', root))).filter((name) => name.endsWith('.kql'));
+
+it('there are four alerts', () => {
+  expect(alerts).toHaveLength(4);
+});
+
+it.each(alerts)('alert %s has no mistake, and asks for events and fields that there are', async (name) => {
+  const query = await readFile(new URL(`infra/alerts/${name}`, root), 'utf8');
+  expect(kustoMistakes(query)).toEqual([]);
+  const asked = [...query.matchAll(/"([a-z]+\.[a-zA-Z]+)"/g)].map(([, event = '']) => event);
+  expect(asked.filter((event) => !events.has(event))).toEqual([]);
+  const known = new Set(['event', ...asked.flatMap((event) => events.get(event) ?? [])]);
+  const fields = [...query.matchAll(/\bline\.([a-zA-Z]+)/g)].map(([, field = '']) => field);
+  expect(fields.filter((field) => !known.has(field))).toEqual([]);
+});
+
 it("a mistake is found by Microsoft's parser", () => {
   expect(kustoMistakes(`${preamble}lines | where evnt == 'inbox.run'`)).toEqual([
     expect.stringContaining("'evnt' does not refer to any known column"),

@@ -98,7 +98,7 @@ describe('a message', () => {
 });
 
 describe('an account', () => {
-  it('that fails is told of once, and once more when it works again', async () => {
+  it('that fails is told of once, hourly while it does, and once more when it works again', async () => {
     await mailboxAccount(mailroom, imap, 'locked');
     await mailroom.secret('locked', 'locked-imap', 'no longer its password');
     for (const _ of [1, 2]) expect(await mailroom.import('locked')).toMatchObject({ status: 'failed' });
@@ -107,10 +107,19 @@ describe('an account', () => {
       { kind: 'signIn', run: expect.any(String), ms: whole, imported: 0 },
       { kind: 'signIn', run: expect.any(String), ms: whole, imported: 0 },
     ]);
-    const told = await lines('account.failing', { account: 'locked' });
-    expect(told).toEqual([
-      { event: 'account.failing', account: 'locked', run: failed[0]?.run, side: 'store', code: expect.any(String) },
-    ]);
+    const told = () => lines('account.failing', { account: 'locked' });
+    const instant = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const trouble = {
+      event: 'account.failing',
+      account: 'locked',
+      side: 'store',
+      since: instant,
+      code: expect.any(String),
+    };
+    const first = await told();
+    expect(first).toEqual([{ ...trouble, run: failed[0]?.run }]);
+    await mailroom.fireToEnd('retention');
+    expect(await told()).toEqual([...first, { ...trouble, since: first[0]?.since, code: first[0]?.code }]);
     expect(await lines('account.recovered', { account: 'locked' })).toEqual([]);
 
     await mailroom.secret('locked', 'locked-imap', passwordOf('locked'));
@@ -118,6 +127,8 @@ describe('an account', () => {
     expect(await lines('account.recovered', { account: 'locked' })).toEqual([
       { event: 'account.recovered', account: 'locked', run: id, side: 'store', seconds: whole },
     ]);
+    await mailroom.fireToEnd('retention');
+    expect(await told()).toHaveLength(2);
     // It never had a mail.
     expect(await lines('inbox.backlog', { account: 'locked' })).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { InfraError, type Program } from './read/program.ts';
 import { identityOnly, roleAssignments, signIn } from './rules/access.ts';
 import { alertRules } from './rules/alerts.ts';
 import { allowedNames, alwaysThere, audited, knownVersions, publicAccess } from './rules/always.ts';
-import { appConfig, settingsAreTaken, settingsOfApp } from './rules/app.ts';
+import { appConfig, settingsAreTaken, settingsOfApp, settingsOfHost } from './rules/app.ts';
 import { privateNetwork } from './rules/network.ts';
 import { lifecycle, storageNames } from './rules/storage.ts';
 import type { Rule } from './rules/subject.ts';
@@ -23,6 +23,7 @@ const rules: readonly Rule[] = [
   storageNames,
   lifecycle,
   settingsOfApp,
+  settingsOfHost,
   settingsAreTaken,
   appConfig,
   privateNetwork,

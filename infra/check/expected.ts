@@ -55,12 +55,16 @@ export function expectedByCode(): Expected {
     everyOne(source, /authLevel: 'anonymous'/g, /route: '([^']+)',\s*authLevel: 'anonymous'/g),
   );
   const environment = readFileSync(new URL('../../shared/platform/environment.ts', import.meta.url), 'utf8');
-  const read = [...settingNames, ...Object.keys(defaultSchedules), ...found(environment, /environment\(\)\.(\w+)/g)];
+  const read = new Set([
+    ...settingNames,
+    ...Object.keys(defaultSchedules),
+    ...found(environment, /environment\(\)\.(\w+)/g),
+  ]);
   return {
     containers: Object.values(containerNames),
     queues: [...Object.values(queueNames), ...triggers.map((queue) => `${queue}-poison`)],
     tables: Object.values(tableNames),
-    settings: read.filter((name) => !platformSets.has(name) && !otherIdentity.has(name)),
+    settings: [...read].filter((name) => !platformSets.has(name) && !otherIdentity.has(name)),
     schedules: defaultSchedules,
     openPaths: open.map((route) => `/api/${route}`),
     longestOpenDays: (maxSendAheadMs + giveUpAfterMs) / dayMs,

@@ -208,8 +208,8 @@ export const mistakes: readonly Mistake[] = [
   {
     title: 'a table missing',
     file: 'main.bicep',
-    from: "['accounts', 'inbox', 'outbox']",
-    to: "['accounts', 'inbox']",
+    from: "['accounts', 'inbox', 'limits', 'outbox']",
+    to: "['accounts', 'inbox', 'limits']",
     finding: /Tables: outbox is missing/,
   },
   {
@@ -232,6 +232,41 @@ export const mistakes: readonly Mistake[] = [
     from: "container: 'outbox'",
     to: "container: 'assets'",
     finding: /What expires: assets\/ should not be there/,
+  },
+  {
+    title: 'sign-in of every tenant',
+    file: 'main.bicep',
+    from: 'param signInTenantId string = subscription().tenantId',
+    to: "param signInTenantId string = 'common'",
+    finding: /openIdIssuer is "https:\/\/login.microsoftonline.com\/common\/v2.0"/,
+  },
+  {
+    title: 'the host as another identity',
+    file: app,
+    from: 'AzureWebJobsStorage__clientId: identityClientId',
+    to: 'AzureWebJobsStorage__clientId: identityId',
+    finding: /AzureWebJobsStorage__clientId is \S+, not \S+clientId/,
+  },
+  {
+    title: 'requests that are smaller than mail',
+    file: app,
+    from: "'167772160'",
+    to: "'104857600'",
+    finding: /FUNCTIONS_REQUEST_BODY_SIZE_LIMIT is 104857600, not 167772160/,
+  },
+  {
+    title: 'an audit log switched off',
+    file: vault,
+    from: "category: 'AuditEvent', enabled: true",
+    to: "category: 'AuditEvent', enabled: false",
+    finding: /Categories of Microsoft.KeyVault\S+: AuditEvent is missing/,
+  },
+  {
+    title: 'an alert that is never raised',
+    file: 'modules/alerts.bicep',
+    from: "operator: 'LessThanOrEqual'",
+    to: "operator: 'LessThan'",
+    finding: /raised by Minimum of days LessThan 14/,
   },
   {
     title: 'a path left open',

@@ -19,9 +19,9 @@ param oldestMailMinutes int
 @description('A secret that ends sooner than this raises the alert, in days.')
 param secretDays int
 
-// One alert of each rule stands per value of these, and ends by itself once its query no longer finds it. A window of a
-// day or two holds an event that was logged once, such as the beginning of a failure, for as long as nothing took it
-// back; the queries look at the latest word only.
+// One alert of each rule stands per value of these, and ends by itself once its query no longer finds it. The queries
+// look at the latest word only, within a day or two, which is the longest window there is. What lasts longer is told
+// again every hour (failing accounts, secrets), or by every import (mail that waits).
 var rules = [
   {
     name: 'poison-queue'
@@ -63,7 +63,7 @@ var rules = [
     aggregation: 'Maximum'
     dimensions: ['account']
     frequency: 'PT15M'
-    window: 'PT1H'
+    window: 'P1D'
   }
   {
     name: 'secret-expiring'

@@ -19,6 +19,15 @@ export interface FailingSince {
   readonly hint?: string;
 }
 
+/** Trouble that was told and has not ended. */
+export interface StandingTrouble {
+  readonly account: string;
+  readonly side: AccountSide;
+  /** Unix milliseconds. */
+  readonly since: number;
+  readonly code?: string;
+}
+
 /** Remembers which accounts fail, so that each spell of failing is told once, and its end once. */
 export interface AccountHealth {
   failing(account: string, side: AccountSide, trouble: AccountTrouble): Promise<void>;
@@ -26,6 +35,8 @@ export interface AccountHealth {
   current(account: string): Promise<readonly FailingSince[]>;
   /** These sides are no more: what is told of them ends without a word. */
   forget(account: string, sides: readonly AccountSide[]): Promise<void>;
+  /** Of all accounts there are or were. */
+  standing(options: { readonly signal: AbortSignal }): Promise<readonly StandingTrouble[]>;
 }
 
 const partition = 'health';
@@ -52,9 +63,10 @@ export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): 
       time: type === 'mailroom.account.failing' ? since : clock.now(),
       data: { side, since: toIso(since), ...trouble },
     });
-    // What alerts are made of: each spell of trouble and its end, as often as the event.
+    // What alerts are made of: each spell of trouble and its end, as often as the event; what lasts is told again by
+    // standing-trouble.ts.
     if (type === 'mailroom.account.failing') {
-      log.warn('account.failing', { account, side, code: trouble.code });
+      log.warn('account.failing', { account, side, since: toIso(since), code: trouble.code });
     } else {
       log.info('account.recovered', { account, side, seconds: Math.round((clock.now() - since) / 1000) });
     }
@@ -134,6 +146,18 @@ export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): 
             ...(typeof row.columns.hint === 'string' ? { hint: row.columns.hint } : {}),
           });
         }
+      }
+      return found;
+    },
+
+    async standing({ signal }) {
+      const found: StandingTrouble[] = [];
+      for await (const { key, columns } of rows.prefix(partition, '', { signal })) {
+        const [account = '', side] = key.split(':');
+        if ((side !== 'transport' && side !== 'store') || columns.told !== true) continue;
+        if (typeof columns.since !== 'number') continue;
+        const code = typeof columns.code === 'string' ? { code: columns.code } : {};
+        found.push({ account, side, since: columns.since, ...code });
       }
       return found;
     },

@@ -50,12 +50,22 @@ describe('settings', () => {
     [{ AZURE_CLIENT_SECRET: undefined }, /identity is missing/],
     [{ IMPORT_BUDGET_SECONDS: 'soon' }, /IMPORT_BUDGET_SECONDS must be a number of seconds/],
     [{ RECORD_RETENTION_DAYS: '0' }, /RECORD_RETENTION_DAYS/],
+    [{ IMPORT_SCHEDULE: 'soon' }, /IMPORT_SCHEDULE must be an NCRONTAB expression/],
+    [{ SWEEP_SCHEDULE: '00:05:00' }, /SWEEP_SCHEDULE must be an NCRONTAB expression/],
+    [{ RETENTION_SCHEDULE: '0 0 * * * * *' }, /RETENTION_SCHEDULE must be an NCRONTAB expression/],
   ])('%j is one clear line without a value', (change, line) => {
     const read = () => readSettings({ ...complete, ...change });
     expect(read).toThrow(SettingsError);
     expect(read).toThrow(line);
     expect(() => read()).not.toThrow(/\n|hunter2/);
   });
+
+  it.each(['0 */5 * * * *', '*/5 * * * *', '0 0 3 * * Mon-Fri', '0 0,30 8-18/2 1 JAN,jul *'])(
+    '%s is a schedule',
+    (schedule) => {
+      expect(readSettings({ ...complete, IMPORT_SCHEDULE: schedule })).toEqual(readSettings(complete));
+    },
+  );
 
   it('every mistake is named at once', () => {
     expect(() => readSettings({ IMPORT_BUDGET_SECONDS: 'x' })).toThrow(

@@ -5,6 +5,11 @@ const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' });
 const serviceUrl = z.url({ protocol: /^https?$/, error: 'must be a URL' });
 const days = z.coerce.number({ error: 'must be a number of days' }).int().min(1).max(36_500);
 
+/** The host reads schedules; with a wrong one it leaves the function out, and says so of the function alone. */
+const schedule = z.string().regex(/^\s*(?:[\dA-Za-z*,/-]+\s+){4,5}[\dA-Za-z*,/-]+\s*$/, {
+  error: 'must be an NCRONTAB expression of six fields (second first) or five',
+});
+
 const schema = z.object({
   MailStorage: z
     .string()
@@ -18,6 +23,9 @@ const schema = z.object({
   MailStorage__credential: z.literal('managedidentity', { error: 'must be managedidentity' }).optional(),
   MailStorage__clientId: z.string().optional(),
   KEY_VAULT_URI: httpsUrl,
+  IMPORT_SCHEDULE: schedule.optional(),
+  RETENTION_SCHEDULE: schedule.optional(),
+  SWEEP_SCHEDULE: schedule.optional(),
   IMPORT_BUDGET_SECONDS: z.coerce.number({ error: 'must be a number of seconds' }).int().min(10).max(540).default(240),
   OUTBOX_RETENTION_DAYS: days.default(30),
   RECORD_RETENTION_DAYS: days.default(90),

@@ -86,6 +86,9 @@ export const signIn: Rule = function* (subject) {
     'properties.httpSettings.requireHttps': true,
     'properties.login.tokenStore.enabled': false,
     'properties.identityProviders.azureActiveDirectory.enabled': true,
+    // Of one tenant: with `common` everybody who has an account anywhere could sign in.
+    'properties.identityProviders.azureActiveDirectory.registration.openIdIssuer':
+      'https://login.microsoftonline.com/tenant/v2.0',
   };
   for (const [path, value] of Object.entries(wanted)) {
     if (!same(at(settings, path), value)) yield `Sign-in: ${path} is ${JSON.stringify(at(settings, path))}`;

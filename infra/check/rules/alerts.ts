@@ -2,16 +2,27 @@ import type { Value } from '../read/functions.ts';
 import { isObject } from '../read/functions.ts';
 import { at, differences, ofType, type Rule, same } from './subject.ts';
 
-/** The events that each alert looks for in the logs (`{"event": "account.failing", …}`). */
-const alerts: Readonly<Record<string, readonly string[]>> = {
-  'poison-queue': [],
-  'account-failing': ['account.failing', 'account.recovered'],
-  'import-backlog': ['inbox.backlog'],
-  'secret-expiring': ['secrets.expiring'],
+interface Alert {
+  /** What it looks for in the logs (`{"event": "account.failing", …}`). */
+  readonly events: readonly string[];
+  /** When it is raised, in the parameters' default. */
+  readonly when: string;
+}
+
+const alerts: Readonly<Record<string, Alert>> = {
+  'poison-queue': { events: [], when: 'Total of moved GreaterThan 0' },
+  'account-failing': { events: ['account.failing', 'account.recovered'], when: 'Total of failing GreaterThan 0' },
+  'import-backlog': { events: ['inbox.backlog'], when: 'Maximum of oldestAgeSeconds GreaterThan 3600' },
+  'secret-expiring': { events: ['secrets.expiring'], when: 'Minimum of days LessThanOrEqual 14' },
 };
 
 /** What the host logs when it gives a message up (QueueProcessor of the WebJobs SDK), and where storage logs the rest. */
-const poisonWords: readonly string[] = ['"Message has reached MaxDequeueCount of "', '"-poison"', 'StorageQueueLogs'];
+const poisonWords: readonly string[] = [
+  '"Message has reached MaxDequeueCount of "',
+  '"-poison"',
+  'StorageQueueLogs',
+  '"PutMessage", "DeleteMessage", "ClearMessages"',
+];
 
 /** Each alert is there, asks the workspace, measures a column that its query has, and tells whoever is to be told. */
 export const alertRules: Rule = function* (subject) {
@@ -19,7 +30,7 @@ export const alertRules: Rule = function* (subject) {
   const workspaces = ofType(subject, 'Microsoft.OperationalInsights/workspaces').map(({ id }) => id);
   const groups = ofType(subject, 'Microsoft.Insights/actionGroups').map(({ id }) => id);
   if (groups.length !== (subject.everything ? 1 : 0)) yield `There are ${groups.length} action groups`;
-  for (const [name, events] of Object.entries(alerts)) {
+  for (const [name, { events, when }] of Object.entries(alerts)) {
     const rule = rules.find((one) => one.name.startsWith(`alert-${name}-`));
     if (!rule) {
       yield `There is no alert ${name}`;
@@ -34,6 +45,9 @@ export const alertRules: Rule = function* (subject) {
       yield `${rule.id} has no query`;
       continue;
     }
+    const { timeAggregation, metricMeasureColumn, operator, threshold } = criterion;
+    const is = `${timeAggregation} of ${metricMeasureColumn} ${operator} ${threshold}`;
+    if (is !== when) yield `${rule.id} is raised by ${is}, not by ${when}`;
     const named = [...criterion.query.matchAll(/"([a-z]+\.[a-z]+)"/g)].map((match) => match[1] ?? '');
     yield* differences(`Events of the alert ${name}`, [...new Set(named)], events);
     for (const word of name === 'poison-queue' ? poisonWords : []) {
@@ -41,7 +55,7 @@ export const alertRules: Rule = function* (subject) {
     }
     const dimensions = Array.isArray(criterion.dimensions) ? (criterion.dimensions as readonly Value[]) : [];
     const columns = lastProject(criterion.query);
-    for (const column of [criterion.metricMeasureColumn, ...dimensions.map((one) => isObject(one) && one.name)]) {
+    for (const column of [metricMeasureColumn, ...dimensions.map((one) => isObject(one) && one.name)]) {
       if (!columns.includes(String(column))) yield `${rule.id}: the query has no column ${String(column)}`;
     }
   }

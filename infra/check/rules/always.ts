@@ -1,4 +1,5 @@
 import type { Value } from '../read/functions.ts';
+import { isObject } from '../read/functions.ts';
 import { at, differences, ofType, type Rule, type Subject, same } from './subject.ts';
 
 /** Properties that resources of a type have whatever the parameters say. */
@@ -133,12 +134,31 @@ export const allowedNames: Rule = function* (subject) {
   }
 };
 
+/** What is kept of a service, by the last part of its type. */
+const categories: Readonly<Record<string, readonly string[]>> = {
+  sites: ['FunctionAppLogs', 'AppServiceAuthenticationLogs'],
+  vaults: ['AuditEvent'],
+  blobServices: ['StorageRead', 'StorageWrite', 'StorageDelete'],
+  queueServices: ['StorageWrite', 'StorageDelete'],
+  tableServices: ['StorageWrite', 'StorageDelete'],
+};
+
 /** Who did what is kept: of the app, of the vault, and of each service of both accounts. */
 export const audited: Rule = function* (subject) {
   const [workspace] = ofType(subject, 'Microsoft.OperationalInsights/workspaces');
   const settings = ofType(subject, 'Microsoft.Insights/diagnosticSettings');
   for (const setting of settings) {
     if (at(setting, 'properties.workspaceId') !== workspace?.id) yield `${setting.id} goes to another workspace`;
+    const kind = Object.keys(categories).find((one) => setting.scope?.includes(`/${one}/`)) ?? '';
+    const logs = at(setting, 'properties.logs');
+    const kept = (Array.isArray(logs) ? (logs as readonly Value[]) : []).filter(
+      (one) => isObject(one) && one.enabled === true,
+    );
+    yield* differences(
+      `Categories of ${setting.scope}`,
+      kept.map((one) => (isObject(one) ? String(one.category) : '')),
+      categories[kind] ?? [],
+    );
   }
   const logged = (type: string) => ofType(subject, type).map(({ id }) => id);
   yield* differences(

@@ -8,6 +8,9 @@ import { at, differences, isMailStorage, ofType, type Rule, type Subject } from 
 const refusedByFlex =
   /^(FUNCTIONS_EXTENSION_VERSION|FUNCTIONS_WORKER_RUNTIME|FUNCTIONS_WORKER_PROCESS_COUNT|FUNCTIONS_MAX_HTTP_CONCURRENCY|WEBSITE_.*|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD|linuxFxVersion)$/;
 
+/** Ready-made mail of 150 MiB, and room for what is around it. */
+const requestBytes = 160 * 1024 * 1024;
+
 /** Keys, passwords, signatures and private keys; nothing that a setting holds looks like one. */
 const secretValue = /AccountKey=|SharedAccess|[?&;]sig=|password|BEGIN [A-Z ]*PRIVATE KEY|listKeys/i;
 
@@ -34,6 +37,27 @@ export const settingsOfApp: Rule = function* (subject) {
   }
   for (const [name, schedule] of Object.entries(expected.schedules)) {
     if (settings[name] !== schedule) yield `Settings: ${name} is ${settings[name]}, by the code ${schedule}`;
+  }
+};
+
+/** What the host reads: its own storage, opened by the app's identity, telemetry by the same, and mail of 150 MiB. */
+export const settingsOfHost: Rule = function* (subject) {
+  const settings = settingsOf(subject) ?? {};
+  const identity = only(subject, 'Microsoft.ManagedIdentity/userAssignedIdentities');
+  const host = ofType(subject, 'Microsoft.Storage/storageAccounts').find(({ id }) => !isMailStorage(id));
+  const clientId = `⟨${identity?.id}⟩.properties.clientId`;
+  const where = (service: string) => `https://${host?.name}.${service}.core.windows.net`;
+  const wanted: Readonly<Record<string, string>> = {
+    AzureWebJobsStorage__credential: 'managedidentity',
+    AzureWebJobsStorage__clientId: clientId,
+    AzureWebJobsStorage__blobServiceUri: where('blob'),
+    AzureWebJobsStorage__queueServiceUri: where('queue'),
+    AzureWebJobsStorage__tableServiceUri: where('table'),
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `ClientId=${clientId};Authorization=AAD`,
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(requestBytes),
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (name in settings && settings[name] !== value) yield `Settings: ${name} is ${settings[name]}, not ${value}`;
   }
 };
 
