@@ -33,10 +33,10 @@ export interface AccountHealth {
   failing(account: string, side: AccountSide, trouble: AccountTrouble): Promise<void>;
   working(account: string, side: AccountSide): Promise<void>;
   current(account: string): Promise<readonly FailingSince[]>;
-  /** Of all accounts there are or were. */
-  standing(options: { readonly signal: AbortSignal }): Promise<readonly StandingTrouble[]>;
   /** These sides are no more: what is told of them ends without a word. */
   forget(account: string, sides: readonly AccountSide[]): Promise<void>;
+  /** Of all accounts there are or were. */
+  standing(options: { readonly signal: AbortSignal }): Promise<readonly StandingTrouble[]>;
 }
 
 const partition = 'health';

@@ -1,9 +1,8 @@
-import { explainNetError } from '../adapters/net-errors.ts';
 import { StoreError } from '../adapters/store.ts';
 import { errorText, log } from '../platform/log.ts';
 import { type BacklogHint, tellBacklog } from './backlog.ts';
 import type { InboxContext } from './context.ts';
-import { listRuns, type Run, type RunCounts, writeRun } from './runs.ts';
+import { type Run, type RunCounts, writeRun } from './runs.ts';
 
 /** For what comes after the session: the run's record, the continuation. */
 export const afterwordMs = 30_000;
@@ -33,22 +32,6 @@ export interface Ended {
   readonly ms: number;
 }
 
-/** Troubles of a connection that do not pass by themselves: settings and secrets are somebody's to mend. */
-const lastingCodes: ReadonlySet<string> = new Set(['SECRET', 'TLS_NOT_ALLOWED', 'STARTTLS_UNAVAILABLE']);
-
-/**
- * Whether the account's store is in trouble. A throttle is none, and one lost connection is the network's: it counts when
- * the run before failed as well.
- */
-async function isTrouble(context: InboxContext, account: string, run: Run, error: StoreError): Promise<boolean> {
-  const code = error.code ?? error.kind;
-  if (error.kind === 'throttled') return false;
-  if (error.kind !== 'connection' || lastingCodes.has(code) || explainNetError({ code }).certificate) return true;
-  const runs = await listRuns(context, account, { signal: AbortSignal.timeout(afterwordMs), top: 5 }).catch(() => []);
-  const before = runs.find((each) => each.id !== run.id && each.finishedAt !== undefined);
-  return before?.status === 'failed';
-}
-
 /** Writes a failed run down and tells it. Never throws. */
 export async function failed(
   context: InboxContext,
@@ -74,7 +57,7 @@ export async function failed(
   );
   const hint = { before: before?.backlog ?? 0, pending: undefined };
   await tellBacklogAtEnd(context, account, record, hint, AbortSignal.timeout(afterwordMs));
-  if (error instanceof StoreError && (await isTrouble(context, account, run, error))) {
+  if (error instanceof StoreError && error.kind !== 'throttled') {
     const code = error.code ?? error.kind;
     await context.health
       .failing(account, 'store', { code, ...(error.hint ? { hint: error.hint } : {}) })
