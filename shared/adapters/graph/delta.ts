@@ -35,20 +35,24 @@ const stateSchema = z.object({
   folder: z.string().min(1),
   link: z.string().optional(),
   round: z.enum(['full', 'changes']),
+  /** The link goes on with a round that has begun: it tells nothing of what came since then. */
+  begun: z.literal(1).optional(),
   foundAt: z.number(),
 });
 type State = z.output<typeof stateSchema>;
 
-const checkpointOf = ({ folder, link, round, foundAt }: State): Checkpoint => ({
+const checkpointOf = ({ folder, link, round, begun, foundAt }: State): Checkpoint => ({
   folder,
   round,
   foundAt,
+  ...(begun === undefined ? {} : { begun }),
   ...(link === undefined ? {} : { link }),
 });
 
 /**
  * `StoreSession.changes` by delta query (Microsoft Learn, "Get incremental changes to messages in a folder"). The link
- * of every page is a checkpoint. `@removed` is passed over: a mail that was moved away is told the same way.
+ * of every page is a checkpoint. `@removed` is passed over: a mail that was moved away is told the same way. A round that
+ * an earlier run had begun is followed by one of now: whoever asks for an import means the mail that is there.
  */
 export async function* listChanges(
   context: MailboxContext,
@@ -59,6 +63,7 @@ export async function* listChanges(
   const saved = await savedState(context, folder, checkpoint, options.signal);
   let state = saved ?? (await newRound(context, folder, options.signal));
   context.folders.note(folder, state.folder);
+  let resumed = state.begun === 1;
   const fullSize = Math.max(roundPage, options.pageSize);
   let size = fullSize;
   for (let first = true; ; ) {
@@ -87,7 +92,8 @@ export async function* listChanges(
     const next = idle(page, state) ? state : nextState(context, state, page);
     const mails = await mailsOf(context, folder, state.folder, page, options);
     yield* inSlices(mails, options.pageSize, state, next);
-    if (!page['@odata.nextLink']) return;
+    if (!page['@odata.nextLink'] && !resumed) return;
+    resumed &&= Boolean(page['@odata.nextLink']);
     state = next;
   }
 }
@@ -145,9 +151,9 @@ function changesError(error: unknown, folder: string, { link }: State): unknown 
 }
 
 /** Nothing happened since the last round, whose link is good for another one. */
-function idle(page: Page, { link, round }: State): boolean {
+function idle(page: Page, { link, round, begun }: State): boolean {
   const empty = page.value.length === 0 && !page['@odata.nextLink'] && Boolean(page['@odata.deltaLink']);
-  return empty && round === 'changes' && link !== undefined && mayStay(link);
+  return empty && round === 'changes' && begun === undefined && link !== undefined && mayStay(link);
 }
 
 function nextState(context: MailboxContext, state: State, page: Page): State {
@@ -157,7 +163,8 @@ function nextState(context: MailboxContext, state: State, page: Page): State {
     throw new StoreError('protocol', 'a page of changes that leads nowhere', { code: 'NO_LINK' });
   }
   nextLink(context.client.place, link);
-  return { ...state, link, round: next ? state.round : 'changes' };
+  const { begun: _, ...rest } = state;
+  return next ? { ...rest, link, begun: 1 } : { ...rest, link, round: 'changes' };
 }
 
 /** The mails of a page that the service has to decide about. */

@@ -151,6 +151,24 @@ describe('changes', () => {
     expect((await storeFailure(round(checkpoint))).kind).toBe('resync');
   });
 
+  it('follows a round that an earlier run had begun by one of now, so that all mail comes that is there', async () => {
+    deliver(3);
+    const first = await round();
+    fault({ fault: { kind: 'emptyPage' }, route: '/delta()' });
+    let begun: Checkpoint | undefined;
+    for await (const page of session.changes('inbox', first.checkpoint, { signal: never, pageSize: 23 })) {
+      begun = page.checkpoint;
+      break;
+    }
+    const [later] = deliver(1);
+    const resumed = await round(begun);
+    expect(items(resumed)).toEqual(later ? [later.immutableId] : []);
+    // From here on an idle poll is one request again.
+    site.graph.reset();
+    expect(items(await round(resumed.checkpoint))).toEqual([]);
+    expect(site.graph.requests).toHaveLength(1);
+  });
+
   it('asks for a full round when its states have expired, or its endpoint is another one', async () => {
     deliver(1);
     const { checkpoint } = await round();
