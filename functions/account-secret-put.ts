@@ -8,7 +8,7 @@ endpoint(
     const { putSecret } = await import('../shared/secrets/put-secret.ts');
     const { signal } = call;
     const input = await readJsonBody(call.request, { signal });
-    const receipt = await putSecret(call.services.secrets, call.param('account'), call.param('name'), input, {
+    const receipt = await putSecret(call.services, call.param('account'), call.param('name'), input, {
       signal,
     });
     return { jsonBody: receipt };

@@ -174,6 +174,23 @@ describe('accounts', () => {
     expect(answer.headers.get('accept')).toBe(status === 415 ? 'application/json' : null);
   });
 
+  it('an account may not name or write the secret of another whose name begins like its own', async () => {
+    const store = { protocol: 'imaps', host: 'h', auth: { type: 'password', user: 'u', secret: 'pair-two-imap' } };
+    const body = { from: 'pair@example.com', store };
+    const secret = (account: string) => `${accounts}/${account}/secrets/pair-two-imap`;
+    const value = { body: { value: 'a value of twelve or more' } };
+    // As long as there is no such account, it is a name like any other.
+    expect((await put('pair', body)).status).toBe(201);
+    expect((await put('pair-two', { from: 'two@example.com' })).status).toBe(201);
+    expect(problem(await put('pair', body), 400).mistakes).toEqual({
+      '/store/auth/secret': 'is a secret of the account pair-two',
+    });
+    problem(await mailroom.call('PUT', secret('pair'), value), 400);
+    await mailroom.expect(200, 'PUT', secret('pair-two'), value);
+    await mailroom.expect(204, 'DELETE', `${accounts}/pair-two`);
+    expect((await put('pair', body)).status).toBe(200);
+  });
+
   it('a body of more than 1 MiB is refused with 413', async () => {
     problem(await put('wrong', { from: 'a'.repeat(1 << 20) }), 413);
   });

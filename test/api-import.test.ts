@@ -208,6 +208,24 @@ describe('status', () => {
     expect(json.failing).toEqual([]);
   });
 
+  it('forgets trouble with the account, or the side of it, that had it', async () => {
+    const failing = async () => (await mailroom.expect(200, 'GET', '/api/accounts/locked/status')).json.failing;
+    const fail = async () => {
+      await mailroom.secret('locked', 'locked-new', 'not its password either');
+      expect(await mailroom.import('locked')).toMatchObject({ status: 'failed' });
+      expect(await failing()).toMatchObject([{ side: 'store' }]);
+    };
+    const { json: account } = await mailroom.expect(200, 'GET', '/api/accounts/locked');
+    await fail();
+    await mailroom.expect(200, 'PUT', '/api/accounts/locked', { body: { ...account, store: null } });
+    expect(await failing()).toEqual([]);
+    await mailroom.expect(200, 'PUT', '/api/accounts/locked', { body: account });
+    await fail();
+    await mailroom.expect(204, 'DELETE', '/api/accounts/locked');
+    await mailroom.expect(201, 'PUT', '/api/accounts/locked', { body: account });
+    expect(await failing()).toEqual([]);
+  });
+
   it('trap 45: a secret that ends in ten days is told beforehand, by status, health and the log', async () => {
     const expiresAt = new Date(Math.floor(Date.now() / 1000) * 1000 + 10 * 86_400_000 + 3_600_000).toISOString();
     const body = { value: passwordOf('locked'), expiresAt };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { HttpProblem, type Mistake } from '../http/problem.ts';
+import { badInput, HttpProblem, type Mistake } from '../http/problem.ts';
 import { peek } from '../http/validation.ts';
 import type { Clock } from '../platform/clock.ts';
 import { errorText, log } from '../platform/log.ts';
@@ -126,6 +126,7 @@ export class AccountStore {
   /** Saves an account. Throws HttpProblem 400 with every mistake, 412 where the precondition does not hold. */
   async save(name: string, input: unknown, precondition: Precondition, options: Options): Promise<SavedAccount> {
     const { account, warnings } = resolveAccount(name, input);
+    await this.#refuseOthersSecrets(account, options);
     const version = randomUUID();
     const saved = await this.#change(name, options, (row) => {
       const there = row && !isDeleted(row) ? row : undefined;
@@ -201,6 +202,35 @@ export class AccountStore {
       return typeof fixed === 'number' ? fixed : this.#clock.now();
     }
     return Date.parse(since);
+  }
+
+  /**
+   * The other account that a secret belongs to by its name: `corpus-two-imap` begins with `corpus-` and is still the
+   * secret of `corpus-two`, where there is one.
+   */
+  async ownerOf(secret: string, name: string, options: Options): Promise<string | undefined> {
+    const ends = [...secret.matchAll(/-/g)].map(({ index }) => index).filter((index) => index > name.length);
+    for (const end of ends) {
+      const other = secret.slice(0, end);
+      const row = await this.#row(other, options);
+      if (row && !isDeleted(row)) {
+        return other;
+      }
+    }
+    return undefined;
+  }
+
+  async #refuseOthersSecrets(account: Account, options: Options): Promise<void> {
+    const mistakes: Mistake[] = [];
+    for (const { pointer, name } of secretsOf(account)) {
+      const owner = await this.ownerOf(name, account.name, options);
+      if (owner !== undefined) {
+        mistakes.push({ pointer, detail: `is a secret of the account ${owner}` });
+      }
+    }
+    if (mistakes.length > 0) {
+      throw badInput(mistakes);
+    }
   }
 
   /** A secret may be written after the account that names it, but that is worth a word. */

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { AccountStore } from '../accounts/account-store.ts';
 import { accountNameSchema, secretNameSchema } from '../accounts/model.ts';
 import type { Mistake } from '../http/problem.ts';
 import { checkFields } from '../http/validation.ts';
-import type { SecretOptions, SecretReceipt, SecretStore } from './secret-store.ts';
+import type { SecretReceipt, SecretStore } from './secret-store.ts';
 
 /** Key Vault keeps values of at most 25 KB (Microsoft: "Azure Key Vault service limits"). */
 const maxValue = 25_000;
@@ -12,15 +13,24 @@ export const secretInputSchema = z.strictObject({
   expiresAt: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }).nullish(),
 });
 
+export interface PutSecretContext {
+  readonly secrets: SecretStore;
+  readonly accounts: Pick<AccountStore, 'ownerOf'>;
+}
+
 /** Writes an account's secret. Throws HttpProblem 400, also for a name that is not the account's own. */
 export async function putSecret(
-  secrets: SecretStore,
+  { secrets, accounts }: PutSecretContext,
   account: string,
   name: string,
   input: unknown,
-  options: SecretOptions,
+  options: { readonly signal: AbortSignal },
 ): Promise<SecretReceipt> {
-  const { value, expiresAt } = checkFields(secretInputSchema, input).complete(nameMistakes(account, name));
+  const mistakes = nameMistakes(account, name);
+  const owner = mistakes.length > 0 ? undefined : await accounts.ownerOf(name, account, options);
+  const { value, expiresAt } = checkFields(secretInputSchema, input).complete(
+    owner === undefined ? mistakes : [{ pointer: '', detail: `it is a secret of the account ${owner}` }],
+  );
   return await secrets.set(name, value, { ...options, ...(expiresAt ? { expiresAt: new Date(expiresAt) } : {}) });
 }
 
