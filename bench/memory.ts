@@ -12,7 +12,7 @@ const largeBytes = 150 * megabyte;
 export async function memory(): Promise<SectionResult> {
   const next = random(5);
   const large = testMail({ n: 1, attachment: Math.floor((largeBytes * 57) / 78) }, next);
-  const dovecot = await startDovecot();
+  const dovecot = await startDovecot({ users: { tester: 'password of tester' } });
   const sink = await startSink();
   const mailroom = await Mailroom.start();
   try {
