@@ -1,26 +1,15 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, frozenMail, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
 import { type Dovecot, startDovecot } from '../../../test/support/dovecot.ts';
 import { imapTransport } from '../../../test/support/imap-transport-subject.ts';
+import { memoryInUse } from '../../../test/support/memory-in-use.ts';
 
 /** The largest mail that can be handed in. */
 const LARGEST = 157_286_400;
 /** What is read ahead of the socket, and as much again of what is dead and not swept yet; the mail is ten times that. */
 const ALLOWED_GROWTH = 16 * 1024 * 1024;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: unknown = runInNewContext('gc');
-
-function memoryInUse(): number {
-  if (typeof collectGarbage !== 'function') throw new Error('no gc');
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 /** A server that stops reading after a mebibyte, until it is told to go on. */
 async function slowServer(port: number): Promise<{ port: number; goOn(): void; stop(): Promise<void> }> {

@@ -1,25 +1,14 @@
 import { createHash } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dovecot, startDovecot } from '../../../test/support/dovecot.ts';
 import { imapStore } from '../../../test/support/imap-fixture.ts';
+import { memoryInUse } from '../../../test/support/memory-in-use.ts';
 import { allMails, contentBytes, mail, never } from '../../../test/support/store-helpers.ts';
 
 /** The largest mail an account imports by default. */
 const LARGEST = 157_286_400;
 /** A handful of parts of 1 MiB, and as much again of what is dead and not swept yet; the mail is 150 times a part. */
 const ALLOWED_GROWTH = 32 * 1024 * 1024;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: unknown = runInNewContext('gc');
-
-function memoryInUse(): number {
-  if (typeof collectGarbage !== 'function') throw new Error('no gc');
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 describe('memory', () => {
   let dovecot: Dovecot;

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dovecot, startDovecot } from '../../../test/support/dovecot.ts';
+import { memoryInUse } from '../../../test/support/memory-in-use.ts';
 import { pop3Store } from '../../../test/support/pop3-fixture.ts';
 import { allMails, contentBytes, mail, never } from '../../../test/support/store-helpers.ts';
 
@@ -11,16 +10,6 @@ import { allMails, contentBytes, mail, never } from '../../../test/support/store
 const LARGEST = 157_286_400;
 /** What is held on its way, and as much again of what is dead and not swept yet; the mail is 150 MiB. */
 const ALLOWED_GROWTH = 16 * 1024 * 1024;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: unknown = runInNewContext('gc');
-
-function memoryInUse(): number {
-  if (typeof collectGarbage !== 'function') throw new Error('no gc');
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 describe('memory', () => {
   let dovecot: Dovecot;
