@@ -6,6 +6,9 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { z } from 'zod';
+import { consoleFiles } from './console-files.ts';
+import { describedWith, descriptionFiles } from './description.ts';
+import { licensesOf, noticeText } from './notices.ts';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const bundle = fileURLToPath(new URL('dist/main.cjs', import.meta.url));
@@ -16,7 +19,7 @@ const loadMs = 30_000;
 /** The name of the second bundle before its content is known; as long as the one it gets. */
 const laterDraft = 'later-00000000.cjs';
 
-/** Second bundles of earlier builds stay this long: whoever loaded their first one may not have asked for them yet. */
+/** Second bundles and files of the console stay this long after a build: whoever loaded a first one may not have asked for them yet. */
 const keepMs = 86_400_000;
 
 /** Loads with the app and again with the second bundle; it keeps nothing between calls. */
@@ -35,7 +38,7 @@ export interface BuildOptions {
 /**
  * Bundles the app as Azure Functions loads it fastest, and answers the names of the functions that it registers: one
  * CommonJS file that registers them, and beside it `later-….cjs` with everything that they `import()` when they are
- * called, which Node need not read before. Throws when it cannot be built or registers none; an earlier build then stays
+ * called, which Node need not read before, the files that describe the service to callers, and the web console. Throws when it cannot be built or registers none; an earlier build then stays
  * as it is. The new one takes its place in one step, so that whoever loads it meanwhile gets a whole one.
  */
 export async function build(options: BuildOptions = {}): Promise<readonly string[]> {
@@ -54,16 +57,28 @@ export async function build(options: BuildOptions = {}): Promise<readonly string
       await putInPlace(join(directory, `${later}.map`), second.map);
       await putInPlace(join(directory, later), second.code);
     }
+    const more = options.entry === undefined ? await addFiles(directory) : [];
+    await putInPlace(join(directory, 'NOTICE'), await notices([first, ...(second ? [second] : [])], more));
     await writeFile(draft, later === undefined ? first.code : first.code.replaceAll(laterDraft, later));
     const names = await registeredFunctions(draft, later);
     if (names.length === 0) throw new Error(`${outfile} registers no functions`);
     await putInPlace(`${outfile}.map`, first.map);
     await rename(draft, outfile);
-    if (later !== undefined) await removeOld(directory, later);
+    if (later !== undefined)
+      await removeOld(directory, /^later-[0-9a-f]{8}\.cjs(\.map)?$/, (name) => name.startsWith(later));
     return names;
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** Puts what is answered as it is beside the bundle: the description and the console. Answers the packages they are made of. */
+async function addFiles(directory: string): Promise<readonly string[]> {
+  const { files, packages } = await consoleFiles();
+  for (const [name, content] of [...(await descriptionFiles()), ...files])
+    await putInPlace(join(directory, name), content);
+  await removeOld(directory, /^console-[\w.-]+\.gz$/, (name) => files.has(name));
+  return [...describedWith, ...packages];
 }
 
 interface Bundled {
@@ -89,7 +104,7 @@ async function bundled(
     platform: 'node',
     target: 'node22',
     format: 'cjs',
-    // Names in stack traces tell more than the bytes saved would.
+    // Names in stack traces are worth more than the bytes saved.
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: 'external',
@@ -105,6 +120,15 @@ async function bundled(
   for (const line of await esbuild.formatMessages(warnings, { kind: 'warning' })) console.warn(line);
   const text = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? '';
   return { code: text('.cjs'), map: text('.map'), inputs: Object.keys(metafile.inputs) };
+}
+
+/** The licences of what was bundled, and of `more` folders: minified code has none of their comments left. */
+async function notices(bundles: readonly Bundled[], more: readonly string[]): Promise<string> {
+  const folders = bundles
+    .flatMap(({ inputs }) => inputs)
+    .map((input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
+    .filter((folder) => folder !== undefined);
+  return noticeText(await licensesOf(root, [...folders, ...more]));
 }
 
 /** Leaves what our own modules `import()` to the second bundle, and notes it. */
@@ -161,15 +185,16 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
-async function putInPlace(file: string, content: string): Promise<void> {
+async function putInPlace(file: string, content: string | Uint8Array): Promise<void> {
   const draft = `${file}.${process.pid}`;
   await writeFile(draft, content);
   await rename(draft, file);
 }
 
-async function removeOld(directory: string, current: string): Promise<void> {
+/** Removes files of earlier builds: what has such a name, is not of this one, and has been there for long. */
+async function removeOld(directory: string, named: RegExp, isCurrent: (name: string) => boolean): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (!/^later-[0-9a-f]{8}\.cjs(\.map)?$/.test(name) || name.startsWith(current)) continue;
+    if (!named.test(name) || isCurrent(name)) continue;
     const file = join(directory, name);
     const age = await stat(file).then(
       ({ mtimeMs }) => Date.now() - mtimeMs,

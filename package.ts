@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 /** Bytes of the zip. An instance that starts downloads and unpacks all of it before the app is loaded. */
 const maxBytes = 3_000_000;
 
-/** The earliest time that a zip can tell; it tells local time, and this is the same text in every zone. */
+/** The earliest time that a zip can hold. A zip holds local time; this is the same text in every zone. */
 const fixedTime = new Date(1980, 0, 1);
 
 /** A plain file, readable by all, in the terms of Unix (upper half of a zip's external attributes). */
@@ -29,8 +29,8 @@ export interface Package {
 }
 
 /**
- * Makes what is deployed, `package/` and `mailroom.zip`, in `directory` (default: `dist`): the bundle's two files,
- * host.json, and a package.json that names the one to load and no dependencies. The same sources make the same bytes.
+ * Makes what is deployed, `package/` and `mailroom.zip`, in `directory` (default: `dist`): the bundle's two files, those
+ * that describe the service, host.json, NOTICE, and a package.json that names the one to load and no dependencies. The same sources make the same bytes.
  * Throws when the bundle registers no functions or the zip is too large; an earlier package then stays.
  */
 export async function makePackage(options: { readonly directory?: string; readonly maxBytes?: number } = {}) {

@@ -7,7 +7,7 @@ import { basename } from 'node:path';
  *
  * It asks for an entity by partition and row key, and for a blob by account, container and name; the store uses its index
  * for the first of these only, which all entities share, and looks through the rest one by one. Here the condition that
- * tells most stands first. And whenever a queue message is deleted, those that expired are removed: mostly none, but the
+ * says most stands first. And whenever a queue message is deleted, those that expired are removed: mostly none, but the
  * store then sorts all its indexes anew. Here removing nothing does nothing.
  */
 

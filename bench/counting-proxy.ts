@@ -8,6 +8,8 @@ export interface StorageRequest {
   readonly method: string;
   /** Without the account: `/assets/...`, `/mail-events/messages`, `/inbox(...)`, `/$batch`. */
   readonly path: string;
+  /** What was sent to the tables; empty for the others. */
+  readonly body: string;
 }
 
 export interface CountingProxy {
@@ -30,7 +32,12 @@ export async function startCountingProxy(azurite: Azurite): Promise<CountingProx
     const server = createServer((incoming, answer) => {
       const { method = '', url = '', headers } = incoming;
       const { pathname } = new URL(url, `http://${host}`);
-      counted.push({ service, method, path: pathname.slice(accountPath.length) });
+      const chunks: Buffer[] = [];
+      if (service === 'table') incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.once('end', () => {
+        const body = Buffer.concat(chunks).toString();
+        counted.push({ service, method, path: pathname.slice(accountPath.length), body });
+      });
       const outgoing = request({ agent, host, port: ports[service], method, path: url, headers }, (response) => {
         answer.writeHead(response.statusCode ?? 502, response.rawHeaders);
         response.pipe(answer);

@@ -5,6 +5,8 @@ export interface Goal {
   readonly bound: 'atLeast' | 'atMost';
   readonly target: number;
   readonly unit: string;
+  /** A figure of time that was measured while others used the machine. */
+  readonly isUnsure?: boolean;
 }
 
 /** What a section of the benchmark measured. */
@@ -27,6 +29,14 @@ export function median(values: readonly number[]): number {
   const lower = sorted[Math.floor((sorted.length - 1) / 2)];
   if (upper === undefined || lower === undefined) throw new Error('nothing was measured');
   return (lower + upper) / 2;
+}
+
+/** The value that so many in a hundred do not exceed. */
+export function percentile(values: readonly number[], rank: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const value = sorted[Math.min(sorted.length - 1, Math.ceil((rank / 100) * sorted.length) - 1)];
+  if (value === undefined) throw new Error('nothing was measured');
+  return value;
 }
 
 /** Three digits that mean something, and whole numbers above that. */
@@ -56,7 +66,7 @@ export function goalText(goals: readonly Goal[]): string {
     goal.what,
     `${goal.bound === 'atLeast' ? '>=' : '<='} ${goal.target}${goal.unit}`,
     `${digits(goal.figure)}${goal.unit}`,
-    reached(goal) ? 'reached' : 'MISSED',
+    `${reached(goal) ? 'reached' : 'MISSED'}${goal.isUnsure ? ', too busy to tell' : ''}`,
   ]);
   return tableText([['to reach', 'target', 'figure', ''], ...rows]);
 }

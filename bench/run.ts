@@ -1,23 +1,38 @@
 import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
 import { onNpmGone } from '../local/npm-parent.ts';
+import { acceptLatency } from './accept-latency.ts';
+import { tooBusy, usedByOthers } from './busy.ts';
+import { eventsWaiting } from './events-waiting.ts';
 import { importRate } from './import-rate.ts';
 import { loadTime } from './load-time.ts';
 import { memory } from './memory.ts';
+import { dovecot, missing } from './needs.ts';
 import { type Goal, goalText, reached, type SectionResult, sectionText } from './report.ts';
 import { sendRate } from './send-rate.ts';
+import { torture } from './torture.ts';
 import { transactions } from './transactions.ts';
+
+interface Section {
+  readonly measure: (options: { readonly quick: boolean }) => Promise<SectionResult>;
+  /** Programs that it cannot do without. */
+  readonly needs?: Parameters<typeof missing>[0];
+}
 
 /**
  * `npm run bench [-- --quick] [section ...]`: builds the app, measures it and prints plain tables. Figures compare with
- * others of the same run alone. A target that is missed is said and does not fail the run.
+ * others of the same run alone. A target that is missed is said and does not fail the run; a section that fails does, once
+ * the others are through.
  */
-const sections: Readonly<Record<string, (options: { readonly quick: boolean }) => Promise<SectionResult>>> = {
-  import: importRate,
-  transactions,
-  send: sendRate,
-  load: loadTime,
-  memory,
+const sections: Readonly<Record<string, Section>> = {
+  import: { measure: importRate, needs: [dovecot] },
+  transactions: { measure: transactions, needs: [dovecot] },
+  accept: { measure: acceptLatency },
+  send: { measure: sendRate },
+  events: { measure: eventsWaiting, needs: [dovecot] },
+  load: { measure: loadTime },
+  memory: { measure: memory, needs: [dovecot] },
+  torture: { measure: torture },
 };
 
 async function main(): Promise<void> {
@@ -32,14 +47,37 @@ async function main(): Promise<void> {
   const chosen = Object.entries(sections).filter(([name]) => positionals.length === 0 || positionals.includes(name));
   await build();
   const goals: Goal[] = [];
-  for (const [, measure] of chosen) {
-    const result = await measure({ quick: values.quick });
-    goals.push(...result.goals);
-    console.log(sectionText(result));
+  const failed: string[] = [];
+  for (const [name, section] of chosen) {
+    try {
+      const result = await measured(section, values.quick);
+      goals.push(...result.goals);
+      console.log(sectionText(result));
+    } catch (error) {
+      failed.push(name);
+      console.log(`== ${name}: FAILED\n\n  ${error instanceof Error ? error.message : String(error)}\n`);
+    }
   }
   console.log(`== Targets\n\n${goalText(goals)}\n`);
   const missed = goals.filter((goal) => !reached(goal)).length;
   console.log(missed === 0 ? 'All reached.' : `${missed} of ${goals.length} missed.`);
+  if (failed.length > 0) throw new Error(`Not measured: ${failed.join(', ')}.`);
+}
+
+/** Measures a section, and notes what others did with the machine before it and after it. */
+async function measured({ measure, needs = [] }: Section, quick: boolean): Promise<SectionResult> {
+  const absent = await missing(needs);
+  if (absent !== undefined) throw new Error(absent);
+  const before = await usedByOthers();
+  const result = await measure({ quick });
+  const others = Math.max(before, await usedByOthers());
+  if (others <= tooBusy) return result;
+  const note = `TOO BUSY TO TELL: others used up to ${Math.round(others * 100)} % of the processors when nothing was measured.`;
+  return {
+    ...result,
+    notes: [...result.notes, note],
+    goals: result.goals.map((goal) => ({ ...goal, isUnsure: true })),
+  };
 }
 
 // An ordinary end: what the sections started is ended by their exit handlers.

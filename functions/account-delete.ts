@@ -1,10 +1,7 @@
-import { endpoint } from './endpoint.ts';
+import { endpoint } from './app/endpoint.ts';
 
-endpoint('account-delete', { method: 'DELETE', route: 'accounts/{account}', role: 'Mailroom.Admin' }, async (call) => {
-  const { checkPreconditions } = await import('../shared/http/conditional.ts');
-  const { request, signal } = call;
-  const { accounts, outbox } = call.services;
-  await accounts.delete(call.param('account'), (etag) => checkPreconditions(request.headers, etag), { signal });
-  await outbox.health.forget(call.param('account'), ['transport', 'store']);
-  return { status: 204 };
-});
+endpoint(
+  'account-delete',
+  { method: 'DELETE', route: 'accounts/{account}', role: 'Mailroom.Admin', readsQuery: true },
+  () => import('../shared/http/accounts/delete.ts'),
+);

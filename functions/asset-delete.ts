@@ -1,10 +1,7 @@
-import { endpoint } from './endpoint.ts';
+import { endpoint } from './app/endpoint.ts';
 
 endpoint(
   'asset-delete',
   { method: 'DELETE', route: 'assets/{id}', role: 'Mailroom.Admin' },
-  async ({ param, services, signal }) => {
-    await services.assets.delete(param('id'), { signal });
-    return { status: 204 };
-  },
+  () => import('../shared/http/assets/delete.ts'),
 );

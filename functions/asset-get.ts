@@ -1,7 +1,7 @@
-import { endpoint } from './endpoint.ts';
+import { endpoint } from './app/endpoint.ts';
 
 endpoint(
   'asset-get',
   { method: 'GET', route: 'assets/{id}', role: 'Mailroom.Read' },
-  async ({ param, services, signal }) => ({ jsonBody: await services.assets.get(param('id'), { signal }) }),
+  () => import('../shared/http/assets/get.ts'),
 );

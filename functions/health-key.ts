@@ -1,12 +1,7 @@
-import { app } from '@azure/functions';
+import { openEndpoint } from './app/endpoint.ts';
 
-/**
- * Says no more than that the caller's key is good (see health.ts). Asks neither settings nor roles: the detail of
- * `/health` is wanted most when those are wrong.
- */
-app.http('health-key', {
-  methods: ['GET'],
-  route: 'health/key',
-  authLevel: 'function',
-  handler: async () => ({ status: 204 }),
-});
+openEndpoint(
+  'health-key',
+  { method: 'GET', route: 'health/key', authLevel: 'function' },
+  () => import('../shared/http/health/key.ts'),
+);

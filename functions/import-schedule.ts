@@ -1,6 +1,7 @@
-import { timer } from './timer.ts';
+import { timer } from './app/timer.ts';
 
-timer('import-schedule', { setting: 'IMPORT_SCHEDULE' }, async ({ inbox, accountRows }, signal) => {
-  const { scheduleImports } = await import('../shared/inbox/schedule.ts');
-  await scheduleImports(inbox, accountRows, { signal });
-});
+timer(
+  'import-schedule',
+  { setting: 'IMPORT_SCHEDULE' },
+  async () => (await import('./app/timer-jobs.ts')).importSchedule,
+);

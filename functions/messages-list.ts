@@ -1,10 +1,7 @@
-import { endpoint } from './endpoint.ts';
+import { endpoint } from './app/endpoint.ts';
 
 endpoint(
   'messages-list',
-  { method: 'GET', route: 'messages', role: 'Mailroom.Read' },
-  async ({ request, services, signal }) => {
-    const { listAll } = await import('../shared/outbox/list-all.ts');
-    return { jsonBody: await listAll(services.outbox, request.query, { signal }) };
-  },
+  { method: 'GET', route: 'messages', role: 'Mailroom.Read', readsQuery: true },
+  () => import('../shared/http/messages/list.ts'),
 );

@@ -1,9 +1,7 @@
-import { endpoint } from './endpoint.ts';
+import { endpoint } from './app/endpoint.ts';
 
-/** The account that sends where the path names none. */
-const defaultAccount = 'corpus';
-
-endpoint('messages-send', { method: 'POST', route: 'messages', role: 'Mailroom.Send' }, async (call) => {
-  const { sendMessage } = await import('./send-message.ts');
-  return await sendMessage(call, defaultAccount);
-});
+endpoint(
+  'messages-send',
+  { method: 'POST', route: 'messages', role: 'Mailroom.Send' },
+  () => import('../shared/http/messages/send.ts'),
+);

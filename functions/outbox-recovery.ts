@@ -1,6 +1,3 @@
-import { timer } from './timer.ts';
+import { timer } from './app/timer.ts';
 
-timer('outbox-recovery', '0 * * * * *', async ({ outbox }, signal) => {
-  const { recover } = await import('../shared/outbox/recover.ts');
-  await recover(outbox, { signal });
-});
+timer('outbox-recovery', '0 * * * * *', async () => (await import('./app/timer-jobs.ts')).outboxRecovery);

@@ -1,6 +1,3 @@
-import { timer } from './timer.ts';
+import { timer } from './app/timer.ts';
 
-timer('sweep', { setting: 'SWEEP_SCHEDULE' }, async ({ inbox }, signal) => {
-  const { sweepAll } = await import('../shared/inbox/sweep.ts');
-  await sweepAll(inbox, { signal });
-});
+timer('sweep', { setting: 'SWEEP_SCHEDULE' }, async () => (await import('./app/timer-jobs.ts')).sweep);

@@ -22,19 +22,19 @@ param storageSku string = 'Standard_ZRS'
 @allowed(['22', '24'])
 param nodeVersion string = '22'
 
-@description('Memory of an instance in MB; its part of a processor follows from it.')
+@description('Memory of an instance in MB; its part of a processor follows from it. The host holds a body with Content-Length several times over, up to 1 GB for a mail of 150 MB.')
 @allowed([512, 2048, 4096])
-param instanceMemoryMB int = 2048
+param instanceMemoryMB int = 4096
 
 @description('Instances at most, for the HTTP functions together and for every other function by itself.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('HTTP requests that one instance works on at a time.')
+@description('HTTP requests that one instance works on at a time: with 4096 MB, eight mails with 35 MB of attachments in JSON.')
 @minValue(1)
 @maxValue(1000)
-param httpPerInstanceConcurrency int = 16
+param httpPerInstanceConcurrency int = 8
 
 @description('Instances for HTTP that are always there and always paid; 0: the first call after a pause waits for one.')
 @minValue(0)
@@ -58,6 +58,15 @@ param sweepSchedule string = '0 0 3 * * *'
 @maxValue(540)
 param importBudgetSeconds int = 240
 
+@description('Waits before the second, third and further attempts of a mail, in minutes, separated by commas; the last one goes on for 48 hours.')
+@minLength(1)
+param retryMinutes string = '1,5,15,60'
+
+@description('Mails of one account that may wait; further ones are refused with 429. 0: any number.')
+@minValue(0)
+@maxValue(1000000)
+param outboxMaxWaiting int = 0
+
 @description('How long the MIME of mail that was sent is kept, in days.')
 @minValue(1)
 @maxValue(36500)
@@ -75,6 +84,24 @@ param assetRetentionDays int = 0
 
 @description('Microsoft Graph of a private cloud, an https URL; empty: that of each account\'s cloud.')
 param graphEndpoint string = ''
+
+@description('Networks (CIDRs, separated by commas) of the loopback, link-local and metadata ranges where mail servers may be all the same. Empty: none.')
+param mailAllowedNetworks string = ''
+
+@description('Hosts (in lower case, separated by commas) beside those of Exchange Online that get access tokens of accounts with oauth2, as a relay in front of it. Empty: none.')
+param mailOAuth2Hosts string = ''
+
+@description('Networks (CIDRs, separated by commas) beside the internet where webhooks of accounts may be, there over http too. Empty: none.')
+param webhookAllowedNetworks string = ''
+
+@description('Puts events on the queue mail-events. False where nobody reads it.')
+param eventsQueue bool = true
+
+@description('Makes an Event Grid topic that gets every event; who subscribes to it is yours to say.')
+param eventGridTopic bool = false
+
+@description('Where Microsoft Graph reaches the app for accounts with push, an https URL such as that of a gateway in front, without /api; empty: the app\'s own address.')
+param publicUrl string = ''
 
 @description('Entra ID of a private cloud, an https URL; empty: that of each account\'s cloud.')
 param authorityHost string = ''
@@ -99,7 +126,7 @@ param vnetAddressPrefix string = '10.60.0.0/24'
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Who is told of alerts by mail; empty: nobody, they are seen in the portal alone.')
+@description('Who gets alerts by mail; empty: nobody, they are seen in the portal alone.')
 param alertEmail string = ''
 
 @description('A mail that waits longer than this to be imported raises an alert, in minutes.')
@@ -123,11 +150,11 @@ var allTags = union(tags, { 'azd-env-name': environmentName })
 var packageContainer = 'packages'
 
 // The names in shared/platform/storage.ts; `npm run infra:check` compares them.
-var containers = ['assets', 'outbox', 'quarantine']
-var queues = ['mail-send', 'mail-import', 'mail-events']
+var containers = ['assets', 'outbox', 'quarantine', 'uploads']
+var queues = ['mail-send', 'mail-import', 'mail-events', 'mail-webhooks']
 // Made here and not by the host's first failure, so that they can be watched from the first day.
-var poisonQueues = ['mail-send-poison', 'mail-import-poison']
-var tables = ['accounts', 'inbox', 'limits', 'outbox']
+var poisonQueues = ['mail-send-poison', 'mail-import-poison', 'mail-webhooks-poison']
+var tables = ['accounts', 'events', 'inbox', 'limits', 'outbox']
 
 // Mailroom deletes what it sent by itself. The rule is a net below that, which must never be faster: mail may be handed
 // in a year before it is sent, then be tried for two days, and only then is it kept for `outboxRetentionDays`.
@@ -210,6 +237,17 @@ module roles 'modules/rbac.bicep' = {
   }
 }
 
+module topic 'modules/event-grid.bicep' = if (eventGridTopic) {
+  scope: group
+  params: {
+    name: 'evgt-${nameEnd}'
+    location: location
+    tags: allTags
+    principalId: identity.outputs.principalId
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
 module network 'modules/network.bicep' = if (vnetEnabled) {
   scope: group
   params: {
@@ -255,14 +293,22 @@ module functionApp 'modules/function-app.bicep' = {
         IMPORT_SCHEDULE: importSchedule
         RETENTION_SCHEDULE: retentionSchedule
         SWEEP_SCHEDULE: sweepSchedule
+        RETRY_MINUTES: retryMinutes
+        OUTBOX_MAX_WAITING: outboxMaxWaiting > 0 ? string(outboxMaxWaiting) : ''
         IMPORT_BUDGET_SECONDS: string(importBudgetSeconds)
         OUTBOX_RETENTION_DAYS: string(outboxRetentionDays)
         RECORD_RETENTION_DAYS: string(recordRetentionDays)
         ASSET_RETENTION_DAYS: assetRetentionDays > 0 ? string(assetRetentionDays) : ''
+        MAIL_ALLOWED_NETWORKS: mailAllowedNetworks
+        MAIL_OAUTH2_HOSTS: mailOAuth2Hosts
+        WEBHOOK_ALLOWED_NETWORKS: webhookAllowedNetworks
+        EVENTS_QUEUE: eventsQueue ? 'on' : 'off'
+        PUBLIC_URL: publicUrl
       },
       // Left out, not left empty: SDKs read the second by themselves.
       empty(graphEndpoint) ? {} : { GRAPH_ENDPOINT: graphEndpoint },
-      empty(authorityHost) ? {} : { AZURE_AUTHORITY_HOST: authorityHost }
+      empty(authorityHost) ? {} : { AZURE_AUTHORITY_HOST: authorityHost },
+      eventGridTopic ? { EVENT_GRID_TOPIC_ENDPOINT: topic!.outputs.endpoint } : {}
     )
     signInClientId: signInClientId
     signInTenantId: signInTenantId
@@ -282,6 +328,16 @@ module alerts 'modules/alerts.bicep' = {
     email: alertEmail
     oldestMailMinutes: oldestMailMinutes
     secretDays: secretDays
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: allTags
+    workspaceId: monitoring.outputs.workspaceId
+    mailStorageId: mailStorage.outputs.id
   }
 }
 

@@ -15,7 +15,7 @@ afterEach(() => rm(directory, { recursive: true }));
 test('the build answers the functions that its bundle registers', async () => {
   const outfile = join(directory, 'main.cjs');
   expect(await build({ entry: 'local/testdata/two-functions.ts', outfile })).toEqual(['hello', 'tick']);
-  expect(await readdir(directory)).toEqual(['main.cjs', 'main.cjs.map']);
+  expect(await readdir(directory)).toEqual(['NOTICE', 'main.cjs', 'main.cjs.map']);
 });
 
 test('a bundle without functions is refused', async () => {

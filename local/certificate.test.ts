@@ -29,14 +29,14 @@ async function handshake(certificate: LocalCertificate, ca: string, servername?:
 }
 
 test('a TLS client that trusts the authority accepts the certificate by name and by address', async () => {
-  const certificate = makeCertificate();
+  const certificate = await makeCertificate();
   expect((await handshake(certificate, certificate.ca, 'localhost')).authorized).toBe(true);
   expect((await handshake(certificate, certificate.ca)).authorized).toBe(true);
 });
 
 test('another authority and another name are refused', async () => {
-  const certificate = makeCertificate();
-  await expect(handshake(certificate, makeCertificate().ca, 'localhost')).rejects.toThrow();
+  const certificate = await makeCertificate();
+  await expect(handshake(certificate, (await makeCertificate()).ca, 'localhost')).rejects.toThrow();
   await expect(handshake(certificate, certificate.ca, 'example.com')).rejects.toThrow(/altnames|Hostname/);
 });
 

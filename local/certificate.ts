@@ -1,15 +1,20 @@
-import {
-  createHash,
-  createPrivateKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-  X509Certificate,
-} from 'node:crypto';
+// The library describes its classes by decorators, which need this.
+import 'reflect-metadata';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as der from './der.ts';
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
 
 /** A server certificate for `localhost` and `127.0.0.1`, and the authority that signed it. All PEM. */
 export interface LocalCertificate {
@@ -34,113 +39,76 @@ const renewBeforeMs = 30 * dayMs;
 /** Clocks of containers and their hosts differ a little. */
 const backdateMs = dayMs;
 
-const ids = {
-  ecdsaWithSha256: '1.2.840.10045.4.3.2',
-  commonName: '2.5.4.3',
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
-  authorityKeyIdentifier: '2.5.29.35',
-  extendedKeyUsage: '2.5.29.37',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
+const elliptic = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const rsa = {
+  name: 'RSASSA-PKCS1-v1_5',
+  hash: 'SHA-256',
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
 } as const;
 
 /**
  * Makes an authority and a server certificate signed by it. The authority's private key is forgotten at once: it can
  * sign nothing else, so trusting it in a process trusts this one server key. RSA is for those who sign assertions by it.
  */
-export function makeCertificate(now = Date.now(), keyType: 'ec' | 'rsa' = 'ec'): LocalCertificate {
-  const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const server =
-    keyType === 'ec'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const authorityName = `Mailroom local CA ${randomBytes(4).toString('hex')}`;
-  const shared = { issuer: authorityName, issuerKey: authority, now };
-  const ca = certificate({
+export async function makeCertificate(now = Date.now(), keyType: 'ec' | 'rsa' = 'ec'): Promise<LocalCertificate> {
+  const authorityKeys = await crypto.subtle.generateKey(elliptic, true, ['sign', 'verify']);
+  const serverKeys = await crypto.subtle.generateKey(keyType === 'ec' ? elliptic : rsa, true, ['sign', 'verify']);
+  const issuer = `CN=Mailroom local CA ${randomBytes(4).toString('hex')}`;
+  const shared = {
+    issuer,
+    signingKey: authorityKeys.privateKey,
+    signingAlgorithm: elliptic,
+    notBefore: new Date(now - backdateMs),
+    notAfter: new Date(now + lifetimeMs),
+  };
+  const authorityId = await AuthorityKeyIdentifierExtension.create(authorityKeys.publicKey);
+  const authority = await X509CertificateGenerator.create({
     ...shared,
-    subject: authorityName,
-    subjectKey: authority.publicKey,
+    serialNumber: serialNumber(),
+    subject: issuer,
+    publicKey: authorityKeys.publicKey,
     extensions: [
-      extension(ids.basicConstraints, true, der.sequence(der.boolean(true), der.unsigned(Buffer.from([0])))),
-      // keyCertSign and cRLSign: bits 5 and 6.
-      extension(ids.keyUsage, true, der.bitString(Buffer.from([0b0000_0110]), 1)),
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(authorityKeys.publicKey),
+      authorityId,
     ],
   });
-  const cert = certificate({
+  const server = await X509CertificateGenerator.create({
     ...shared,
-    subject: 'localhost',
-    subjectKey: server.publicKey,
+    serialNumber: serialNumber(),
+    subject: 'CN=localhost',
+    publicKey: serverKeys.publicKey,
     extensions: [
-      extension(ids.basicConstraints, true, der.sequence()),
-      // digitalSignature: bit 0.
-      extension(ids.keyUsage, true, der.bitString(Buffer.from([0b1000_0000]), 7)),
-      extension(ids.extendedKeyUsage, false, der.sequence(der.oid(ids.serverAuth))),
-      extension(
-        ids.subjectAltName,
-        false,
-        der.sequence(
-          der.implicit(2, Buffer.from('localhost', 'latin1')),
-          der.implicit(2, Buffer.from('*.localhost', 'latin1')),
-          der.implicit(7, Buffer.from([127, 0, 0, 1])),
-        ),
-      ),
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new SubjectAlternativeNameExtension([
+        { type: 'dns', value: 'localhost' },
+        { type: 'dns', value: '*.localhost' },
+        { type: 'ip', value: '127.0.0.1' },
+      ]),
+      await SubjectKeyIdentifierExtension.create(serverKeys.publicKey),
+      authorityId,
     ],
   });
-  return { ca, cert, key: server.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+  const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', serverKeys.privateKey));
+  return {
+    ca: withLineEnd(authority.toString('pem')),
+    cert: withLineEnd(server.toString('pem')),
+    key: withLineEnd(PemConverter.encode(key, PemConverter.PrivateKeyTag)),
+  };
 }
 
-interface CertificateParts {
-  readonly subject: string;
-  readonly subjectKey: KeyObject;
-  readonly issuer: string;
-  readonly issuerKey: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
-  readonly now: number;
-  readonly extensions: readonly Buffer[];
+/** Positive and 16 octets long (RFC 5280 section 4.1.2.2), and never the same twice. */
+function serialNumber(): string {
+  return `01${randomBytes(15).toString('hex')}`;
 }
 
-/** RFC 5280 section 4.1. */
-function certificate(parts: CertificateParts): string {
-  const algorithm = der.sequence(der.oid(ids.ecdsaWithSha256));
-  const body = der.sequence(
-    der.explicit(0, der.unsigned(Buffer.from([2]))),
-    der.unsigned(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
-    algorithm,
-    name(parts.issuer),
-    der.sequence(der.time(parts.now - backdateMs), der.time(parts.now + lifetimeMs)),
-    name(parts.subject),
-    parts.subjectKey.export({ type: 'spki', format: 'der' }),
-    der.explicit(
-      3,
-      der.sequence(
-        ...parts.extensions,
-        extension(ids.subjectKeyIdentifier, false, der.octetString(keyId(parts.subjectKey))),
-        extension(ids.authorityKeyIdentifier, false, der.sequence(der.implicit(0, keyId(parts.issuerKey.publicKey)))),
-      ),
-    ),
-  );
-  const signature = sign('sha256', body, parts.issuerKey.privateKey);
-  return pem('CERTIFICATE', der.sequence(body, algorithm, der.bitString(signature)));
-}
-
-function name(commonName: string): Buffer {
-  return der.sequence(der.set(der.sequence(der.oid(ids.commonName), der.utf8String(commonName))));
-}
-
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  return der.sequence(der.oid(id), ...(critical ? [der.boolean(true)] : []), der.octetString(value));
-}
-
-function keyId(key: KeyObject): Buffer {
-  return createHash('sha1')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest();
-}
-
-function pem(label: string, content: Buffer): string {
-  const lines = content.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+/** Several are written one after the other into one file. */
+function withLineEnd(pem: string): string {
+  return `${pem.trimEnd()}\n`;
 }
 
 /** The certificate kept in `directory`, or a new one where there is none, it is damaged, or it ends within 30 days. */
@@ -151,7 +119,7 @@ export async function localCertificate(directory: string, now = Date.now()): Pro
   const kept = await readKept(directory);
   if (kept && isUsable(kept, now)) return { ...kept, caFile, certFile, keyFile };
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const made = makeCertificate(now);
+  const made = await makeCertificate(now);
   await Promise.all([
     replaceFile(keyFile, made.key, 0o600),
     replaceFile(certFile, made.cert, 0o644),

@@ -26,8 +26,9 @@ const assetSchema = z.looseObject({
 export type Run = z.output<typeof runSchema>;
 export type Message = z.output<typeof messageSchema>;
 
-export function check(holds: boolean, what: string): void {
-  if (!holds) throw new Error(`not true: ${what}`);
+/** Throws where something that the demo promises is not true; `what` says it in words. */
+export function check(isTrue: boolean, what: string): void {
+  if (!isTrue) throw new Error(`not true: ${what}`);
 }
 
 /** Sends a mail by a route, and waits until it is sent. The same key twice is the same mail. */

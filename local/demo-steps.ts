@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { check, compareAssets, importNow, incomingMail, listAssets, runSchema, send, stepMs } from './demo-calls.ts';
 import { DemoClient } from './demo-client.ts';
 import { graphSteps } from './demo-graph-steps.ts';
-import { type Laptop, mailboxUser } from './laptop.ts';
+import type { Laptop } from './laptop.ts';
+import { mailboxUser } from './laptop-mailboxes.ts';
+import { imapReadyMailbox } from './ready-mailboxes.ts';
 
 export interface DemoOptions {
   readonly say: (line: string) => void;
@@ -67,24 +69,13 @@ export async function runDemo(laptop: Laptop, { say, signal }: DemoOptions): Pro
 }
 
 async function makeAccount(client: DemoClient, { sink, mailbox, keys }: Laptop): Promise<void> {
-  const body = {
-    name: account,
-    from: `Corpus <${address}>`,
-    transport: { protocol: 'smtp', host: '127.0.0.1', port: sink.port, tls: { starttls: 'never' } },
-    store: {
-      protocol: 'imap',
-      host: '127.0.0.1',
-      port: mailbox.port,
-      auth: { type: 'password', user: mailboxUser, secret: 'corpus-imap' },
-      // The mailbox is on this machine: the password crosses no network.
-      tls: { starttls: 'never' },
-    },
-    // Always due, so that the demo need not wait for a minute to begin.
-    import: { schedule: '* * * * * *' },
-  };
+  const parts = { smtpPort: sink.port, imapPort: mailbox.port, password: keys.mailboxPassword };
+  const { account: ready, secrets } = imapReadyMailbox(parts);
+  // Always due, so that the demo need not wait for a minute to begin.
+  const body = { ...ready, import: { schedule: '* * * * * *' } };
   await client.call('PUT', route, { body, expect: [200, 201] });
-  const secret = { value: keys.mailboxPassword };
-  await client.call('PUT', `${route}/secrets/corpus-imap`, { body: secret, expect: [200] });
+  for (const [name, value] of Object.entries(secrets))
+    await client.call('PUT', `${route}/secrets/${name}`, { body: { value }, expect: [200] });
 }
 
 function mailWith(attachment: Buffer) {

@@ -33,7 +33,7 @@ const startMs = 60_000;
 const stopMs = 45_000;
 const firstBackoffMs = 250;
 const maxBackoffMs = 30_000;
-/** One that lived this long had no trouble starting: the back-off begins anew. */
+/** One that lived this long had no trouble starting: the back-off begins again. */
 const settledMs = 10_000;
 
 const readySchema = z.object({ type: z.literal('ready'), port: z.int().min(1).max(65_535) });

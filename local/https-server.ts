@@ -27,6 +27,8 @@ export interface HttpsOptions {
   readonly certificate: LocalCertificate;
   /** Absent: the system picks. */
   readonly port?: number;
+  /** Longest body; default 256 KiB. */
+  readonly maxBodyBytes?: number;
   readonly answer: (request: HttpsRequest) => HttpsAnswer | Promise<HttpsAnswer>;
 }
 
@@ -36,7 +38,7 @@ export interface HttpsServer {
 }
 
 /** Tokens, assertions and secrets are far smaller; more is a mistake. */
-const maxBodyBytes = 256 * 1024;
+const defaultMaxBodyBytes = 256 * 1024;
 
 /** Serves JSON over https on 127.0.0.1. */
 export async function startHttps(options: HttpsOptions): Promise<HttpsServer> {
@@ -72,7 +74,7 @@ export async function startHttps(options: HttpsOptions): Promise<HttpsServer> {
 }
 
 async function answered(request: IncomingMessage, options: HttpsOptions): Promise<HttpsAnswer> {
-  const body = await readBody(request);
+  const body = await readBody(request, options.maxBodyBytes ?? defaultMaxBodyBytes);
   if (body === undefined) return { status: 413 };
   const origin = `https://${request.headers.host ?? 'localhost'}`;
   const url = URL.parse(request.url ?? '/', origin);
@@ -88,7 +90,7 @@ async function answered(request: IncomingMessage, options: HttpsOptions): Promis
   });
 }
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {

@@ -4,7 +4,7 @@ import { startEntra } from './entra/entra.ts';
 import { startGraph } from './graph/graph.ts';
 import { startImapMailbox } from './imap-mailbox/imap-mailbox.ts';
 import { mailDelivery } from './laptop-mail.ts';
-import type { SunkMail } from './smtp-sink.ts';
+import type { SinkMail } from './smtp-sink.ts';
 
 const cleanups: (() => unknown)[] = [];
 
@@ -13,7 +13,7 @@ afterEach(async () => {
 });
 
 async function mailboxes() {
-  const certificate = makeCertificate();
+  const certificate = await makeCertificate();
   const imap = await startImapMailbox({ accounts: [{ user: 'corpus', password: 'secret' }] });
   cleanups.push(() => imap.stop());
   const entra = await startEntra({ certificate, apps: [] });
@@ -25,7 +25,7 @@ async function mailboxes() {
 
 const receivedAt = Date.UTC(2026, 0, 2);
 
-function mailTo(...to: string[]): SunkMail {
+function mailTo(...to: string[]): SinkMail {
   const bytes = Buffer.from('Subject: hello\r\n\r\nhello\r\n');
   return { number: 1, from: 'a@example.com', to, bytes, receivedAt, secure: false, user: undefined };
 }

@@ -1,6 +1,6 @@
 import type { MailboxControl } from './graph/graph.ts';
 import type { ImapMailbox } from './imap-mailbox/imap-mailbox.ts';
-import type { SunkMail } from './smtp-sink.ts';
+import type { SinkMail } from './smtp-sink.ts';
 
 /** What a laptop's memory can spare for mail that came by SMTP; the IMAP mailbox has the same bounds of its own. */
 const defaultBounds = { bytes: 512 * 1024 * 1024, mails: 20_000 };
@@ -13,7 +13,7 @@ export function mailDelivery(
   imap: ImapMailbox,
   graph: MailboxControl | undefined,
   bounds = defaultBounds,
-): (mail: SunkMail) => void {
+): (mail: SinkMail) => void {
   const inGraph = graph && graphDelivery(graph, bounds);
   return (mail) => {
     const addresses = new Set(mail.to.map((address) => address.toLowerCase()));
@@ -27,21 +27,21 @@ export function mailDelivery(
 
 function graphDelivery(mailbox: MailboxControl, bounds: typeof defaultBounds) {
   /** Bytes of what was delivered here and is still in the mailbox, by immutable id. */
-  const held = new Map<string, number>();
+  const delivered = new Map<string, number>();
   return {
     address: mailbox.userPrincipalName.toLowerCase(),
-    checkRoom(mail: SunkMail): void {
+    checkRoom(mail: SinkMail): void {
       let bytes = mail.bytes.length;
       const present = new Set(mailbox.mails().map(({ immutableId }) => immutableId));
-      for (const [id, size] of held) {
+      for (const [id, size] of delivered) {
         if (present.has(id)) bytes += size;
-        else held.delete(id);
+        else delivered.delete(id);
       }
-      if (bytes > bounds.bytes || held.size >= bounds.mails) throw new Error('The Graph mailbox is full');
+      if (bytes > bounds.bytes || delivered.size >= bounds.mails) throw new Error('The Graph mailbox is full');
     },
-    deliver(mail: SunkMail): void {
+    deliver(mail: SinkMail): void {
       const { immutableId } = mailbox.deliver(mail.bytes, { receivedAt: mail.receivedAt });
-      held.set(immutableId, mail.bytes.length);
+      delivered.set(immutableId, mail.bytes.length);
     },
   };
 }

@@ -6,6 +6,7 @@ const parts = {
   authorityHost: 'https://localhost:1',
   keyVaultUri: 'https://localhost:2',
   graphEndpoint: 'https://localhost:3',
+  publicUrl: 'http://127.0.0.1:7071',
   caFile: 'ca.pem',
   functionKey: 'f',
   masterKey: 'm',
@@ -23,6 +24,7 @@ test('without settings every part is needed, and its setting made', () => {
     KEY_VAULT_URI: 'https://localhost:2',
     AZURE_AUTHORITY_HOST: 'https://localhost:1',
     GRAPH_ENDPOINT: 'https://localhost:3',
+    PUBLIC_URL: 'http://127.0.0.1:7071',
     AZURE_TENANT_ID: localIdentity.tenantId,
     AZURE_CLIENT_ID: localIdentity.clientId,
     AZURE_CLIENT_SECRET: 's',
@@ -32,7 +34,10 @@ test('without settings every part is needed, and its setting made', () => {
     SWEEP_SCHEDULE: '0 0 3 * * *',
     LOCAL_FUNCTION_KEY: 'f',
     LOCAL_MASTER_KEY: 'm',
+    MAIL_ALLOWED_NETWORKS: '127.0.0.0/8,::1/128',
+    WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8,::1/128',
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '167772160',
+    NODE_OPTIONS: '--max-http-header-size=65536',
   });
 });
 
@@ -58,7 +63,7 @@ test('a vault with an identity of its own belongs to the real Entra ID', () => {
   expect(functionsEnvironment(identity, parts)).toMatchObject(identity);
 });
 
-test('Graph is started only beside Entra ID, and not where it is given; the reason is told', () => {
+test('Graph is started only beside Entra ID, and not where it is given; the reason is reported', () => {
   const given = { GRAPH_ENDPOINT: 'https://graph.example.com' };
   expect(neededParts(given)).toMatchObject({ entra: true, graph: false });
   expect(whyNoGraph(given)).toMatch(/GRAPH_ENDPOINT is given/);

@@ -16,12 +16,13 @@ export const localIdentity = {
   clientId: '2f9c7a14-0d3b-4c62-8e1f-5a6b7c8d9e0f',
 } as const;
 
-export const defaultSchedules = {
+const defaultSchedules = {
   IMPORT_SCHEDULE: '0 * * * * *',
   RETENTION_SCHEDULE: '0 0 * * * *',
   SWEEP_SCHEDULE: '0 0 3 * * *',
 } as const;
 
+/** Which parts are started: those in whose place no setting was given. */
 export function neededParts(env: Environment): NeededParts {
   const keyVault = !isGiven(env, 'KEY_VAULT_URI');
   // A real vault with an identity of its own belongs to the real Entra ID.
@@ -52,6 +53,8 @@ export interface StartedParts {
   readonly authorityHost?: string | undefined;
   readonly keyVaultUri?: string | undefined;
   readonly graphEndpoint?: string | undefined;
+  /** Where the stand-in for Graph calls the functions. */
+  readonly publicUrl?: string | undefined;
   /** File with the authority of our certificate (and those that were trusted before). */
   readonly caFile?: string | undefined;
   readonly functionKey: string;
@@ -66,11 +69,17 @@ export function functionsEnvironment(env: Environment, parts: StartedParts): Rec
     KEY_VAULT_URI: parts.keyVaultUri,
     AZURE_AUTHORITY_HOST: parts.authorityHost,
     GRAPH_ENDPOINT: parts.graphEndpoint,
+    PUBLIC_URL: parts.publicUrl,
     LOCAL_FUNCTION_KEY: parts.functionKey,
     LOCAL_MASTER_KEY: parts.masterKey,
-    // The host takes 100 MiB unless told otherwise; a ready-made mail may have 150 MiB.
+    // The embedded SMTP sink and mailbox, and whatever else somebody tries on this machine.
+    MAIL_ALLOWED_NETWORKS: '127.0.0.0/8,::1/128',
+    WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8,::1/128',
+    // The host takes 100 MiB by default; a ready-made mail may have 150 MiB.
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
   };
+  // By default the host takes 32 KB of headers, Node 16 KB.
+  const nodeOptions = [env.NODE_OPTIONS ?? '', '--max-http-header-size=65536'].join(' ').trim();
   if (!isStorageGiven(env, 'MailStorage')) made.MailStorage = parts.connectionString;
   if (!isStorageGiven(env, 'AzureWebJobsStorage')) made.AzureWebJobsStorage = parts.connectionString;
   if (!hasIdentity(env)) {
@@ -79,7 +88,12 @@ export function functionsEnvironment(env: Environment, parts: StartedParts): Rec
     made.AZURE_CLIENT_SECRET = parts.clientSecret;
   }
   const given = Object.fromEntries(Object.entries(env).filter(([name]) => isGiven(env, name)));
-  return { ...made, ...given, ...(parts.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: parts.caFile }) };
+  return {
+    ...made,
+    ...given,
+    NODE_OPTIONS: nodeOptions,
+    ...(parts.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: parts.caFile }),
+  };
 }
 
 /** An app registration that proves itself with a client secret. */
@@ -99,7 +113,7 @@ export function registeredIdentity(env: Environment, clientSecret: string): AppI
   };
 }
 
-/** An empty setting is none. */
+/** An empty setting counts as absent. */
 export function isGiven(env: Environment, name: string): boolean {
   return (env[name] ?? '') !== '';
 }

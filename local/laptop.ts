@@ -8,6 +8,7 @@ import { type Graph, startGraph } from './graph/graph.ts';
 import { type ImapMailbox, startImapMailbox } from './imap-mailbox/imap-mailbox.ts';
 import { startKeyVault } from './key-vault/key-vault.ts';
 import { mailDelivery } from './laptop-mail.ts';
+import { graphUser, mailboxUser } from './laptop-mailboxes.ts';
 import {
   type AppIdentity,
   type Environment,
@@ -20,7 +21,8 @@ import {
   whyNoGraph,
 } from './laptop-settings.ts';
 import { type LocalKeys, localKeys } from './local-keys.ts';
-import { preferredPort } from './ports.ts';
+import { freePort, preferredPort } from './ports.ts';
+import { graphReadyMailbox, imapReadyMailbox } from './ready-mailboxes.ts';
 import { type SmtpSink, startSmtpSink } from './smtp-sink.ts';
 
 export interface LaptopOptions {
@@ -35,7 +37,7 @@ export interface LaptopOptions {
   readonly mailPorts: { readonly smtp: number; readonly imap: number };
   /** Output of the functions process: this process's own, or an open file. */
   readonly output: 'inherit' | number;
-  /** Told, in plain words, what was started and what happened to it. */
+  /** Called with what was started and what happened to it, in plain words. */
   readonly say: (line: string) => void;
   /** Called when a part that cannot be started again ended by itself. */
   readonly onLoss: (reason: string) => void;
@@ -54,10 +56,6 @@ export interface Laptop {
   readonly app: AppIdentity;
 }
 
-/** The user of the embedded IMAP mailbox. */
-export const mailboxUser = 'corpus';
-/** The one mailbox in the stand-in for Graph: its user, and its address, which is not the IMAP mailbox's. */
-export const graphUser = 'graph@example.com';
 /** Application permissions that Mailroom needs in Graph. */
 const graphRoles = ['Mail.ReadWrite', 'Mail.Send'] as const;
 
@@ -95,13 +93,16 @@ export class LaptopParts {
 
     let started: StartedParts = keys;
     let graph: Graph | undefined;
+    const port = this.#options.port || (await freePort());
     if (needed.azurite) started = { ...started, connectionString: (await this.#azurite()).connectionString };
     signal.throwIfAborted();
     if (needed.entra || needed.keyVault) {
       const { authorityHost, keyVaultUri, graph: startedGraph } = await this.#identity(needed, certificate, app);
       graph = startedGraph;
       const caFile = await trustFile(dataDirectory, certificate, env.NODE_EXTRA_CA_CERTS);
-      started = { ...started, authorityHost, keyVaultUri, graphEndpoint: graph?.endpoint, caFile };
+      // Graph itself could not call a laptop; its stand-in can.
+      const publicUrl = graph && `http://127.0.0.1:${port}`;
+      started = { ...started, authorityHost, keyVaultUri, graphEndpoint: graph?.endpoint, publicUrl, caFile };
     }
     const noGraph = whyNoGraph(env);
     if (noGraph !== undefined) say(noGraph);
@@ -110,7 +111,12 @@ export class LaptopParts {
     say(`Function key: ${isGiven(env, 'LOCAL_FUNCTION_KEY') ? 'as given in LOCAL_FUNCTION_KEY' : keys.functionKey}`);
     say(`Master key: ${isGiven(env, 'LOCAL_MASTER_KEY') ? 'as given in LOCAL_MASTER_KEY' : keys.masterKey}`);
     signal.throwIfAborted();
-    const url = await this.#functions(functionsEnvironment(env, started));
+    const imap = { smtpPort: sink.port, imapPort: mailbox.port, password: keys.mailboxPassword };
+    // A secret that was given is known to whoever gave it, and is repeated nowhere.
+    const offersGraph = graph !== undefined && !isGiven(env, 'AZURE_CLIENT_SECRET');
+    const ready = [imapReadyMailbox(imap), ...(offersGraph ? [graphReadyMailbox(app)] : [])];
+    const environment = { ...functionsEnvironment(env, started), LOCAL_READY_MAILBOXES: JSON.stringify(ready) };
+    const url = await this.#functions(environment, port);
     return { url, keys, sink, mailbox, graph, app };
   }
 
@@ -192,8 +198,8 @@ export class LaptopParts {
     return { sink, mailbox };
   }
 
-  async #functions(env: Record<string, string | undefined>): Promise<string> {
-    const { appDirectory, port, output, say, signal } = this.#options;
+  async #functions(env: Record<string, string | undefined>, port: number): Promise<string> {
+    const { appDirectory, output, say, signal } = this.#options;
     const functions = functionsProcess({
       env,
       appDirectory,

@@ -30,9 +30,29 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-test('the zip holds the bundle, host.json and a manifest without dependencies, and nothing else', async () => {
+test('the zip holds the bundle, what describes the service, the console, host.json, the notices and a manifest without dependencies, and nothing else', async () => {
   const later = expect.stringMatching(/^later-[0-9a-f]{8}\.cjs$/);
-  expect(await readdir(app)).toEqual(['host.json', later, 'main.cjs', 'package.json']);
+  const described = ['docs.css.gz', 'docs.js.gz'];
+  const files = ['NOTICE', ...described, 'host.json', later, 'main.cjs', 'openapi.json.gz', 'package.json'];
+  const found = await readdir(app);
+  const ofConsole = found.filter((name) => name.startsWith('console'));
+  expect(found.filter((name) => !ofConsole.includes(name))).toEqual(files);
+  expect(ofConsole).toEqual(expect.arrayContaining(['console.html.gz', 'console-frame.html.gz']));
+  for (const name of ofConsole)
+    expect(name).toMatch(/^console(?:-frame)?\.html\.gz$|^console-[\w-]+\.(?:js|css|svg)\.gz$/);
+  expect(await bytesOf(ofConsole)).toBeLessThanOrEqual(250_000);
+  // Apache-2.0 and the MIT licence want their texts to go along with copies.
+  const notice = await readFile(join(app, 'NOTICE'), 'utf8');
+  for (const name of [
+    '@azure/functions',
+    'nodemailer',
+    'imapflow',
+    'zod',
+    'swagger-ui-dist',
+    'preact',
+    'openapi-fetch',
+  ])
+    expect(notice).toContain(`${name} `);
   expect(await readdir(made.directory)).toEqual(await readdir(app));
   const manifest = JSON.parse(await readFile(join(app, 'package.json'), 'utf8'));
   expect(manifest).toEqual({ name: 'mailroom', version: expect.any(String), private: true, main: 'main.cjs' });
@@ -58,19 +78,20 @@ test('a package that is too large is refused, and the one before it stays', asyn
   expect((await readdir(dirname(made.zip))).sort()).toEqual(['mailroom.zip', 'package']);
 });
 
-test('every function that a file of functions/ registers is in the package, under the name of its file', async () => {
-  const registered: string[] = [];
-  for (const file of await readdir(join(root, 'functions'))) {
+test('each file of functions/ registers one function, under its name, and it is in the package', async () => {
+  const files = (await readdir(join(root, 'functions'))).filter((file) => file.endsWith('.ts') && file !== 'index.ts');
+  expect(files.length).toBeGreaterThan(20);
+  for (const file of files) {
     const text = await readFile(join(root, 'functions', file), 'utf8');
-    const names = [...text.matchAll(/^(?:endpoint|timer|app\.[a-zA-Z]+)\(\s*'([^']+)'/gm)].map(([, name]) => name);
-    if (names.length > 0) expect(names).toEqual([file.replace(/\.ts$/, '')]);
-    registered.push(...names.map(String));
+    const names = [...text.matchAll(/^(?:endpoint|openEndpoint|timer|app\.[a-zA-Z]+)\(\s*'([^']+)'/gm)].map(
+      ([, name]) => name,
+    );
+    expect(names).toEqual([file.replace(/\.ts$/, '')]);
   }
-  expect(registered.length).toBeGreaterThan(20);
-  expect([...made.functions].sort()).toEqual(registered.sort());
+  expect([...made.functions].sort()).toEqual(files.map((file) => file.replace(/\.ts$/, '')).sort());
 });
 
-/** Loads the package as the worker does, and tells which of its files Node has read, before and after a call. */
+/** Loads the package as the worker does, and says which of its files Node has read, before and after a call. */
 const probe = `
 const Module = require('node:module');
 const functions = new Map();
@@ -114,7 +135,7 @@ test('nothing but the first file is read before the first call', async () => {
   });
 });
 
-test('the demo is true from the unpacked zip alone', { timeout: 120_000 }, async () => {
+test('the demo is true from the unpacked zip alone', { timeout: 180_000 }, async () => {
   for (let above = app; above !== dirname(above); above = dirname(above)) {
     await expect(access(join(above, 'node_modules'))).rejects.toThrow('ENOENT');
   }
@@ -132,6 +153,12 @@ test('the demo is true from the unpacked zip alone', { timeout: 120_000 }, async
   expect(output()).toContain('All of it is true');
   expect(code).toBe(0);
 });
+
+/** Of files of the unpacked package. */
+async function bytesOf(names: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(names.map(async (name) => (await readFile(join(app, name))).length));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
 
 function outputOf(child: ChildProcess): () => string {
   let text = '';

@@ -15,6 +15,18 @@ export async function isPortFree(port: number): Promise<boolean> {
   return true;
 }
 
+/** A port that is free now, for what must be known before anybody listens on it. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('The system gave no port');
+  return address.port;
+}
+
 /** A port that people remember, or 0 (the system picks) where it is taken. */
 export async function preferredPort(port: number): Promise<number> {
   return (await isPortFree(port)) ? port : 0;

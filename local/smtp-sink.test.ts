@@ -38,7 +38,7 @@ test('it keeps envelope and bytes, in memory and as a file', async () => {
 });
 
 test('with a certificate it offers STARTTLS, and takes any password', async () => {
-  const certificate = makeCertificate();
+  const certificate = await makeCertificate();
   const sink = await started({ certificate });
   const secure = { ignoreTLS: false, requireTLS: true, tls: { ca: certificate.ca } };
   await send(sink, 'b@example.com', { ...secure, auth: { user: 'someone', pass: 'anything' } });

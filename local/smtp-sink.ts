@@ -4,7 +4,7 @@ import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 's
 import type { LocalCertificate } from './certificate.ts';
 import { openMailFolder } from './mail-folder.ts';
 
-export interface SunkMail {
+export interface SinkMail {
   /** Counts from 1 in the order of arrival. */
   readonly number: number;
   /** Empty for a null reverse-path. */
@@ -27,22 +27,22 @@ export interface SmtpSinkOptions {
   /** Where each mail is also kept as an .eml file. */
   readonly directory?: string;
   /** Takes each mail before it is acknowledged. What it throws is answered with 451. */
-  readonly deliver?: (mail: SunkMail) => void | Promise<void>;
+  readonly deliver?: (mail: SinkMail) => void | Promise<void>;
 }
 
 export interface SmtpSink {
   readonly port: number;
-  /** What is still held, oldest first. */
-  mails(): readonly SunkMail[];
-  /** The first held or coming mail that fits. Throws when none came in time. */
-  waitFor(fits: (mail: SunkMail) => boolean, options?: WaitOptions): Promise<SunkMail>;
-  /** Forgets what is held. */
+  /** What is still kept, oldest first. */
+  mails(): readonly SinkMail[];
+  /** The first kept or coming mail that fits. Throws when none came in time. */
+  waitFor(fits: (mail: SinkMail) => boolean, options?: WaitOptions): Promise<SinkMail>;
+  /** Forgets what is kept. */
   clear(): void;
   stop(): Promise<void>;
 }
 
 export interface WaitOptions {
-  /** Milliseconds; 10,000 unless told. */
+  /** Milliseconds; default: 10,000. */
   readonly timeout?: number;
   readonly signal?: AbortSignal;
 }
@@ -50,8 +50,8 @@ export interface WaitOptions {
 /** Above the service's largest mail: 150 MB of attachments in base64. */
 const maxMailBytes = 256 * 1024 * 1024;
 /** Held in memory; the oldest goes first. */
-const maxHeldMails = 10_000;
-const maxHeldBytes = 512 * 1024 * 1024;
+const maxKeptMails = 10_000;
+const maxKeptBytes = 512 * 1024 * 1024;
 /** Clients of one laptop. */
 const maxClients = 200;
 /** Connections that are open at the end are cut, they have nothing to lose. */
@@ -60,16 +60,16 @@ const closeMs = 100;
 /** An SMTP server on 127.0.0.1 that accepts every mail, and any user and password, and sends nothing on. */
 export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<SmtpSink> {
   const folder = options.directory === undefined ? undefined : await openMailFolder(options.directory);
-  const arrivals = new EventEmitter<{ mail: [SunkMail] }>();
+  const arrivals = new EventEmitter<{ mail: [SinkMail] }>();
   arrivals.setMaxListeners(0);
-  let held: SunkMail[] = [];
-  let heldBytes = 0;
+  let kept: SinkMail[] = [];
+  let keptBytes = 0;
   let count = 0;
 
-  async function take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
+  async function receive(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
     const bytes = await read(stream);
     const { mailFrom, rcptTo } = session.envelope;
-    const mail: SunkMail = {
+    const mail: SinkMail = {
       number: ++count,
       from: mailFrom ? mailFrom.address : '',
       to: rcptTo.map((recipient) => recipient.address),
@@ -80,10 +80,10 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
     };
     await folder?.add(bytes);
     await options.deliver?.(mail);
-    held.push(mail);
-    heldBytes += bytes.length;
-    while (held.length > maxHeldMails || (heldBytes > maxHeldBytes && held.length > 1)) {
-      heldBytes -= held.shift()?.bytes.length ?? 0;
+    kept.push(mail);
+    keptBytes += bytes.length;
+    while (kept.length > maxKeptMails || (keptBytes > maxKeptBytes && kept.length > 1)) {
+      keptBytes -= kept.shift()?.bytes.length ?? 0;
     }
     arrivals.emit('mail', mail);
     return `Accepted as ${mail.number}`;
@@ -103,7 +103,7 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
     closeTimeout: closeMs,
     onAuth: (auth, _session, callback) => callback(null, { user: auth.username ?? '' }),
     onData(stream, session, callback) {
-      take(stream, session).then(
+      receive(stream, session).then(
         (message) => callback(null, message),
         (error: unknown) => callback(error instanceof Refusal ? error : new Refusal(451, 'Could not keep the mail')),
       );
@@ -116,14 +116,14 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
 
   return {
     port: (server.server.address() as AddressInfo).port,
-    mails: () => [...held],
+    mails: () => [...kept],
     async waitFor(fits, { timeout = 10_000, signal } = {}) {
-      const known = held.find(fits);
+      const known = kept.find(fits);
       if (known) return known;
       const deadline = AbortSignal.timeout(timeout);
       const until = signal ? AbortSignal.any([deadline, signal]) : deadline;
-      return new Promise<SunkMail>((resolve, reject) => {
-        const onMail = (mail: SunkMail) => {
+      return new Promise<SinkMail>((resolve, reject) => {
+        const onMail = (mail: SinkMail) => {
           if (!fits(mail)) return;
           done();
           resolve(mail);
@@ -142,8 +142,8 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
       });
     },
     clear() {
-      held = [];
-      heldBytes = 0;
+      kept = [];
+      keptBytes = 0;
     },
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };

@@ -85,6 +85,11 @@ test('it answers, takes mail, brings killed functions back, and SIGTERM ends all
   });
   expect(output()).not.toContain('given-key');
   expect((await fetch(`http://127.0.0.1:${port}/api/health`)).status).toBe(200);
+  expect(output()).toContain(`http://127.0.0.1:${port}/api/console`);
+  const mailboxes = `http://127.0.0.1:${port}/.well-known/mailroom-mailboxes`;
+  expect((await fetch(mailboxes)).status).toBe(401);
+  const offered = await (await fetch(mailboxes, { headers: { 'x-functions-key': 'given-key' } })).json();
+  expect(offered).toMatchObject([{ name: 'corpus' }, { name: 'graph-demo' }]);
 
   const sink = createTransport({ host: '127.0.0.1', port: said(/SMTP sink: 127\.0\.0\.1:(\d+)/), ignoreTLS: true });
   await sink.sendMail({ from: 'a@example.com', to: 'corpus@example.com', text: 'hello' });

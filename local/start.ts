@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from '../build.ts';
 import { appArgument } from './app-argument.ts';
 import { LaptopParts } from './laptop.ts';
+import { nextSteps } from './next-steps.ts';
 import { onNpmGone } from './npm-parent.ts';
 import { isPortFree } from './ports.ts';
 
@@ -63,7 +64,8 @@ async function main(): Promise<number> {
       say(`Built dist/main.cjs with ${names.length} functions`);
     }
     ending.signal.throwIfAborted();
-    await parts.start();
+    const laptop = await parts.start();
+    for (const line of nextSteps(laptop, process.env)) say(line);
     code = await ended;
   } catch (error) {
     if (ending.signal.aborted) {

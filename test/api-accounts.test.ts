@@ -37,7 +37,7 @@ describe('accounts', () => {
     expect(made.headers.get('etag')).toMatch(/^"[^"]+"$/);
     expect(made.headers.get('content-type')).toMatch(/^application\/json\b/);
     const { warnings, ...account } = made.json;
-    // As it will be used: every default is told.
+    // As it will be used: every default is reported.
     expect(account).toEqual({
       name: 'corpus',
       from: 'Corpus <corpus@example.com>',
@@ -120,7 +120,7 @@ describe('accounts', () => {
     expect(named.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412, 412, 412, 412]);
   });
 
-  it('every mistake is told at once, and nothing is stored', async () => {
+  it('every mistake is reported at once, and nothing is stored', async () => {
     const answer = await put('wrong', {
       name: 'other',
       bogus: 1,
@@ -179,16 +179,108 @@ describe('accounts', () => {
     const body = { from: 'pair@example.com', store };
     const secret = (account: string) => `${accounts}/${account}/secrets/pair-two-imap`;
     const value = { body: { value: 'a value of twelve or more' } };
-    // As long as there is no such account, it is a name like any other.
+    // As long as nobody has written it, it is a name like any other.
     expect((await put('pair', body)).status).toBe(201);
     expect((await put('pair-two', { from: 'two@example.com' })).status).toBe(201);
+    await mailroom.expect(200, 'PUT', secret('pair-two'), value);
     expect(problem(await put('pair', body), 400).mistakes).toEqual({
       '/store/auth/secret': 'is a secret of the account pair-two',
     });
     problem(await mailroom.call('PUT', secret('pair'), value), 400);
-    await mailroom.expect(200, 'PUT', secret('pair-two'), value);
-    await mailroom.expect(204, 'DELETE', `${accounts}/pair-two`);
-    expect((await put('pair', body)).status).toBe(200);
+    // It stays so while its account is away, and is free once it is deleted with it and purged.
+    await mailroom.expect(200, 'DELETE', `${accounts}/pair-two`);
+    problem(await put('pair', body), 400);
+  });
+
+  it('are changed by a merge patch, where the version is the one that was read', async () => {
+    await put('patched', {
+      ...smtpAndImap,
+      store: { ...smtpAndImap.store, auth: { ...smtpAndImap.store.auth, secret: 'patched-imap' } },
+    });
+    const read = await mailroom.expect(200, 'GET', `${accounts}/patched`);
+    const etag = read.headers.get('etag') ?? '';
+    const patch = (body: unknown, headers: Record<string, string> = {}) =>
+      mailroom.call('PATCH', `${accounts}/patched`, { body, headers });
+    const changed = await patch(
+      { transport: { port: 25 }, import: { delete: { afterDays: 3 } } },
+      { 'if-match': etag },
+    );
+    const { warnings: _, ...account } = changed.json;
+    expect([changed.status, account]).toEqual([
+      200,
+      {
+        ...read.json,
+        transport: { ...read.json.transport, port: 25 },
+        import: { ...read.json.import, delete: { afterDays: 3 } },
+      },
+    ]);
+    problem(await patch({ enabled: false }, { 'if-match': etag }), 412);
+    // Null takes a member away: then its default applies.
+    const less = await patch({ transport: null, import: { delete: null } });
+    expect(less.json).not.toHaveProperty('transport');
+    expect(less.json.import.delete).toBe('never');
+    // Where null is also a value of the field, the answer says what it did.
+    const scheduled = await patch({ import: { schedule: null }, limits: { perMinute: null } });
+    expect(scheduled.json.import.schedule).toBe('0 */5 * * * *');
+    const said = scheduled.json.warnings.filter(({ detail }: { detail: string }) => detail.includes('RFC 7396'));
+    expect(said).toEqual([
+      {
+        pointer: '/import/schedule',
+        detail: expect.stringMatching(/default applies: 0 \*\/5 .*PUT the account with null/),
+      },
+    ]);
+    const onRequest = await put('patched', { ...scheduled.json, warnings: undefined, import: { schedule: null } });
+    expect(onRequest.json.import.schedule).toBe(null);
+    const other = await patch({ enabled: true });
+    expect(other.json.import.schedule).toBe(null);
+    expect(JSON.stringify(other.json.warnings)).not.toContain('RFC 7396');
+    expect(problem(await patch({ bogus: 1, import: { delete: 'often' } }), 400).pointers).toEqual([
+      '/bogus',
+      '/import/delete',
+    ]);
+    problem(await patch([]), 400);
+    problem(await mailroom.call('PATCH', `${accounts}/nobody`, { body: {} }), 404);
+    const all = await Promise.all(Array.from({ length: 6 }, (_, n) => patch({ limits: { perMinute: n + 1 } })));
+    expect(all.map(({ status }) => status)).toEqual(Array(6).fill(200));
+  });
+
+  it('a label for a name is answered with a name that would do', async () => {
+    expect(problem(await put('Corpus_Mail', minimal('x')), 400).mistakes['']).toContain('try "corpus-mail"');
+    expect(problem(await put('-Übung 1-', minimal('x')), 400).mistakes['']).toContain('try "ubung-1"');
+    expect(problem(await put('___', minimal('x')), 400).mistakes['']).not.toContain('try');
+  });
+
+  it('deleted with or without their secrets, which the answer names', async () => {
+    const store = (name: string) => ({
+      protocol: 'imaps',
+      host: 'h',
+      auth: { type: 'password', user: 'u', secret: `${name}-imap` },
+    });
+    const make = async (name: string) => {
+      await put(name, { ...minimal(name), store: store(name) });
+      await mailroom.secret(name, `${name}-imap`, `the password of ${name}`);
+      await mailroom.secret(name, `${name}-spare`, `a spare one of ${name}`);
+    };
+    await make('leaves');
+    const left = await mailroom.expect(200, 'DELETE', `${accounts}/leaves`);
+    expect(left.json).toEqual({
+      account: 'leaves',
+      secrets: [
+        { name: 'leaves-imap', deleted: false },
+        { name: 'leaves-spare', deleted: false },
+      ],
+    });
+    await make('leaves');
+    const gone = await mailroom.expect(200, 'DELETE', `${accounts}/leaves?secrets=true`);
+    expect(gone.json.secrets).toEqual([
+      { name: 'leaves-imap', deleted: true },
+      { name: 'leaves-spare', deleted: true },
+    ]);
+    // Key Vault keeps the names: the same account may write to them again, and they are recovered for it.
+    await make('leaves');
+    const status = await mailroom.expect(200, 'GET', `${accounts}/leaves/status`);
+    expect(status.json.secrets).toEqual([{ name: 'leaves-imap', state: 'ok', expiresAt: null }]);
+    problem(await mailroom.call('DELETE', `${accounts}/leaves?secrets=perhaps`), 400);
   });
 
   it('a body of more than 1 MiB is refused with 413', async () => {

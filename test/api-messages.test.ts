@@ -21,8 +21,8 @@ afterAll(async () => {
   await sink?.stop();
 });
 
-const post = (account: string, body: unknown, headers: Readonly<Record<string, string>> = {}, query = '') =>
-  mailroom.call('POST', `/api/accounts/${account}/messages${query}`, { body, headers });
+const post = (account: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+  mailroom.call('POST', `/api/accounts/${account}/messages`, { body, headers });
 
 const postRaw = (raw: Buffer | ReadableStream<Uint8Array>, headers: Readonly<Record<string, string>> = {}) =>
   mailroom.call('POST', '/api/accounts/corpus/messages', {
@@ -54,12 +54,11 @@ describe('Idempotency-Key', () => {
     expect(sink.bySubject('once')).toHaveLength(1);
   });
 
-  it('the same key with another body, content type or query is refused', async () => {
+  it('the same key with another body or content type is refused', async () => {
     await post('corpus', mail, key('k-2'));
     problem(await post('corpus', { ...mail, text: 'other' }, key('k-2')), 422);
     const typed = { ...key('k-2'), 'content-type': 'application/json; charset=utf-8' };
     problem(await post('corpus', mail, typed), 422);
-    problem(await post('corpus', mail, key('k-2'), '?x=1'), 422);
     problem(await postRaw(Buffer.from('From: corpus@example.com\r\nTo: a@example.org\r\n\r\nx\r\n'), key('k-2')), 422);
     const { json } = await post('other', mail, key('k-2'));
     expect(json.id).toMatch(/^other\./);
@@ -199,7 +198,7 @@ describe('message/rfc822', () => {
     expect(arrived?.bytes.equals(expected)).toBe(true);
   });
 
-  it('every mistake in its headers is told at once', async () => {
+  it('every mistake in its headers is reported at once', async () => {
     const text = 'From: eve@example.net\r\nFrom: corpus@example.com\r\nTo: <<\r\nMessage-ID: none\r\n\r\nx\r\n';
     const { pointers } = problem(await postRaw(Buffer.from(text)), 400);
     expect(pointers).toEqual(expect.arrayContaining(['/from', '/message-id', '/to']));
@@ -218,7 +217,7 @@ describe('message/rfc822', () => {
 });
 
 describe('records', () => {
-  it.each(['x', 'corpus.x', 'corpus.0000000000000000000000', 'Corpus.0000000000000000000000', 'a%2Fb.0', '%00'])(
+  it.each(['x', 'corpus.x', 'corpus.0000000000000000000000', 'Corpus.0000000000000000000000', 'a%2Fb.0'])(
     'no message %s',
     async (id) => {
       problem(await mailroom.call('GET', `/api/messages/${id}`), 404);
@@ -251,10 +250,11 @@ describe('records', () => {
     expect((await mailroom.expect(200, 'GET', '/api/messages?account=nobody')).json).toEqual({ items: [] });
   });
 
-  it('every mistake in the query is told at once', async () => {
-    const path = '/api/messages?account=No&status=gone&top=0&continue=!';
+  it('every mistake in the query is reported at once', async () => {
+    const path = '/api/messages?account=No&status=gone&top=0&continue=!&acount=corpus';
     expect(problem(await mailroom.call('GET', path), 400).pointers).toEqual([
       '/account',
+      '/acount',
       '/continue',
       '/status',
       '/top',
@@ -276,15 +276,13 @@ describe('records', () => {
     const headers = { 'idempotency-key': 'old', prefer: 'wait=20' };
     const body = { ...mail, subject: 'kept' };
     const { json } = await post('corpus', body, headers);
-    await mailroom.kill();
-    await mailroom.run({ shiftMs: 6 * 86_400_000 });
+    await mailroom.setClock(6 * 86_400_000);
     await mailroom.fire('retention');
     await expect.poll(() => mailroom.log(), { timeout: 20_000 }).toContain("Executed 'Functions.retention' (Succeeded");
     expect((await post('corpus', body, headers)).json.id).toBe(json.id);
     expect(sink.bySubject('kept')).toHaveLength(1);
     // After seven days the key is free, whether or not it was cleared away.
-    await mailroom.kill();
-    await mailroom.run({ shiftMs: 7 * 86_400_000 + 60_000 });
+    await mailroom.setClock(7 * 86_400_000 + 60_000);
     const { json: other } = await post('corpus', { ...body, text: 'other' }, headers);
     expect([other.status, other.id === json.id]).toEqual(['sent', false]);
   });

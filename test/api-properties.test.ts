@@ -153,7 +153,7 @@ describe('PUT of an account in Jakarta-Mail properties', () => {
     expect(await kept('office')).toEqual({ 'office-client-secret': secrets.graph });
   });
 
-  it('tells every mistake at once with the report, and stores nothing', async () => {
+  it('names every mistake at once with the report, and stores nothing', async () => {
     const properties = relay({
       'mail.smtp.port': '25a',
       'mail.smtp.user': 'a\r\nb',
@@ -213,6 +213,111 @@ describe('PUT of an account in Jakarta-Mail properties', () => {
     expect(asked.json.warnings).toContainEqual({
       pointer: '/transport/auth/secret',
       detail: expect.stringContaining('not in Key Vault'),
+    });
+  });
+
+  it('takes the six properties of a mailbox on Graph alone', async () => {
+    const six = {
+      'client.id': '9f1d2c3b-0000-4000-8000-00000000000a',
+      'client.secret': secrets.graph,
+      'tenant.id': 'example.com',
+      'user.id': 'six@example.com',
+      'mail.from': 'six@example.com',
+      deletedelta_day: '"3"',
+    };
+    const made = await put('six', { properties: six });
+    expect(made.status).toBe(201);
+    const end = { protocol: 'graph', userId: 'six@example.com', credential: { secret: 'six-client-secret' } };
+    expect(made.json).toMatchObject({ transport: end, store: end, import: { delete: { afterDays: 3 } } });
+    expect(made.json.report.map(({ outcome }: { outcome: string }) => outcome)).toEqual(Array(6).fill('used'));
+    expect(made.json.report.at(-1).detail).toContain('without the quotes');
+    const trusting = relay({ 'mail.smtp.starttls.enable': true, 'mail.smtp.ssl.trust': '"*"' });
+    const quoted = await put('quoted', { properties: trusting });
+    expect(quoted.json.transport.tls.trust).toBe('*');
+    expect(quoted.json.report).toContainEqual(
+      expect.objectContaining({ name: 'mail.smtp.ssl.trust', detail: expect.stringContaining('without the quotes') }),
+    );
+  });
+
+  it('pasted again keeps what properties cannot say, and says it', async () => {
+    const store = {
+      'mail.store.protocol': 'imaps',
+      'mail.imaps.host': 'mail.example.com',
+      'mail.imaps.user': 'again',
+      'mail.imaps.password': secrets.smtp,
+      'mail.from': 'again@example.com',
+    };
+    await put('again', { properties: store });
+    const { json } = await mailroom.expect(200, 'GET', '/api/accounts/again');
+    const more = {
+      ...json,
+      allowedFrom: ['*@example.com'],
+      enabled: false,
+      limits: { perMinute: 7, connections: 3 },
+      store: { ...json.store, folders: ['INBOX', 'Archive'] },
+      import: { ...json.import, schedule: null, since: 'now', markRead: false, moveTo: 'Done', maxMessageSize: 5_000 },
+    };
+    await mailroom.expect(200, 'PUT', '/api/accounts/again', { body: more });
+    const { 'mail.imaps.password': _, ...withoutPassword } = store;
+    const pasted = await put('again', { properties: { ...withoutPassword, 'mail.imaps.timeout': 5_000 } });
+    const { warnings, report, ...account } = pasted.json;
+    expect(account).toEqual({ ...more, store: { ...more.store, timeout: 5_000 } });
+    expect(
+      report
+        .slice(Object.keys(store).length)
+        .map(({ name }: { name: string }) => name)
+        .sort(),
+    ).toEqual([
+      'allowedFrom',
+      'enabled',
+      'import.markRead',
+      'import.maxMessageSize',
+      'import.moveTo',
+      'import.schedule',
+      'import.since',
+      'limits',
+      'store.folders',
+    ]);
+    // What is said goes before: the body's import rule, and a rule of the properties that excludes what was kept.
+    const said = { properties: { ...withoutPassword, deletedelta_day: 2 }, import: { schedule: '0 0 * * * *' } };
+    expect((await put('again', said)).json.import).toMatchObject({
+      schedule: '0 0 * * * *',
+      since: 'now',
+      delete: { afterDays: 2 },
+      moveTo: null,
+    });
+    // Nothing that the new store has no place for.
+    const pop3 = {
+      'mail.store.protocol': 'pop3s',
+      'mail.pop3s.host': 'h',
+      'mail.pop3s.user': 'u',
+      'mail.from': 'a@b.example',
+    };
+    const other = await put('again', { properties: pop3 });
+    expect(other.json.store).toMatchObject({ protocol: 'pop3s', folders: ['INBOX'] });
+    expect(other.json.limits).toEqual({ perMinute: 7, connections: 3 });
+  });
+
+  it('as a dry run answers what it would answer, and stores neither account nor secret', async () => {
+    const properties = relay({ 'mail.smtp.user': 'u', 'mail.smtp.password': secrets.refused });
+    const dry = await mailroom.call('PUT', '/api/accounts/dry?dryRun=true', { body: { properties } });
+    expect([dry.status, dry.headers.get('etag')]).toEqual([201, null]);
+    problem(await mailroom.call('GET', '/api/accounts/dry'), 404);
+    expect(await kept('dry')).toEqual({});
+    const real = await put('dry', { properties: { ...properties, 'mail.smtp.password': secrets.smtp } });
+    expect(real.json).toEqual(dry.json);
+    const again = await mailroom.call('PUT', '/api/accounts/dry?dryRun=true', { body: { from: 'other@example.com' } });
+    expect([again.status, again.json.from]).toEqual([200, 'other@example.com']);
+    expect((await mailroom.expect(200, 'GET', '/api/accounts/dry')).json.from).toContain('corpus@example.com');
+    problem(await mailroom.call('PUT', '/api/accounts/dry?dryRun=yes', { body: {} }), 400);
+    const wrong = await mailroom.call('PUT', '/api/accounts/dry?dryRun=true', {
+      body: { properties: { ...properties, 'mail.smtp.port': 'x' } },
+    });
+    problem(wrong, 400);
+    expect(wrong.json.report).toContainEqual({
+      name: 'mail.smtp.password',
+      outcome: 'ignored',
+      detail: expect.stringContaining('not stored'),
     });
   });
 

@@ -120,7 +120,33 @@ describe('sending', () => {
     expect(text.replaceAll('\r\n', '')).toContain(bytes.toString('base64'));
   });
 
-  it('every mistake is told at once, and nothing is stored', async () => {
+  it('an address beyond ASCII is for servers with SMTPUTF8; others get the mail only where no header names it', async () => {
+    const world = await startScriptedSmtp({ extensions: ['SMTPUTF8', '8BITMIME'] });
+    try {
+      await smtpAccount(mailroom, 'world', { port: world.port });
+      const to = ['Jürgen <jürgen@bücher.example>', 'anna@example.org'];
+      const wait = { prefer: 'wait=20' };
+      const taken = (await post('world', { ...mail, to }, wait)).json;
+      expect([taken.status, taken.recipients[0].address]).toEqual(['sent', 'jürgen@xn--bcher-kva.example']);
+      expect(world.commands).toContain('RCPT TO:<jürgen@xn--bcher-kva.example>');
+      expect(world.commands.find((line) => line.startsWith('MAIL'))).toContain('SMTPUTF8');
+      const found = await list(`account=world&recipient=${encodeURIComponent('JÜRGEN@bücher.example')}`);
+      expect(found).toEqual([taken.id]);
+      const [blind, visible] = to;
+      const part = (await post('strict', { ...mail, to: visible, bcc: blind }, wait)).json;
+      const statuses = ({ recipients }: { recipients: readonly { status: string }[] }) =>
+        recipients.map(({ status }) => status);
+      expect([part.status, ...statuses(part)]).toEqual(['partiallySent', 'accepted', 'rejected']);
+      expect(part.recipients[1].reply).toContain('SMTPUTF8');
+      // In a header it makes the whole mail one that the server cannot take (RFC 6531 section 3.1).
+      const none = (await post('strict', { ...mail, to }, wait)).json;
+      expect([none.status, ...statuses(none)]).toEqual(['failed', 'rejected', 'rejected']);
+    } finally {
+      await world.stop();
+    }
+  });
+
+  it('every mistake is reported at once, and nothing is stored', async () => {
     const before = await list('top=1000');
     const answer = await post('corpus', {
       from: 'anna@elsewhere.example',
@@ -143,7 +169,6 @@ describe('sending', () => {
       '/attachments/0/content',
       '/attachments/0/filename',
       '/attachments/1/contentType',
-      '/attachments/2/content',
       '/attachments/2/upload',
       '/bogus',
       '/cc',
@@ -229,6 +254,36 @@ describe('Prefer: wait', () => {
     expect([part.status, part.json.status]).toEqual([200, 'partiallySent']);
     expect(part.json.recipients.map(({ status }: { status: string }) => status)).toEqual(['accepted', 'rejected']);
   });
+
+  it.each(['retry', 'resend'] as const)(
+    'of a %s answers 200 with the record, or 202 with its attempt',
+    async (action) => {
+      const first = action === 'retry' ? '450 4.7.1 come again' : '550 5.7.1 not this one';
+      const later = '450 4.2.1 not yet';
+      const says = (reply: string | undefined) => (step: string) => (step === 'RCPT' ? reply : undefined);
+      strict.answers(says(first));
+      const { json } = await post('strict', mail, { prefer: 'wait=20' });
+      expect(json.status).toBe(action === 'retry' ? 'queued' : 'failed');
+      const again = (headers = {}) => mailroom.call('POST', `/api/messages/${json.id}/${action}`, { headers });
+      strict.answers(says(later));
+      const waits = await again({ prefer: 'wait=20' });
+      expect([waits.status, waits.headers.get('preference-applied')]).toEqual([202, null]);
+      expect(waits.json).toEqual({
+        id: json.id,
+        status: 'queued',
+        messageId: json.messageId,
+        attempt: { outcome: 'deferred', code: '450', reply: '4.2.1 not yet', hint: expect.any(String) },
+        nextAttemptAt: (await recordOf(mailroom, json.id)).nextAttemptAt,
+      });
+      strict.answers(says(undefined));
+      const retried = await mailroom.call('POST', `/api/messages/${json.id}/retry`, { headers: { prefer: 'wait=20' } });
+      expect([retried.status, retried.headers.get('preference-applied')]).toEqual([200, 'wait=20']);
+      expect(retried.headers.get('location')).toBe(`/api/messages/${json.id}`);
+      expect(retried.json).toMatchObject({ status: 'sent', recipients: [{ status: 'accepted' }] });
+      expect(retried.json).toEqual(await recordOf(mailroom, json.id));
+      problem(await again({ prefer: 'wait=20' }), 409);
+    },
+  );
 
   it('answers the ordinary 202 when the time is over; the mail leaves all the same and cannot be canceled', async () => {
     sink.close();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegisteredApp } from '../local/entra/app.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { freePort } from './support/free-port.ts';
-import { Mailroom } from './support/mailroom.ts';
+import { Mailroom, singleFunctionKeys } from './support/mailroom.ts';
 import { startScriptedImap } from './support/scripted-imap.ts';
 import { type Pop3Script, startScriptedPop3 } from './support/scripted-pop3.ts';
 import { startScriptedSmtp } from './support/scripted-smtp.ts';
@@ -124,7 +124,7 @@ describe('an account in order', () => {
       'connect ok',
       'tls ok',
       'signIn ok',
-      // Dovecot without its ACL plugin tells no rights.
+      // Dovecot without its ACL plugin lists no rights.
       'permission unknown',
       'folder ok',
     ]);
@@ -133,7 +133,7 @@ describe('an account in order', () => {
     expect(steps[5]?.detail).toBe('mails in INBOX: 0');
   });
 
-  it('over IMAP with STARTTLS, where the server tells rights', async () => {
+  it('over IMAP with STARTTLS, where the server lists rights', async () => {
     const server = dovecotOf('acl');
     const end = { ...imap('acl', { protocol: 'imap', port: server.ports.imap }), tls: { ca: server.certificates.ca } };
     const steps = await stepsOf('store', end);
@@ -141,7 +141,7 @@ describe('an account in order', () => {
     expect(steps[4]?.detail).toContain('rights');
   });
 
-  it('over SMTP: what only a sent mail shows is unknown and says so, and no mail was begun', async () => {
+  it('over SMTP: as far as MAIL and RCPT, from the sender to itself, which are taken back', async () => {
     const server = await startScriptedSmtp({ extensions: ['AUTH PLAIN'] });
     cleanups.push(() => server.stop());
     const tlsNever = { tls: { starttls: 'never' } };
@@ -157,10 +157,14 @@ describe('an account in order', () => {
       'connect ok',
       'tls ok',
       'signIn ok',
-      'permission unknown',
+      'permission ok',
     ]);
-    expect(steps.at(-1)?.hint).toMatch(/only when a mail is sent/);
-    expect(server.commands.filter((line) => /^(MAIL|RCPT|DATA)/i.test(line))).toEqual([]);
+    expect(server.commands.filter((line) => /^(MAIL|RCPT|DATA|RSET)/i.test(line))).toEqual([
+      'MAIL FROM:<corpus@example.com>',
+      'RCPT TO:<corpus@example.com>',
+      'RSET',
+    ]);
+    expect(server.mails).toEqual([]);
   });
 
   it('on Graph: both sides, with what the token carries; nothing is written', async () => {
@@ -514,5 +518,106 @@ describe('Microsoft Graph', () => {
   it('a folder that is not there, with those that are', async () => {
     const step = failed(await stepsOf('store', graph(1, { folders: ['inbox', 'inbox/Invoices'] })));
     expect(step).toMatchObject({ step: 'folder', hint: expect.stringMatching(/The folders there are: .*"Inbox"/) });
+  });
+});
+
+describe('a server that speaks something else', () => {
+  it.each([
+    ['imap', 'pop3', /speaks POP3, and not IMAP.*protocol to pop3/],
+    ['pop3', 'imap', /speaks IMAP, and not POP3.*protocol to imap/],
+    ['imaps', 'pop3s', /speaks POP3, and not IMAP.*protocol to pop3/],
+    ['pop3s', 'imaps', /speaks IMAP, and not POP3.*protocol to imap/],
+  ] as const)('%s at the port of %s is named', async (protocol, other, hint) => {
+    const { ports } = dovecotOf('good');
+    const end = imap('good', { protocol, port: ports[other], tls: trusted() });
+    const step = failed(await stepsOf('store', end));
+    expect(step).toMatchObject({ code: 'OTHER_PROTOCOL', hint: expect.stringMatching(hint) });
+    expect(step.step).toBe(protocol.endsWith('s') ? 'tls' : 'connect');
+  });
+
+  it('SMTP at the port of IMAP, and a port that has no TLS from the start', async () => {
+    const { ports } = dovecotOf('good');
+    const smtp = { protocol: 'smtp', host: '127.0.0.1', port: ports.imap };
+    expect(failed(await stepsOf('transport', smtp))).toMatchObject({
+      code: 'OTHER_PROTOCOL',
+      hint: expect.stringMatching(/speaks IMAP, and not SMTP/),
+    });
+    const step = failed(await stepsOf('store', imap('good', { port: ports.imap, tls: trusted() })));
+    expect(step).toMatchObject({ step: 'tls', hint: expect.stringContaining('does not speak TLS from the start') });
+  });
+});
+
+describe('what an SMTP server says to MAIL and RCPT', () => {
+  it.each([
+    ['MAIL', '550 5.7.60 SendAsDenied', 'failed', '5.7.60', /takes no mail from corpus@example\.com/],
+    ['MAIL', '451 4.7.1 later', 'unknown', '4.7.1', /later/],
+    ['RCPT', '554 5.7.1 relay access denied', 'failed', '5.7.1', /relay/],
+    ['RCPT', '550 5.1.1 no such user', 'unknown', '5.1.1', /no mailbox/],
+    ['RCPT', '450 greylisted', 'unknown', '450', /later/],
+  ] as const)('%s %s is %s', async (verb, reply, status, code, hint) => {
+    const server = await startScriptedSmtp({ answer: (step) => (step === verb ? reply : undefined) });
+    cleanups.push(() => server.stop());
+    const end = { protocol: 'smtp', host: server.host, port: server.port, tls: { starttls: 'never' } };
+    const step = (await stepsOf('transport', end)).at(-1);
+    expect(step).toMatchObject({ step: 'permission', status, code, hint: expect.stringMatching(hint) });
+    expect(server.commands.at(-2)).toBe('RSET');
+  });
+});
+
+describe('an account that is not stored, or not in use', () => {
+  const verifyBody = (name: string, body: unknown, key?: string) =>
+    mailroom.call('POST', `/api/accounts/${name}/verify`, { body, ...(key === undefined ? {} : { key }) });
+  const end = () => imap('good', { tls: trusted(), auth: auth('trial-imap') });
+
+  it('a disabled one says so, and is tried all the same', async () => {
+    const json = await verify({ enabled: false, store: imap('good', { tls: trusted() }) });
+    expect(json).toMatchObject({ status: 'ok', enabled: false, hint: expect.stringContaining('disabled') });
+  });
+
+  it('is tried with secrets of the body, and nothing is stored', async () => {
+    const account = { from: 'trial@example.com', store: end() };
+    const { json } = await verifyBody('trial', { account, secrets: { 'Trial-IMAP': users.tester } });
+    expect(json).toMatchObject({ account: 'trial', status: 'ok', store: { status: 'ok' } });
+    const wrong = await verifyBody('trial', { account, secrets: { 'trial-imap': 'not the password at all' } });
+    expect(failed(wrong.json.store.steps)).toMatchObject({ step: 'signIn', code: 'AUTHENTICATIONFAILED' });
+    const without = await verifyBody('trial', { account });
+    expect(failed(without.json.store.steps)).toMatchObject({ step: 'signIn', code: 'SECRET' });
+    await mailroom.expect(404, 'GET', '/api/accounts/trial');
+    await mailroom.expect(404, 'POST', '/api/accounts/trial/verify');
+    const { ports } = dovecotOf('good');
+    const properties = {
+      'mail.store.protocol': 'imap',
+      'mail.imap.host': '127.0.0.1',
+      'mail.imap.port': ports.imap,
+      'mail.imap.starttls.enable': false,
+      'mail.imap.user': 'tester',
+      'mail.imap.password': users.tester,
+      'mail.from': 'trial@example.com',
+    };
+    expect((await verifyBody('trial', { account: { properties } })).json).toMatchObject({ status: 'ok' });
+    await mailroom.expect(404, 'GET', '/api/accounts/trial');
+  });
+
+  it('with every mistake at once', async () => {
+    const body = { account: { from: 'x', bogus: 1 }, secrets: { 'other-x': 'y', 'trial-x': '' }, more: 1 };
+    const answer = await verifyBody('trial', body);
+    expect(answer.status).toBe(400);
+    const pointers = answer.json.errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect(pointers).toEqual(expect.arrayContaining(['/more', '/account/bogus', '/account/from', '/secrets/trial-x']));
+  });
+
+  it('sends a stored secret to no end that was not confirmed, unless the caller may write secrets', async () => {
+    await mailroom.expect([200, 201], 'PUT', '/api/accounts/trier', {
+      body: { from: 'trier@example.com', store: imap('good', { tls: trusted(), auth: auth('trier-imap') }) },
+    });
+    await mailroom.secret('trier', 'trier-imap', users.tester);
+    const server = await startScriptedImap({});
+    cleanups.push(() => server.stop());
+    const elsewhere = { protocol: 'imap', host: '127.0.0.1', port: server.port, tls: { starttls: 'never' } };
+    const account = { from: 'trier@example.com', store: { ...elsewhere, auth: auth('trier-imap') } };
+    const { json } = await verifyBody('trier', { account }, singleFunctionKeys['account-verify']);
+    expect(failed(json.store.steps)).toMatchObject({ step: 'signIn', code: 'SECRET_WAITS' });
+    expect(server.commands().filter((line) => /^(LOGIN|AUTHENTICATE)/.test(line))).toEqual([]);
+    expect((await verifyBody('trier', { account })).json.store.status).toBe('ok');
   });
 });

@@ -124,8 +124,7 @@ describe('debug writes the dialogue of the account to the log', () => {
   });
 
   it('and ends by itself after an hour', async () => {
-    await mailroom.kill();
-    await mailroom.run({ shiftMs: hour + 60_000 });
+    await mailroom.setClock(hour + 60_000);
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/talker');
     expect(json.debug).toBe(false);
     const before = (await dialogue('talker')).length;

@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { resolveAccount } from '../shared/accounts/rules.ts';
@@ -67,6 +67,17 @@ it('knows a link that leads nowhere', async () => {
   expect(await mistake({ file, target: '../README.md#no-such-heading' })).toMatch(/no such heading/);
 });
 
+it('every file of tests that test/README.md names is there', async () => {
+  const named = [...(await readFile(join(root, 'test/README.md'), 'utf8')).matchAll(/`([\w./-]+\.ts)`/g)];
+  const there = globSync('{test,shared,local,functions,infra,bench}/**/*.ts', { cwd: root }).map((file) => `/${file}`);
+  const missing = named.flatMap(([, name = '']) => {
+    const end = `/${name.replace(/^\.\.\//, '')}`;
+    return there.some((file) => file.endsWith(end)) ? [] : [name];
+  });
+  expect(named.length).toBeGreaterThan(100);
+  expect(missing).toEqual([]);
+});
+
 it('pages of Microsoft are named without a language, so that each reader gets their own', async () => {
   const outside = (await Promise.all(files.map(links))).flat().filter(({ target }) => isOutside(target));
   expect(outside.filter(({ target }) => !/^https:\/\//.test(target))).toEqual([]);
@@ -87,17 +98,21 @@ it('every block of commands for Azure or Exchange says that it was not run, and 
   }
 });
 
-it('the README says that what it tells of Azure was not run, and cites a page for each command', async () => {
-  const [, section = ''] = /\n## Deploy\n([\s\S]*?)\n## /.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? [];
+it.each([
+  ['README.md', 4],
+  ['docs/deploy.md', 6],
+])('%s says that what it says of Azure was not run, and cites a page for each command', async (file, atLeast) => {
+  const text = await readFile(join(root, file), 'utf8');
+  const section = file === 'README.md' ? (/\n## Deploy\n([\s\S]*?)\n## /.exec(text)?.[1] ?? '') : text;
   expect(section).toContain('none of the commands of this section could be run here');
   const commands = [...section.matchAll(/^(?:az|azd) [a-z -]+|`(az [a-z ]+)/gm)].map(
     ([line, inline]) => inline ?? line,
   );
-  expect(commands.length).toBeGreaterThan(5);
-  const cited = [...section.matchAll(/\[([^\]]+)\]\(https:\/\/learn\.microsoft\.com\//g)].map(([, text = '']) => text);
+  expect(commands.length).toBeGreaterThanOrEqual(atLeast);
+  const cited = [...section.matchAll(/\[([^\]]+)\]\(https:\/\/learn\.microsoft\.com\//g)].map(([, page = '']) => page);
   for (const command of commands) {
     const [tool = '', word = ''] = command.split(' ');
-    const pages = cited.filter((text) => text.startsWith(`${tool} `) && text.includes(word));
+    const pages = cited.filter((page) => page.startsWith(`${tool} `) && page.includes(word));
     expect(pages, command).not.toEqual([]);
   }
 });
@@ -110,4 +125,27 @@ it('the accounts in the guides are accounts, without a warning', async () => {
     const given = body.replaceAll(/"(tenantId|clientId)": "\.\.\."/g, '"$1": "11111111-1111-4111-8111-111111111111"');
     expect(resolveAccount('corpus', JSON.parse(given)).warnings).toEqual([]);
   }
+});
+
+it('every timer of the app, and none else, stands where the documents list them', async () => {
+  const sources = globSync('functions/*.ts', { cwd: root }).map((file) => readFile(join(root, file), 'utf8'));
+  const timers = (await Promise.all(sources)).flatMap((text) =>
+    [...text.matchAll(/^timer\(\s*'([^']+)'/gm)].map(([, name = '']) => name),
+  );
+  expect(timers.length).toBeGreaterThan(3);
+  for (const [file, line] of [
+    ['docs/settings.md', /fires a timer by hand: (.*)/],
+    ['docs/operations.md', /^\| (.*) \| timers \|/m],
+  ] as const) {
+    const [, listed = ''] = line.exec(await readFile(join(root, file), 'utf8')) ?? [];
+    const names = [...listed.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+    expect(names.sort(), file).toEqual([...timers].sort());
+  }
+});
+
+it('the guide for operators has a chapter for each alert, and none else', async () => {
+  const alerts = globSync('infra/alerts/*.kql', { cwd: root }).map((file) => basename(file, '.kql'));
+  const guide = await readFile(join(root, 'docs/operations.md'), 'utf8');
+  const chapters = [...guide.matchAll(/^### .*\(`([^`]+)`\)$/gm)].map(([, name]) => name);
+  expect(chapters.sort()).toEqual(alerts.sort());
 });

@@ -49,7 +49,7 @@ const corruptions = ['delta', 'list', 'value'] as const;
 const seedNumbers = Array.from({ length: seeds }, (_, n) => n);
 
 /** Trials under way at once: each has a mailbox and an account of its own. */
-const trialsAtOnce = 6;
+const trialConcurrency = 6;
 /** Imports, each hours after the one before, that must be enough once all faults are gone. */
 const settleRounds = 8;
 
@@ -114,7 +114,7 @@ async function together<T>(items: Iterable<T>, task: (item: T) => Promise<void>)
   const worker = async () => {
     for (let item = left.shift(); item !== undefined; item = left.shift()) await task(item);
   };
-  await Promise.all(Array.from({ length: trialsAtOnce }, worker));
+  await Promise.all(Array.from({ length: trialConcurrency }, worker));
 }
 
 /** With all faults gone, plain imports (and no sweep) bring the rest: the cursor was never past what was not kept. */
@@ -122,8 +122,7 @@ async function comeToRest(): Promise<void> {
   let restless = [...played].flatMap(([title, result]) => ('trial' in result ? [{ title, ...result }] : []));
   for (let round = 0; round < settleRounds && restless.length > 0; round += 1) {
     if (round > 0) {
-      await mailroom.kill();
-      await mailroom.run({ shiftMs: round * 5 * 3_600_000 });
+      await mailroom.setClock(round * 5 * 3_600_000);
     }
     const again: typeof restless = [];
     await together(restless, async (one) => {
@@ -145,7 +144,7 @@ async function audited(title: string): Promise<void> {
   const { trial } = result;
   expect(await importWithin(trial)).toMatchObject({ status: 'done', imported: 0 });
   await audit(mailroom, trial.name, trial.mails, { compare: 3 });
-  if (trial.deletes) expect(trial.box.mails('inbox')).toEqual([]);
+  expect(trial.box.mails('inbox')).toHaveLength(trial.deletes ? 0 : trial.mails.length);
 }
 
 function arrive({ box, mails }: Trial, howMany: number, next: () => number): void {
@@ -259,6 +258,6 @@ it(`three random faults together, ${seeds} seeds: nothing lost, nothing twice`, 
 });
 
 it('no token has left for a foreign host, and no request was against the schema', () => {
-  expect(mailroom.graph.leaks).toEqual([]);
+  expect(mailroom.graph.exposedTokens).toEqual([]);
   expect(mailroom.graph.violations).toEqual([]);
 });

@@ -55,7 +55,7 @@ const inTrash = () => box.mails('deleteditems').length;
 describe.each(['trash', 'permanent'] as const)(
   'the bug "deleted immediately, imported for ever" (%s)',
   (deleteMode) => {
-    it('50 mails, 20 runs: 50 assets, an empty mailbox, no second import ever', { timeout: 120_000 }, async () => {
+    it('50 mails, 20 runs: 50 assets, an empty mailbox, no second import ever', { timeout: 180_000 }, async () => {
       const mails = mixedMails(50, 31, 300_000);
       deliver(mails);
       await graphAccount(mailroom, name, { user, rule: { delete: 'immediately', deleteMode } });
@@ -71,16 +71,16 @@ describe.each(['trash', 'permanent'] as const)(
       expect(box.mails('inbox')).toEqual([]);
       expect(inTrash()).toBe(deleteMode === 'trash' ? 50 : 0);
       expect(mailroom.graph.violations).toEqual([]);
-      expect(mailroom.graph.leaks).toEqual([]);
+      expect(mailroom.graph.exposedTokens).toEqual([]);
     });
   },
 );
 
 describe.each(['trash', 'permanent'] as const)('the bug "deleted after N days, never" (%s)', (deleteMode) => {
   it('nothing before 72 hours, all by the first retention after it, none imported again', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
-    await restart(0);
+    await mailroom.setClock(0);
     const mails = mixedMails(30, 32, 20_000);
     deliver(mails);
     await graphAccount(mailroom, name, { user, rule: { delete: { afterDays: 3 }, deleteMode } });
@@ -90,7 +90,7 @@ describe.each(['trash', 'permanent'] as const)('the bug "deleted after N days, n
     box.move(filed?.immutableId ?? '', 'Projects');
     await mailroom.import(name);
 
-    await restart(3 * dayMs - 120_000);
+    await mailroom.setClock(3 * dayMs - 120_000);
     await retention();
     expect(box.mails('inbox')).toHaveLength(29);
 
@@ -106,11 +106,11 @@ describe.each(['trash', 'permanent'] as const)('the bug "deleted after N days, n
     for (let run = 0; run < 3; run += 1) expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
     await audit(mailroom, name, mails, { compare: 3 });
     expect(await inboxRows(mailroom, name, 'd:')).toEqual([]);
-    await restart(0);
+    await mailroom.setClock(0);
   });
 });
 
-it('an expired token in the middle is got anew', { timeout: 60_000 }, async () => {
+it('an expired token in the middle is got anew', { timeout: 180_000 }, async () => {
   const mails = mixedMails(5, 33, 10_000);
   deliver(mails);
   await graphAccount(mailroom, name, { user, rule: { delete: 'immediately' } });
@@ -125,7 +125,7 @@ it('an expired token in the middle is got anew', { timeout: 60_000 }, async () =
   expect(box.mails('inbox')).toEqual([]);
 });
 
-it('every byte, 8-bit headers and a calendar part survive', { timeout: 60_000 }, async () => {
+it('every byte, 8-bit headers and a calendar part survive', { timeout: 180_000 }, async () => {
   const all = Buffer.from(Array.from({ length: 256 }, (_, n) => n).filter((n) => n !== 10 && n !== 13));
   const mail = Buffer.concat([
     Buffer.from('From: a@example.net\r\nTo: b@example.com\r\nMessage-ID: <bytes@example.net>\r\nSubject: Gr', 'latin1'),
@@ -148,7 +148,7 @@ it('every byte, 8-bit headers and a calendar part survive', { timeout: 60_000 },
 });
 
 it('drafts and mail in other folders are not imported; a draft that is sent later is', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const [draft, other, wanted] = mixedMails(3, 34, 5_000);
   box.deliver(draft?.bytes ?? Buffer.alloc(0), { isDraft: true });
@@ -162,7 +162,7 @@ it('drafts and mail in other folders are not imported; a draft that is sent late
 });
 
 it('a mail above maxMessageSize becomes an asset of headers only, and its original stays', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const next = random(44);
   const [small, middle, large] = [
@@ -172,7 +172,7 @@ it('a mail above maxMessageSize becomes an asset of headers only, and its origin
   ];
   for (const mail of [small, middle, large]) box.deliver(mail.bytes);
   await graphAccount(mailroom, name, { user, rule: { delete: 'immediately', maxMessageSize: 50_000 } });
-  // Graph does not tell sizes beforehand.
+  // Graph does not say sizes beforehand.
   expect(await mailroom.import(name)).toMatchObject({ status: 'done', imported: 3, pending: 0, disposed: 1 });
   const assets = await mailroom.assets(name);
   expect(
@@ -186,7 +186,7 @@ it('a mail above maxMessageSize becomes an asset of headers only, and its origin
   expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
 });
 
-it('an idle poll is one request; an imported and marked mail costs at most 2.1', { timeout: 60_000 }, async () => {
+it('an idle poll is one request; an imported and marked mail costs at most 2.1', { timeout: 180_000 }, async () => {
   const mails = mixedMails(100, 35, 4_000);
   deliver(mails);
   await graphAccount(mailroom, name, { user });
@@ -203,7 +203,7 @@ it('an idle poll is one request; an imported and marked mail costs at most 2.1',
 });
 
 it('a mail that went A → B → A between two polls stays imported once, and its deletion holds', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const [mail] = mixedMails(1, 36, 3_000);
   const { immutableId } = box.deliver(mail?.bytes ?? Buffer.alloc(0));
@@ -212,17 +212,17 @@ it('a mail that went A → B → A between two polls stays imported once, and it
   const fault = mailroom.graph.faults.add({ fault: { kind: 'loseReturns' }, user, times: Number.POSITIVE_INFINITY });
   box.move(immutableId, 'Other');
   box.move(immutableId, 'inbox');
-  // Told as removed, and nothing else: neither is it forgotten, nor imported again.
+  // Reported as removed, and nothing else: neither is it forgotten, nor imported again.
   expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
   expect(fault.hits).toBeGreaterThan(0);
-  await restart(dayMs + 60_000);
+  await mailroom.setClock(dayMs + 60_000);
   await retention();
   expect(box.mails('inbox')).toEqual([]);
   expect(inTrash()).toBe(1);
-  await restart(0);
+  await mailroom.setClock(0);
 });
 
-it('the first connection imports nothing from before `since`, whatever delta lists', { timeout: 60_000 }, async () => {
+it('the first connection imports nothing from before `since`, whatever delta lists', { timeout: 180_000 }, async () => {
   const mails = mixedMails(6, 51, 3_000);
   for (const [n, mail] of mails.entries()) box.deliver(mail.bytes, { receivedAt: Date.UTC(2026, 1, 1 + n) });
   await graphAccount(mailroom, name, { user, rule: { since: '2026-02-04T00:00:00Z' } });
@@ -235,7 +235,7 @@ it('the first connection imports nothing from before `since`, whatever delta lis
 });
 
 it('a mail that a person takes back out of the trash is not imported again, nor deleted again', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const mails = mixedMails(2, 52, 3_000);
   deliver(mails);
@@ -250,7 +250,7 @@ it('a mail that a person takes back out of the trash is not imported again, nor 
 });
 
 it('what is no ordinary mail is imported as well, and flagged: an invitation, a bounce, an out-of-office', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const head = (subject: string, more: string) =>
     `From: someone@example.org\r\nTo: ${user}\r\nSubject: ${subject}\r\nMessage-ID: <${subject}@example.org>\r\n` +
@@ -262,21 +262,34 @@ it('what is no ordinary mail is imported as well, and flagged: an invitation, a 
     Buffer.from(
       `${head('bounce', 'Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n')}--b\r\n` +
         'Content-Type: text/plain\r\n\r\nIt did not arrive.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n' +
-        'Reporting-MTA: dns; mx.example.org\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n--b--\r\n',
+        'Reporting-MTA: dns; mx.example.org\r\n\r\nFinal-Recipient: rfc822; bob@example.org\r\nAction: failed\r\n' +
+        'Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b\r\n' +
+        'Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <sent@example.com>\r\n--b--\r\n',
     ),
   );
   box.deliver(Buffer.from(`${head('away', 'Auto-Submitted: auto-replied\r\n')}I am away.\r\n`));
   await graphAccount(mailroom, name, { user });
   expect(await mailroom.import(name)).toMatchObject({ imported: 3, pending: 0 });
-  const flags = Object.fromEntries((await mailroom.assets(name)).map((asset) => [asset.subject, asset.flags]));
+  const assets = await mailroom.assets(name);
+  const flags = Object.fromEntries(assets.map((asset) => [asset.subject, asset.flags]));
   expect(flags).toMatchObject({
     invitation: { calendar: true, bounce: false },
     bounce: { bounce: true, calendar: false },
     away: { autoSubmitted: true, bounce: false },
   });
+  expect(Object.fromEntries(assets.map((asset) => [asset.subject, asset.bounce]))).toEqual({
+    invitation: null,
+    bounce: {
+      recipients: [
+        { address: 'bob@example.org', action: 'failed', status: '5.1.1', diagnostic: '550 5.1.1 no such user' },
+      ],
+      messageId: '<sent@example.com>',
+    },
+    away: null,
+  });
 });
 
-it('a mail that delta lost is found by the sweep', { timeout: 60_000 }, async () => {
+it('a mail that delta lost is found by the sweep', { timeout: 180_000 }, async () => {
   const [mail] = mixedMails(1, 43, 3_000);
   const { immutableId } = box.deliver(mail?.bytes ?? Buffer.alloc(0));
   box.corrupt(immutableId, { value: true });
@@ -292,7 +305,7 @@ it('a mail that delta lost is found by the sweep', { timeout: 60_000 }, async ()
 
 it.each(['syncStateNotFound', 'SyncStateInvalid', 'resyncRequired'])(
   '410 %s: a full round against the ledger, nothing twice',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async (code) => {
     const mails = mixedMails(20, 37, 5_000);
     deliver(mails);
@@ -307,7 +320,7 @@ it.each(['syncStateNotFound', 'SyncStateInvalid', 'resyncRequired'])(
   },
 );
 
-it('moved from IMAP to Graph on the same mailbox: nothing is imported twice', { timeout: 60_000 }, async () => {
+it('moved from IMAP to Graph on the same mailbox: nothing is imported twice', { timeout: 180_000 }, async () => {
   const mails = mixedMails(25, 39, 50_000);
   const date = (n: number) => new Date(Date.UTC(2026, 1, 1, 0, n));
   await deliverAll(imap, mails, { date });
@@ -345,12 +358,12 @@ it(`killed at ${kills} random moments: one asset per mail, originals as the acco
     const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${name}/status`);
     if (json.pending > 0) {
       shiftMs += 7_200_000;
-      await restart(shiftMs);
+      await mailroom.setClock(shiftMs);
     }
     return run.status === 'done' && json.pending === 0 && json.backlog === 0;
   });
   await audit(mailroom, name, mails, { compare: 10 });
   expect(box.mails('inbox')).toEqual([]);
   expect(inTrash()).toBe(mails.length);
-  await restart(0);
+  await mailroom.setClock(0);
 });

@@ -1,15 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ImapMailbox, startImapMailbox } from '../local/imap-mailbox/imap-mailbox.ts';
 import { mailboxAccount, passwordOf, simpleMail } from './support/mailbox-account.ts';
 import { Mailroom, until } from './support/mailroom.ts';
 import { type PauseProxy, startPauseProxy } from './support/pause-proxy.ts';
+import { type StorageGate, type StorageRequest, startStorageGate } from './support/storage-gate.ts';
 
 /** What is wanted of an account while somebody works on it already: nothing may be forgotten. */
 
 const users = Array.from({ length: 10 }, (_, n) => `user${n}`);
 const dayMs = 24 * 3_600_000;
 
+let gate: StorageGate;
 let mailroom: Mailroom;
 let imap: ImapMailbox;
 let proxy: PauseProxy;
@@ -20,17 +21,23 @@ let shiftMs = 0;
 let disabled: readonly string[] = [];
 
 beforeAll(async () => {
+  gate = await startStorageGate();
   [mailroom, imap] = await Promise.all([
     Mailroom.start({
-      env: () => Object.fromEntries(disabled.map((each) => [`AzureWebJobs__${each}__Disabled`, 'true'])),
+      env: (azurite) => ({
+        MailStorage: gate.lead(azurite),
+        ...Object.fromEntries(disabled.map((each) => [`AzureWebJobs__${each}__Disabled`, 'true'])),
+      }),
     }),
     startImapMailbox({ accounts: users.map((user) => ({ user, password: passwordOf(user) })) }),
   ]);
 });
 
 afterAll(async () => {
+  gate?.release();
   await mailroom?.stop();
   await imap?.stop();
+  await gate?.stop();
 });
 
 beforeEach(async () => {
@@ -68,16 +75,29 @@ async function later(byMs: number): Promise<void> {
   await mailroom.run({ shiftMs });
 }
 
-/** A firing is answered before it has begun its work. */
-async function fireAndLetBegin(timer: 'import-schedule' | 'retention' | 'sweep'): Promise<void> {
-  const began = async () => (await mailroom.log()).split(`Executing 'Functions.${timer}'`).length;
-  const before = await began();
-  await mailroom.fire(timer);
-  await until(`${timer} under way`, 10, async () => (await began()) > before);
-  await delay(300);
+/** Resolves when storage has answered the first request about the account's row `key` that fits. */
+async function answered(key: string, fits: (request: StorageRequest) => boolean): Promise<void> {
+  await gate.hold({
+    at: 'after',
+    fits: (request) => {
+      const text = `${request.path} ${request.body}`;
+      return request.service === 'table' && text.includes(`'${name}'`) && text.includes(`'${key}'`) && fits(request);
+    },
+  });
+  gate.resume();
 }
 
-describe('while an import is under way', () => {
+/** Somebody has read that the account's lease is held. */
+const leaseRead = () => answered('lease', ({ method }) => method === 'GET');
+
+/** Fires a timer whose task meets the import that stands still. */
+async function fireAndMeet(timer: 'import-schedule' | 'retention' | 'sweep'): Promise<void> {
+  const met = leaseRead();
+  await mailroom.fire(timer);
+  await met;
+}
+
+describe('while an import is under way', { timeout: 120_000 }, () => {
   it('another one asked for makes it go round once more, and is the same run', async () => {
     await account();
     const runId = await importStandingAt('first');
@@ -85,8 +105,9 @@ describe('while an import is under way', () => {
     const asked = await importNow();
     expect([asked.status, asked.json]).toEqual([202, { runId, status: 'running' }]);
     expect(asked.headers.get('location')).toBe(`/api/accounts/${name}/runs/${runId}`);
+    const heard = answered('again', ({ method }) => method !== 'GET');
     const waiting = importNow({}, { prefer: 'wait=30' });
-    await delay(300);
+    await heard;
     proxy.resume();
     const waited = await waiting;
     expect([waited.status, waited.json]).toEqual([200, expect.objectContaining({ id: runId, imported: 2 })]);
@@ -102,7 +123,10 @@ describe('while an import is under way', () => {
     });
     const first = await importStandingAt('here', { folder: 'INBOX' });
     const all = importNow({}, { prefer: 'wait=30' });
-    await delay(300);
+    await until('the run of all folders', 30, async () => {
+      const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${name}/runs`);
+      return json.items.length === 2;
+    });
     proxy.resume();
     const { status, json: second } = await all;
     expect(status).toBe(200);
@@ -117,38 +141,41 @@ describe('while an import is under way', () => {
   it('a dry run waits for its end', async () => {
     await account();
     await importStandingAt('slow');
+    const met = leaseRead();
     const dry = importNow({ dryRun: true });
-    await delay(300);
+    await met;
     proxy.resume();
     const { status, json } = await dry;
     expect(status).toBe(200);
     expect(json.items.filter(({ action }: { action: string }) => action === 'import')).toEqual([]);
   });
 
-  it('the retention comes back to it: what is due is deleted by this very firing', { timeout: 60_000 }, async () => {
+  it('the retention comes back to it: what is due is deleted by this very firing', { timeout: 180_000 }, async () => {
     await account({ delete: { afterDays: 1 } });
     imap.deliver(name, simpleMail('old'));
     expect(await mailroom.import(name)).toMatchObject({ imported: 1 });
     await later(dayMs + 60_000);
     await importStandingAt('new');
-    await fireAndLetBegin('retention');
+    await fireAndMeet('retention');
     expect(imap.mails(name)).toHaveLength(2);
     proxy.resume();
-    await until('the deletion', 20, async () => imap.mails(name).length === 1);
+    await until('the deletion', 60, async () => imap.mails(name).length === 1);
     expect(imap.mails(name).map(({ bytes }) => bytes.includes('Text of new'))).toEqual([true]);
   });
 
-  it('the sweep comes back to it', { timeout: 60_000 }, async () => {
+  it('the sweep comes back to it', { timeout: 180_000 }, async () => {
     await account();
     await importStandingAt('swept');
-    await fireAndLetBegin('sweep');
+    await fireAndMeet('sweep');
     proxy.resume();
-    const told = (line: string) => line.includes('"inbox.sweep"') && line.includes(`"account":"${name}"`);
-    await until('the sweep', 20, async () => (await mailroom.log()).split('\n').some(told));
+    const reported = (line: string) => line.includes('"inbox.sweep"') && line.includes(`"account":"${name}"`);
+    await until('the sweep', 60, async () => (await mailroom.log()).split('\n').some(reported));
   });
 });
 
-it('a scheduled import that meets another worker is made up for, without another occurrence', async () => {
+it('a scheduled import that meets another worker is made up for, without another occurrence', {
+  timeout: 180_000,
+}, async () => {
   await account();
   imap.deliver(name, simpleMail('looked at'));
   // The listing of the dry run stands still.
@@ -156,21 +183,21 @@ it('a scheduled import that meets another worker is made up for, without another
   const dry = importNow({ dryRun: true });
   await paused;
   await account({ schedule: '0 0 0 1 1 *' });
-  await fireAndLetBegin('import-schedule');
+  await fireAndMeet('import-schedule');
   expect(await subjects()).toEqual([]);
   proxy.resume();
   expect((await dry).status).toBe(200);
-  await until('the import', 20, async () => (await subjects()).length === 1);
+  await until('the import', 60, async () => (await subjects()).length === 1);
 });
 
-describe('a run that dies', () => {
+describe('a run that dies', { timeout: 120_000 }, () => {
   const failedRun = async (runId: string) =>
-    await until('the run told as failed', 20, async () => {
+    await until('the run reported as failed', 60, async () => {
       const run = await runOf(runId);
       return run.status !== 'running' && run;
     });
 
-  it('is told as failed by the retention, where no later run comes', { timeout: 60_000 }, async () => {
+  it('is reported as failed by the retention, where no later run comes', { timeout: 180_000 }, async () => {
     await account();
     const runId = await importStandingAt('cut');
     // Its place on the queue comes back only after ten minutes of the queue's own clock.
@@ -185,9 +212,7 @@ describe('a run that dies', () => {
     proxy.resume();
   });
 
-  it('before it began is told as failed as well, and one that waits on the queue is not', {
-    timeout: 60_000,
-  }, async () => {
+  it('before it began is reported as failed as well, and one that waits on the queue is not', async () => {
     await account();
     disabled = ['mail-import'];
     await later(0);
@@ -199,6 +224,6 @@ describe('a run that dies', () => {
     expect(await runOf(fresh.runId)).toMatchObject({ status: 'running', finishedAt: null });
     disabled = [];
     await later(0);
-    await until('the run that waited', 20, async () => (await runOf(fresh.runId)).status === 'done');
+    await until('the run that waited', 60, async () => (await runOf(fresh.runId)).status === 'done');
   });
 });

@@ -58,12 +58,25 @@ async function failingRun() {
 }
 
 /** Runs again until all is there: mail that was in work when the line broke is tried alone. */
+/** How far the clock of the service is ahead, in ms. */
+let later = 0;
+
+/** What comes of a mailbox once its server works again. */
 async function recover(mails: readonly TestMail[]) {
-  await until('all mail imported', 60, async () => {
+  await until('all mail imported', 180, async () => {
     const run = await mailroom.import(name, 30);
     const { pending, backlog } = await status();
     return run.status === 'done' && pending === 0 && backlog === 0;
   });
+  if ((await status()).disposalsFailing.count > 0) {
+    // Originals whose marking the line cut are tried again after five minutes.
+    later += 6 * 60_000;
+    await mailroom.setClock(later);
+    await until('no disposal put off', 60, async () => {
+      await mailroom.import(name, 30);
+      return (await status()).disposalsFailing.count === 0;
+    });
+  }
   await audit(mailroom, name, mails);
 }
 
@@ -75,8 +88,8 @@ describe('a server that goes silent', () => {
   ] as const;
 
   it.each(moments)(
-    '$moment: the run ends in its time, status tells, the next one continues',
-    { timeout: 120_000 },
+    '$moment: the run ends in its time, status says so, the next one continues',
+    { timeout: 180_000 },
     async ({ trouble }) => {
       const mails = largeMails(account);
       await deliverAll(server, mails, { user });
@@ -85,17 +98,17 @@ describe('a server that goes silent', () => {
       const { run, seconds } = await failingRun();
       expect(run).toMatchObject({ status: 'failed', error: expect.stringMatching(/\S/) });
       expect(seconds).toBeLessThan(budgetSeconds + 15);
-      const told = await status();
-      expect(told.lastRun).toMatchObject({ status: 'failed' });
-      expect(told.lastErrors[0].error).toBe(run.error);
-      expect(told.failing).toMatchObject([{ side: 'store' }]);
+      const reported = await status();
+      expect(reported.lastRun).toMatchObject({ status: 'failed' });
+      expect(reported.lastErrors[0].error).toBe(run.error);
+      expect(reported.failing).toMatchObject([{ side: 'store' }]);
       proxy.reset();
       await recover(mails);
       expect((await status()).failing).toEqual([]);
     },
   );
 
-  it('with no limit of its own: the run is cut by its budget', { timeout: 120_000 }, async () => {
+  it('with no limit of its own: the run is cut by its budget', { timeout: 180_000 }, async () => {
     const mails = largeMails(account);
     await deliverAll(server, mails, { user });
     await imapAccount(mailroom, name, server, { user, port: proxy.port, timeout: 0 });
@@ -110,7 +123,7 @@ describe('a server that goes silent', () => {
 });
 
 it('Dovecot killed in the middle of a FETCH and started again: the next run continues', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   const mails = largeMails(account);
   await deliverAll(server, mails, { user });
@@ -127,7 +140,7 @@ it('Dovecot killed in the middle of a FETCH and started again: the next run cont
   await recover(mails);
 });
 
-it('a mail that breaks the line every time does not keep the others out', { timeout: 120_000 }, async () => {
+it('a mail that breaks the line every time does not keep the others out', { timeout: 180_000 }, async () => {
   const next = random(5);
   const mails = Array.from({ length: 8 }, (_, n) => testMail({ n }, next));
   const broken = testMail({ n: 8, text: 400_000 }, next);

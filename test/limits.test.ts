@@ -1,9 +1,9 @@
 import { TableClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AccountLimits } from '../shared/accounts/limits/account-limits.ts';
 import { transportSchema } from '../shared/accounts/model.ts';
 import type { Account } from '../shared/accounts/rules.ts';
-import { isSlot } from '../shared/adapters/connection-slots.ts';
+import { AccountLimits } from '../shared/limits/account-limits.ts';
+import { isAcquired } from '../shared/platform/acquired.ts';
 import { systemClock } from '../shared/platform/clock.ts';
 import { RowTable } from '../shared/platform/rows.ts';
 import { type CountingSmtp, startCountingSmtp } from './support/counting-smtp.ts';
@@ -59,7 +59,7 @@ function anotherProcess(): AccountLimits {
 const never = new AbortController().signal;
 
 describe('limits.connections', () => {
-  it('hold over two processes, and both have their share', { timeout: 120_000 }, async () => {
+  it('hold over two processes, and both have their share', { timeout: 180_000 }, async () => {
     const server = await smtpServer(300);
     await smtpAccount(mailroom, 'shared', { port: server.port }, { limits: { connections: 2 } });
     const other = await mailroom.beside();
@@ -75,7 +75,7 @@ describe('limits.connections', () => {
     }
   });
 
-  it('hold while processes are killed', { timeout: 120_000 }, async () => {
+  it('hold while processes are killed', { timeout: 180_000 }, async () => {
     const server = await smtpServer(200);
     await smtpAccount(mailroom, 'killed', { port: server.port }, { limits: { connections: 2 } });
     const other = await mailroom.beside();
@@ -102,7 +102,7 @@ describe('limits.connections', () => {
     const transport = { ...transportSchema.parse({ protocol: 'smtp', host: '127.0.0.1' }), port: server.port };
     if (transport.protocol !== 'smtp') throw new Error('not SMTP');
     const slot = await anotherProcess().slots(account, transport).acquire(never);
-    if (!isSlot(slot)) throw new Error('no place');
+    if (!isAcquired(slot)) throw new Error('no place');
     const { id } = await send(mailroom, 'taken');
     const waits = await recordWhen(mailroom, id, 'put back', ({ nextAttemptAt }) => nextAttemptAt !== undefined);
     expect(waits).toMatchObject({ status: 'queued', attempts: [], recipients: [{ status: 'pending' }] });
@@ -121,7 +121,7 @@ describe('limits.connections', () => {
   });
 
   it('let an import wait while others have them all: it is no failure, and the run that was promised', {
-    timeout: 90_000,
+    timeout: 180_000,
   }, async () => {
     const imap: Dovecot = await startDovecot({ users: { tester: 'password of tester' } });
     try {
@@ -131,14 +131,14 @@ describe('limits.connections', () => {
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/fetcher');
       const others = anotherProcess().slots({ name: 'fetcher', limits: json.limits }, json.store);
       const slots = await Promise.all(Array.from({ length: 5 }, () => others.acquire(never)));
-      expect(slots.every(isSlot)).toBe(true);
+      expect(slots.every(isAcquired)).toBe(true);
       const { json: promised } = await mailroom.expect(202, 'POST', '/api/accounts/fetcher/import');
       await until('a run that found no place', 20, async () =>
         (await mailroom.log()).includes('inbox.noConnectionFree'),
       );
       const run = async () => (await mailroom.expect(200, 'GET', `/api/accounts/fetcher/runs/${promised.runId}`)).json;
       expect(await run()).toMatchObject({ status: 'running', imported: 0 });
-      for (const slot of slots) if (isSlot(slot)) slot.release();
+      for (const slot of slots) if (isAcquired(slot)) slot.release();
       await until('the end of the run', 30, async () => (await run()).status !== 'running');
       expect(await run()).toMatchObject({ status: 'done', imported: 3 });
       const { json: status } = await mailroom.expect(200, 'GET', '/api/accounts/fetcher/status');
@@ -189,7 +189,7 @@ describe('limits.perMinute', () => {
 });
 
 describe('an account with much mail and a slow server', () => {
-  it('does not keep the mail of another account waiting', { timeout: 120_000 }, async () => {
+  it('does not keep the mail of another account waiting', { timeout: 180_000 }, async () => {
     const [slow, fast] = [await smtpServer(4_000), await smtpServer(0)];
     await smtpAccount(mailroom, 'flood', { port: slow.port });
     await smtpAccount(mailroom, 'prompt', { port: fast.port });
@@ -206,5 +206,22 @@ describe('an account with much mail and a slow server', () => {
     // And again, while the flood waits.
     const second = await send(mailroom, 'prompt');
     await endedRecord(mailroom, second.id, 10);
+  });
+});
+
+describe('many mails of one account and some of another, submitted together', () => {
+  const [many, some] = process.env.SOAK ? [5_000, 50] : [500, 10];
+
+  it('the few are through before a tenth of the many', {
+    timeout: process.env.SOAK ? 1_200_000 : 180_000,
+  }, async () => {
+    const [crowd, few] = [await smtpServer(500), await smtpServer(0)];
+    await smtpAccount(mailroom, 'crowd', { port: crowd.port });
+    await smtpAccount(mailroom, 'few', { port: few.port });
+    await Promise.all([sendMany('crowd', many), sendMany('few', some)]);
+    await until('all of the few', 300, async () => distinct(few) === some);
+    expect(few.arrivals).toHaveLength(some);
+    const throughAt = Math.max(...few.arrivals.map(({ at }) => at));
+    expect(crowd.arrivals.filter(({ at }) => at <= throughAt).length).toBeLessThan(many / 10);
   });
 });

@@ -7,11 +7,11 @@ import { build } from '../build.ts';
 import { onNpmGone } from '../local/npm-parent.ts';
 
 /**
- * `npm test [--soak] [filters]`: provides the mail servers that the suites talk to, builds the app, and runs vitest.
+ * `npm test [--soak] [filters]`: provides the servers and the browser that the suites use, builds the app, and runs vitest.
  * `--soak` runs the full counts of seeds, kills and cases. Everything else goes to vitest as it is.
  */
 
-interface ServerPackage {
+interface SystemPackage {
   /** On Debian. */
   readonly name: string;
   /** What the suites start. */
@@ -19,7 +19,7 @@ interface ServerPackage {
   readonly suites: string;
 }
 
-const packages: readonly ServerPackage[] = [
+const packages: readonly SystemPackage[] = [
   {
     name: 'dovecot-imapd',
     files: ['/usr/lib/dovecot/imap', '/usr/libexec/dovecot/imap', '/usr/local/libexec/dovecot/imap'],
@@ -39,6 +39,11 @@ const packages: readonly ServerPackage[] = [
     name: 'opensmtpd',
     files: ['/usr/sbin/smtpd', '/usr/local/sbin/smtpd'],
     suites: 'SMTP against OpenSMTPD',
+  },
+  {
+    name: 'chromium',
+    files: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
+    suites: 'pages in a browser',
   },
 ];
 
@@ -99,9 +104,15 @@ function apt(...args: readonly string[]): boolean {
 
 async function runVitest(args: readonly string[], soak: boolean): Promise<number> {
   const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
+  const compiled = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
   const child = spawn(process.execPath, [vitest, 'run', ...args], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
-    env: soak ? { ...process.env, SOAK: '1' } : process.env,
+    env: {
+      ...process.env,
+      // Some 300 processes load the same files: each but the first finds them compiled.
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? compiled,
+      ...(soak ? { SOAK: '1' } : {}),
+    },
     stdio: 'inherit',
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catcher, type KillMoment, killMoments } from './support/kill-moments.ts';
 import { Mailroom, until } from './support/mailroom.ts';
 import { random } from './support/mails.ts';
+import { miscounted, readOutbox } from './support/outbox-audit.ts';
 import { type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
 import { EventReader, endedRecord, openMessages, recordOf, send, smtpAccount } from './support/sending.ts';
 import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
@@ -147,8 +148,8 @@ describe('killed in every state of a send', () => {
     expect(server.textBytes() > wholeMails).toBe(moment.begun === true);
     const { json } = await mailroom.expect(200, 'GET', `/api/messages?account=${account}`);
     expect(json.items.map((item: { readonly id: string }) => item.id)).toEqual([id]);
-    const told = await events.about(id);
-    expect([...new Set(told.map((event) => event.id))]).toEqual([`mailroom.message.${moment.ends}:${id}`]);
+    const reported = await events.about(id);
+    expect([...new Set(reported.map((event) => event.id))]).toEqual([`mailroom.message.${moment.ends}:${id}`]);
   });
 
   it('leaves nothing for the recovery timer', async () => {
@@ -224,5 +225,6 @@ describe(`killed at ${kills} random moments with ${mailsPerKill} mails under way
     expect(ends.filter(({ status }) => status === 'sent').length).toBeGreaterThan(mails.length / 2);
     const { json } = await mailroom.expect(200, 'GET', '/api/messages?account=load&top=1000');
     expect(json.items).toHaveLength(mails.length);
+    expect(miscounted(await readOutbox(mailroom.azurite.connectionString))).toEqual([]);
   });
 });

@@ -32,7 +32,7 @@ const scripts: Readonly<Record<string, (step: string, line: string) => Answer | 
   halfway: (step, line) =>
     step === 'RCPT' && line.includes('full') && day === 'first' ? '452 4.2.2 mailbox full' : undefined,
   dot: (step) => (step === 'END' ? '554 5.7.1 not this content' : undefined),
-  sender: (step) => (step === 'MAIL' ? '550 5.7.60 not as this sender' : undefined),
+  sender: (step) => (step === 'MAIL' ? '550 5.7.1 not as this sender' : undefined),
   busy: (step) => (step === 'END' && day === 'first' ? '451 4.3.0 try again later' : undefined),
   closing: (step) => (step === 'MAIL' && day === 'first' ? '421 4.3.2 closing down' : undefined),
   cut: (step) => (step === 'END' ? { next: 'cut' } : undefined),
@@ -90,8 +90,7 @@ function expectWait(record: SentRecord, milliseconds: number): void {
 
 async function later(shiftMs: number): Promise<void> {
   day = 'later';
-  await mailroom.kill();
-  await mailroom.run({ shiftMs });
+  await mailroom.setClock(shiftMs);
   await mailroom.fire('outbox-recovery');
 }
 
@@ -206,13 +205,13 @@ describe('a sign-in that is refused', () => {
     }
   });
 
-  it('is told once, whatever the number of mails', async () => {
+  it('is reported once, whatever the number of mails', async () => {
     expect(await eventTypes('signin')).toEqual(['mailroom.account.failing']);
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/signin/status');
     expect(json.failing).toEqual([expect.objectContaining({ side: 'transport', code: '535' })]);
   });
 
-  it('is over with the next mail that goes through: all have left, once, and that is told once', async () => {
+  it('is over with the next mail that goes through: all have left, once, and that is reported once', async () => {
     await later(2 * minute);
     for (const id of waiting) expect((await endedRecord(mailroom, id)).status).toBe('sent');
     expect(copies('signin')).toHaveLength(waiting.length);
@@ -262,7 +261,7 @@ describe('two minutes later', () => {
 describe('ten minutes later', () => {
   beforeAll(() => later(10 * minute));
 
-  it('a server that could not be reached three times is the account’s trouble, told once', async () => {
+  it('a server that could not be reached three times is the account’s trouble, reported once', async () => {
     await recordWhen(mailroom, idOf('down'), 'three attempts', ({ attempts }) => attempts.length === 3);
     await expect.poll(() => eventTypes('down'), { timeout: 10_000 }).toEqual(['mailroom.account.failing']);
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/down/status');

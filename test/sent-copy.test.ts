@@ -24,22 +24,32 @@ const moment = (service: 'table' | 'queue', at: 'before' | 'after', text: string
 const moments: readonly Moment[] = [
   { when: 'the receipt is durable, the copy is owed', caught: moment('table', 'after', '"status":"sent"') },
   { when: 'the copy is not yet queued', caught: moment('queue', 'before', '"copy":true') },
-  { when: 'the copy is held, nothing else', caught: moment('table', 'after', '"heldUntil":') },
+  // The message's claim and its commit are leased writes too.
+  { when: 'the copy is leased, nothing else', caught: moment('table', 'after', '"leaseUntil":', 3) },
   { when: 'where Sent stands is noted', caught: moment('table', 'after', '"note":') },
   {
     when: 'committing is durable, the last bytes have not left',
     caught: moment('table', 'after', '"committedAt":', 2),
   },
   { when: 'the text has left, no answer came', caught: 'answer' },
-  { when: 'the copy is there, the record is not told', caught: moment('table', 'before', '"sentCopy":"saved"') },
-  { when: 'the record is told', caught: moment('table', 'after', '"sentCopy":"saved"') },
+  { when: 'the copy is there, the record does not say so', caught: moment('table', 'before', '"sentCopy":"saved"') },
+  { when: 'the record says so', caught: moment('table', 'after', '"sentCopy":"saved"') },
 ];
 
+/**
+ * Moments to stop the process at. Between the commit and the last bytes only its own time counts, which does not pass while
+ * the other process's clock is merely ahead: the soak stops it there for as long as it takes.
+ */
+const stopMoments = moments.flatMap(({ when, caught }) =>
+  caught === 'answer' || caught.storage.text === '"committedAt":' ? [] : [{ when, storage: caught.storage }],
+);
+
 const users = Object.fromEntries(
-  ['writer', 'waiter', 'quitter', 'partial', 'plain', ...moments.map((_, n) => `moment-${n}`)].map((user) => [
-    user,
-    `password of ${user}`,
-  ]),
+  [
+    ...['writer', 'waiter', 'quitter', 'partial', 'plain'],
+    ...moments.map((_, n) => `moment-${n}`),
+    ...stopMoments.map((_, n) => `stopped-${n}`),
+  ].map((user) => [user, `password of ${user}`]),
 );
 
 let gate: StorageGate;
@@ -68,6 +78,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
+  if (mailroom?.pid) process.kill(mailroom.pid, 'SIGCONT');
   gate?.release();
   await mailroom?.stop();
   await gate?.stop();
@@ -98,8 +109,7 @@ const arrived = (text: string) => server.mails.filter((mail) => mail.text.includ
 
 async function later(ms: number): Promise<void> {
   shiftMs += ms;
-  await mailroom.kill();
-  await mailroom.run({ shiftMs });
+  await mailroom.setClock(shiftMs);
   await mailroom.fire('outbox-recovery');
 }
 
@@ -207,6 +217,57 @@ describe('killed between sent and saved', () => {
     expect(record.attempts.map(({ outcome }) => outcome)).toEqual(['sent']);
     expect(arrived(record.messageId)).toHaveLength(1);
     expect(await copies(user)).toHaveLength(1);
+  });
+
+  it('leaves nothing for the recovery timer', async () => {
+    await until('no open messages', 20, async () => (await openMessages(mailroom)).length === 0);
+  });
+});
+
+describe('stopped between sent and saved for longer than any lease, while another process goes on', () => {
+  const cases: { readonly user: string; readonly id: string }[] = [];
+
+  /** Calls of the send function that have not ended; those of processes that were killed never do. */
+  const underWay = async () => {
+    const log = await mailroom.log();
+    return log.split("Executing 'Functions.mail-send'").length - log.split("Executed 'Functions.mail-send'").length;
+  };
+
+  beforeAll(async () => {
+    const before = await underWay();
+    const reached: Promise<unknown>[] = [];
+    for (const [n, { storage }] of stopMoments.entries()) {
+      const user = `stopped-${n}`;
+      await account(user);
+      reached.push(gate.hold({ at: storage.at, fits: catcher(user, storage) }));
+      cases.push({ user, id: (await send(mailroom, user)).id });
+    }
+    await Promise.all(reached);
+    process.kill(mailroom.pid, 'SIGSTOP');
+    const env = { MailStorage: mailroom.azurite.connectionString };
+    const other = await mailroom.beside({ shiftMs: shiftMs + holdMs, env });
+    const { url } = other;
+    await until('every copy saved by the other process', 60, async () => {
+      await mailroom.expect(202, 'POST', '/admin/functions/outbox-recovery', { body: {}, url });
+      const records = await Promise.all(
+        cases.map(({ id }) => mailroom.expect(200, 'GET', `/api/messages/${id}`, { url })),
+      );
+      return records.every(({ json }) => json.sentCopy === 'saved');
+    });
+    // The process goes on where it stood, with every request to storage that it had under way.
+    process.kill(mailroom.pid, 'SIGCONT');
+    gate.resume();
+    await until('the stopped process has ended all it had begun', 60, async () => (await underWay()) === before);
+    await other.kill();
+  }, 180_000);
+
+  it.each(stopMoments.map((each, n) => ({ ...each, n })))('$when: one mail sent, one copy saved', async ({ n }) => {
+    const { user, id } = cases[n] ?? expect.fail('no such case');
+    const record = await savedRecord(id);
+    expect(record).toMatchObject({ status: 'sent', attempts: [{ outcome: 'sent' }] });
+    expect(arrived(record.messageId)).toHaveLength(1);
+    expect(await copies(user)).toHaveLength(1);
+    expect([...new Set((await events.about(id)).map(({ type }) => type))]).toEqual(['mailroom.message.sent']);
   });
 
   it('leaves nothing for the recovery timer', async () => {

@@ -100,8 +100,13 @@ describe.each(['managedIdentity', 'clientSecret'] as const)('storage opened by %
       },
     });
     const attachment = randomBytes(2 << 20);
+    const uploaded = randomBytes(2 << 20);
+    const { json: upload } = await mailroom.expect(201, 'POST', '/api/uploads', { raw: uploaded });
     const { id, messageId } = await send(mailroom, 'corpus', {
-      attachments: [{ filename: 'numbers.bin', content: attachment.toString('base64') }],
+      attachments: [
+        { filename: 'numbers.bin', content: attachment.toString('base64') },
+        { filename: 'uploaded.bin', upload: upload.id },
+      ],
     });
     expect(await endedRecord(mailroom, id)).toMatchObject({ status: 'sent' });
     const sent = await sink.waitFor(({ bytes }) => bytes.includes(messageId));
@@ -114,6 +119,8 @@ describe.each(['managedIdentity', 'clientSecret'] as const)('storage opened by %
     expect(bytes.equals(sent.bytes)).toBe(true);
     const numbers = await mailroom.expect(200, 'GET', `/api/assets/${asset.id}/attachments/1`);
     expect(numbers.bytes.equals(attachment)).toBe(true);
+    const second = await mailroom.expect(200, 'GET', `/api/assets/${asset.id}/attachments/2`);
+    expect(second.bytes.equals(uploaded)).toBe(true);
     // A run that was still under way is the one answered.
     await mailroom.import('corpus');
     expect(await mailroom.assets('corpus')).toHaveLength(1);

@@ -6,10 +6,12 @@ import { identityOnly, roleAssignments, signIn } from './rules/access.ts';
 import { alertRules } from './rules/alerts.ts';
 import { allowedNames, alwaysThere, audited, knownVersions, publicAccess } from './rules/always.ts';
 import { appConfig, settingsAreTaken, settingsOfApp, settingsOfHost } from './rules/app.ts';
+import { eventGrid } from './rules/event-grid.ts';
 import { privateNetwork } from './rules/network.ts';
 import { lifecycle, storageNames } from './rules/storage.ts';
 import type { Rule } from './rules/subject.ts';
 import { cleanTemplates, parametersAndOutputs } from './rules/templates.ts';
+import { workbook } from './rules/workbook.ts';
 
 const rules: readonly Rule[] = [
   alwaysThere,
@@ -27,7 +29,9 @@ const rules: readonly Rule[] = [
   settingsAreTaken,
   appConfig,
   privateNetwork,
+  eventGrid,
   alertRules,
+  workbook,
 ];
 
 const required = { environmentName: 'test', location: 'westeurope' };
@@ -45,6 +49,11 @@ export const parameterSets: readonly { readonly everything: boolean; readonly va
       alertEmail: 'operators@example.com',
       graphEndpoint: 'https://graph.example.com',
       authorityHost: 'https://login.example.com',
+      publicUrl: 'https://mail.example.com',
+      eventGridTopic: true,
+      eventsQueue: false,
+      webhookAllowedNetworks: '10.1.0.0/16',
+      outboxMaxWaiting: 10000,
       assetRetentionDays: 365,
       outboxRetentionDays: 400,
       httpAlwaysReady: 1,

@@ -10,7 +10,7 @@ param tags object
 @description('Name of the Log Analytics workspace.')
 param workspaceName string
 
-@description('Who is told by mail; empty: nobody, the alerts are seen in the portal alone.')
+@description('Who gets alerts by mail; empty: nobody, they are seen in the portal alone.')
 param email string
 
 @description('A mail that waits longer than this to be imported raises the alert, in minutes.')
@@ -20,13 +20,13 @@ param oldestMailMinutes int
 param secretDays int
 
 // One alert of each rule stands per value of these, and ends by itself once its query no longer finds it. The queries
-// look at the latest word only, within a day or two, which is the longest window there is. What lasts longer is told
+// look at the latest word only, within a day or two, which is the longest window there is. What lasts longer is logged
 // again every hour (failing accounts, secrets), or by every import (mail that waits).
 var rules = [
   {
     name: 'poison-queue'
     title: 'Mailroom: a queue message was given up'
-    description: 'A message failed five times and lies in a -poison queue.'
+    description: 'A message failed five times. A mail or an import may have failed with it; the log says which.'
     severity: 1
     query: loadTextContent('../alerts/poison-queue.kql')
     measure: 'moved'
@@ -62,6 +62,48 @@ var rules = [
     threshold: oldestMailMinutes * 60
     aggregation: 'Maximum'
     dimensions: ['account']
+    frequency: 'PT15M'
+    window: 'P1D'
+  }
+  {
+    name: 'webhook-given-up'
+    title: 'Mailroom: events were given up for a webhook'
+    description: 'A receiver has not taken events for three days. They are kept for 30 days and can be sent again.'
+    severity: 2
+    query: loadTextContent('../alerts/webhook-given-up.kql')
+    measure: 'events'
+    operator: 'GreaterThan'
+    threshold: 0
+    aggregation: 'Total'
+    dimensions: ['account']
+    frequency: 'PT15M'
+    window: 'P1D'
+  }
+  {
+    name: 'topic-failing'
+    title: 'Mailroom: the Event Grid topic takes no events'
+    description: 'Events wait for the topic. Look at the role of the app on it, and at its endpoint.'
+    severity: 2
+    query: loadTextContent('../alerts/topic-failing.kql')
+    measure: 'failing'
+    operator: 'GreaterThan'
+    threshold: 0
+    aggregation: 'Total'
+    dimensions: ['topic']
+    frequency: 'PT15M'
+    window: 'P1D'
+  }
+  {
+    name: 'timer-silent'
+    title: 'Mailroom: a timer stands still'
+    description: 'The platform does not fire a timer any more. Calls and queue messages do its work where there are any; restart the app.'
+    severity: 1
+    query: loadTextContent('../alerts/timer-silent.kql')
+    measure: 'minutes'
+    operator: 'GreaterThan'
+    threshold: 0
+    aggregation: 'Maximum'
+    dimensions: ['timer']
     frequency: 'PT15M'
     window: 'P1D'
   }

@@ -134,7 +134,7 @@ resource scmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@202
 }
 
 // Those of the host first, then Mailroom's. Flex Consumption refuses or ignores the classic ones, such as
-// FUNCTIONS_WORKER_RUNTIME and WEBSITE_RUN_FROM_PACKAGE; runtime and package are told by functionAppConfig.
+// FUNCTIONS_WORKER_RUNTIME and WEBSITE_RUN_FROM_PACKAGE; runtime and package are in functionAppConfig.
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
@@ -149,6 +149,8 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       // Ready-made mail of 150 MiB and its envelope; the host's own limit is 100 MiB.
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '167772160'
+      // The host takes 32 KB of headers and hands them on to Node, which takes 16 KB and never answers more.
+      NODE_OPTIONS: '--max-http-header-size=65536'
     },
     settings
   )
@@ -165,8 +167,19 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
         globalValidation: {
           requireAuthentication: true
           unauthenticatedClientAction: 'Return401'
-          // The routes that are open to everybody in the code too.
-          excludedPaths: ['/api/health']
+          // Routes that ask for no sign-in in the code either: open to everybody, but for the second, which asks for a key.
+          // Microsoft Graph calls the last: what it has sent shows by a code that only the app can make.
+          excludedPaths: [
+            '/api/health'
+            '/api/health/key'
+            '/api/openapi.json'
+            '/api/docs'
+            '/api/docs/page.js'
+            '/api/docs/page.css'
+            '/api/console'
+            '/api/console/*'
+            '/api/graph/notifications'
+          ]
         }
         httpSettings: { requireHttps: true }
         login: { tokenStore: { enabled: false } }

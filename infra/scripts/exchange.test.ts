@@ -60,7 +60,7 @@ describe.skipIf(!pwsh)('scope-mailboxes.ps1', { timeout: 90_000 }, () => {
     expect(await scope()).toMatchObject({ code: 0, changes: [] });
   });
 
-  it('changes nothing with -WhatIf, and tells', async () => {
+  it('changes nothing with -WhatIf, and says what it would do', async () => {
     const dry = await scope('-Mailbox corpus@example.com -WhatIf');
     expect(dry).toMatchObject({ code: 0, changes: [] });
     expect(dry.output.match(/What if/g)).toHaveLength(4);
@@ -125,11 +125,11 @@ describe.skipIf(!pwsh)('imap-oauth.ps1', { timeout: 90_000 }, () => {
     expect(dry.output.match(/What if/g)).toHaveLength(3);
   });
 
-  it('tells protocols that are off, and switches them on only when told', async () => {
-    const told = await allow('-Protocol IMAP, POP, SMTP');
-    expect(told.output).toMatch(/POP is switched off/);
-    expect(told.output).toMatch(/SMTP is switched off/);
-    expect(told.output).not.toMatch(/IMAP is switched off/);
+  it('lists protocols that are off, and switches them on only when asked', async () => {
+    const reported = await allow('-Protocol IMAP, POP, SMTP');
+    expect(reported.output).toMatch(/POP is switched off/);
+    expect(reported.output).toMatch(/SMTP is switched off/);
+    expect(reported.output).not.toMatch(/IMAP is switched off/);
     const done = await allow('-Protocol IMAP, POP, SMTP -EnableProtocol');
     expect(done.changes).toEqual(['Set-CASMailbox corpus@example.com PopEnabled SmtpClientAuthenticationDisabled']);
     expect(done.state.client).toEqual({ ImapEnabled: true, PopEnabled: true, SmtpClientAuthenticationDisabled: false });

@@ -8,7 +8,7 @@
 #   --permissions LIST    default Mail.ReadWrite,Mail.Send; of Mail.Read, Mail.ReadWrite, Mail.Send,
 #                         IMAP.AccessAsApp, POP.AccessAsApp, SMTP.SendAsApp
 #   --scoped              grants nothing of Microsoft Graph in Entra ID: scope-mailboxes.ps1 does, for chosen mailboxes
-#   --dry-run             tells what would be done, and writes nothing
+#   --dry-run             says what would be done, and writes nothing
 #
 # Signed in to az must be somebody who may grant permissions (Privileged Role Administrator).
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
       printf -v "${name//-/_}" '%s' "$2"
       shift
       ;;
-    *) fail "unknown option $1; --help tells which there are" ;;
+    *) fail "unknown option $1; --help lists those there are" ;;
   esac
   shift
 done

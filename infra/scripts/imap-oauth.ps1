@@ -1,7 +1,7 @@
 <#
 .SYNOPSIS
 Lets an application sign in to chosen mailboxes by IMAP, POP3 or SMTP with OAuth 2 tokens of its own. Run again, it changes
-only what is missing. -WhatIf tells and changes nothing.
+only what is missing. -WhatIf says what would be done and changes nothing.
 
 .DESCRIPTION
 Needs a connection to Exchange Online (Connect-ExchangeOnline) as an Exchange administrator. The application has the
@@ -21,7 +21,7 @@ param(
     [Parameter(Mandatory)] [guid] $ObjectId,
     [Parameter(Mandatory)] [string[]] $Mailbox,
     [ValidateSet('IMAP', 'POP', 'SMTP')] [string[]] $Protocol = @('IMAP'),
-    # Also switches the protocols on for the mailboxes; without it, those that are off are only told.
+    # Also switches the protocols on for the mailboxes; without it, those that are off are only listed.
     [switch] $EnableProtocol
 )
 $ErrorActionPreference = 'Stop'
@@ -29,7 +29,7 @@ $ErrorActionPreference = 'Stop'
 Assert-ExchangeConnection
 
 $principal = Find-Principal $AppId $ObjectId
-if (-not $principal -and $PSCmdlet.ShouldProcess("application $AppId", 'tell Exchange of it')) {
+if (-not $principal -and $PSCmdlet.ShouldProcess("application $AppId", 'register it in Exchange')) {
     $null = New-ServicePrincipal -AppId "$AppId" -ObjectId "$ObjectId" -DisplayName "Mailroom $Name"
     $principal = Find-Principal $AppId $ObjectId
 }

@@ -26,7 +26,7 @@ make_work_folder() {
   trap 'rm -rf "$work"' EXIT
 }
 
-# change WHAT COMMAND...: tells what is changed and does it; in a dry run only tells.
+# change WHAT COMMAND...: says what is changed and does it; in a dry run only says it.
 change() {
   local what=$1
   shift

@@ -14,7 +14,7 @@
 #   --secret NAME         in Key Vault; default NAME-client-secret or NAME-client-certificate
 #   --years N             how long the credential holds; default 1
 #   --rotate              makes a new credential although there is one; the old one goes on until it is deleted
-#   --dry-run             tells what would be done, and writes nothing
+#   --dry-run             says what would be done, and writes nothing
 #
 # Signed in to az must be somebody who may register applications and grant permissions (Privileged Role Administrator)
 # and write to the vault (Key Vault Secrets Officer; for a certificate Key Vault Certificates Officer).
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
       printf -v "${name//-/_}" '%s' "$2"
       shift
       ;;
-    *) fail "unknown option $1; --help tells which there are" ;;
+    *) fail "unknown option $1; --help lists those there are" ;;
   esac
   shift
 done
@@ -180,7 +180,7 @@ JSON
   if [ -n "$known" ] && ! { $dry_run && $rotate; }; then
     kept 'the application knows the certificate'
   else
-    change 'tell the application of the certificate' register_certificate
+    change 'register the certificate with the application' register_certificate
   fi
 fi
 

@@ -67,7 +67,7 @@ describe('register-app.sh with a client secret', () => {
     expect(rotation.output.match(/^would .*$/gm)).toHaveLength(1);
   });
 
-  it('rotates: the old credential goes on, and how to end it is told', async () => {
+  it('rotates: the old credential goes on, and how to end it is reported', async () => {
     await register();
     const old = tenant.az.apps[0]?.passwords[0]?.keyId;
     const run = await register('--rotate');
@@ -85,7 +85,7 @@ describe('register-app.sh with a client secret', () => {
     expect(after.secrets['corpus-client-secret']?.tags.keyId).toBe(after.apps[0]?.passwords[0]?.keyId);
   });
 
-  it('does not replace a secret that somebody else put there, unless told', async () => {
+  it('does not replace a secret that somebody else put there, by default', async () => {
     tenant.az.secrets['corpus-client-secret'] = { value: 'by hand', tags: {}, expires: '' };
     const run = await register();
     expect(run.code).toBe(1);

@@ -1,7 +1,7 @@
 <#
 .SYNOPSIS
 Lets an application work with chosen mailboxes through Microsoft Graph, and with no other, by Exchange's role based access
-control for applications. Run again, it changes only what is missing. -WhatIf tells and changes nothing.
+control for applications. Run again, it changes only what is missing. -WhatIf says what would be done and changes nothing.
 
 .DESCRIPTION
 Needs a connection to Exchange Online (Connect-ExchangeOnline) as a member of Organization Management. Changes count for
@@ -35,7 +35,7 @@ $ErrorActionPreference = 'Stop'
 Assert-ExchangeConnection
 
 if (-not (Find-Principal $AppId $ObjectId)) {
-    if ($PSCmdlet.ShouldProcess("application $AppId", 'tell Exchange of it')) {
+    if ($PSCmdlet.ShouldProcess("application $AppId", 'register it in Exchange')) {
         $null = New-ServicePrincipal -AppId "$AppId" -ObjectId "$ObjectId" -DisplayName "Mailroom $Name"
     }
 }

@@ -1,31 +1,43 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TableClient } from '@azure/data-tables';
+import type { ContainerClient } from '@azure/storage-blob';
+import { rebuildLedger } from '../../shared/inbox/rebuilding/rebuild-ledger.ts';
 import { openStatuses } from '../../shared/outbox/record.ts';
-import { newestFirst } from '../../shared/platform/ids.ts';
-import { tableNames } from '../../shared/platform/storage.ts';
+import { accountNamed, newestFirst } from '../../shared/platform/ids.ts';
+import { RowTable } from '../../shared/platform/rows.ts';
+import { containerNames, tableNames } from '../../shared/platform/storage.ts';
+import { newPrefix } from '../../shared/stats/count-rows.ts';
 import { type BackupRow, exportTable, propertyOf, restoreTable } from './table-backup.ts';
 
-const usage = `Backs up the tables of Mailroom, and restores them. See docs/operations.md.
+const usage = `Backs up the tables of Mailroom, restores them, and rebuilds a ledger. See docs/operations.md.
 
   npm run state -- export  --account STORAGE --folder FOLDER
   npm run state -- restore --account STORAGE --folder FOLDER [--dry-run] [--open-messages]
+  npm run state -- rebuild-ledger NAME --account STORAGE
 
+  NAME             an account of Mailroom, whose ledger and asset index are lost
   --account        the storage account of the mail: MAILROOM_STORAGE_NAME of the deployment
   --folder         export: a new one; restore: that of an export
   --suffix         of the cloud's storage, default core.windows.net
-  --dry-run        tells what would be restored, and writes nothing
+  --dry-run        says what would be restored, and writes nothing
   --open-messages  also restores messages that were not sent yet when the backup was made: they are sent (again)
 
-Signs in as the Azure CLI is; that identity needs Storage Table Data Contributor, for export Reader is enough.`;
+Signs in as the Azure CLI is; that identity needs Storage Table Data Contributor, for export Reader is enough;
+to rebuild a ledger Storage Blob Data Reader as well.`;
 
 const isOpen = (row: BackupRow): boolean =>
   row.rowKey.startsWith('o:') ||
   (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === propertyOf(row, 'status')));
 
-/** Who works on an account at the moment; a lease of the past would keep everybody out until it lapses. */
-const isMomentary = ({ rowKey }: BackupRow): boolean => rowKey === 'lease' || rowKey === 'again';
+/**
+ * Who works on an account at the moment: a lease of the past would keep everybody out until it lapses. And counts that are
+ * not added up yet: put back beside totals that have them, they would count twice.
+ */
+const isMomentary = ({ rowKey }: BackupRow): boolean =>
+  rowKey === 'lease' || rowKey === 'again' || rowKey.startsWith(newPrefix);
 
 export interface StateOptions {
   readonly folder: string;
@@ -69,10 +81,16 @@ export async function restoreState(
   options: { readonly dryRun: boolean; readonly openMessages: boolean },
 ): Promise<void> {
   for (const name of keptTables) {
+    const file = join(folder, `${name}.ndjson`);
+    // A backup of an earlier version has fewer tables.
+    if (!existsSync(file)) {
+      say(`${name}: not in this backup`);
+      continue;
+    }
     const outbox = name === tableNames.outbox;
     const wanted = (row: BackupRow) => !isMomentary(row) && !(outbox && !options.openMessages && isOpen(row));
     if (!options.dryRun) await table(name).createTable();
-    const { inserted, kept, leftOut } = await restoreTable(table(name), join(folder, `${name}.ndjson`), {
+    const { inserted, kept, leftOut } = await restoreTable(table(name), file, {
       wanted,
       dryRun: options.dryRun,
     });
@@ -83,6 +101,21 @@ export async function restoreState(
       );
     }
   }
+}
+
+/** Restores the ledger and the asset index of an account of Mailroom from the descriptions of its assets. */
+export async function rebuildState(
+  { table, assets, say }: Pick<StateOptions, 'table' | 'say'> & { readonly assets: ContainerClient },
+  account: string,
+): Promise<void> {
+  const inbox = table(tableNames.inbox);
+  await inbox.createTable();
+  const context = { rows: new RowTable(async () => inbox), assets: async () => assets };
+  const { restored, known, unreadable } = await rebuildLedger(context, account, {
+    signal: new AbortController().signal,
+  });
+  say(`${account}: rows of ${restored} assets restored, of ${known} there already`);
+  for (const id of unreadable) say(`  no row can be made of ${id}: its asset.json is missing or not readable`);
 }
 
 async function main(): Promise<void> {
@@ -98,8 +131,10 @@ async function main(): Promise<void> {
     },
   });
   const { account, folder, suffix } = values;
-  const [command, ...others] = positionals;
-  if (values.help || !account || !folder || others.length > 0 || (command !== 'export' && command !== 'restore')) {
+  const [command, name, ...others] = positionals;
+  const rebuilt = command === 'rebuild-ledger' && name !== undefined && accountNamed(name) === name ? name : undefined;
+  const copies = (command === 'export' || command === 'restore') && name === undefined && folder !== undefined;
+  if (values.help || !account || others.length > 0 || (rebuilt === undefined && !copies)) {
     console.log(usage);
     process.exitCode = values.help ? 0 : 1;
     return;
@@ -107,11 +142,15 @@ async function main(): Promise<void> {
   const { TableClient } = await import('@azure/data-tables');
   const { AzureCliCredential } = await import('@azure/identity');
   const credential = new AzureCliCredential();
-  const state = {
-    folder,
-    table: (name: string) => new TableClient(`https://${account}.table.${suffix}`, name, credential),
-    say: (line: string) => console.log(line),
-  };
+  const table = (of: string) => new TableClient(`https://${account}.table.${suffix}`, of, credential);
+  const say = (line: string) => console.log(line);
+  if (rebuilt !== undefined) {
+    const { BlobServiceClient } = await import('@azure/storage-blob');
+    const blobs = new BlobServiceClient(`https://${account}.blob.${suffix}`, credential);
+    await rebuildState({ table, say, assets: blobs.getContainerClient(containerNames.assets) }, rebuilt);
+    return;
+  }
+  const state = { folder: folder ?? '', table, say };
   if (command === 'export') await exportState(state, Date.now() - settledMs);
   else await restoreState(state, { dryRun: values['dry-run'], openMessages: values['open-messages'] });
 }

@@ -25,7 +25,8 @@ export function propertyOf(row: BackupRow, name: string): unknown {
 
 /**
  * Writes the wanted rows of a table to a file, a line of JSON each. The service lists rows by partition and row key; rows
- * that change meanwhile are in the file as they are met. Answers their number.
+ * that change meanwhile are in the file as they are met. Answers their number: none where there is no such table, since
+ * a table is made when it is first needed.
  */
 export async function exportTable(
   table: TableClient,
@@ -34,7 +35,7 @@ export async function exportTable(
 ): Promise<number> {
   let count = 0;
   async function* lines() {
-    for await (const entity of table.listEntities({ disableTypeConversion: true })) {
+    for await (const entity of entitiesOf(table)) {
       const row = rowSchema.parse(
         Object.fromEntries(Object.entries(entity).filter(([name]) => !ownProperties.has(name))),
       );
@@ -45,6 +46,14 @@ export async function exportTable(
   }
   await pipeline(Readable.from(lines()), createWriteStream(file, { flags: 'wx', mode: 0o600 }));
   return count;
+}
+
+async function* entitiesOf(table: TableClient) {
+  try {
+    yield* table.listEntities({ disableTypeConversion: true });
+  } catch (error) {
+    if (!(error instanceof RestError && error.statusCode === 404)) throw error;
+  }
 }
 
 export interface Restored {

@@ -8,16 +8,16 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const skewSeconds = 300;
 
 /** Throws unless the request proves to come from the app: by its secret, or by an assertion (RFC 7523 section 2.2). */
-export function checkClientProof(
+export async function checkClientProof(
   app: RegisteredApp,
   form: URLSearchParams,
   audiences: readonly string[],
   now: number,
-): void {
+): Promise<void> {
   const secret = form.get('client_secret');
   const assertion = form.get('client_assertion');
   if (assertion !== null && form.get('client_assertion_type') === assertionType) {
-    checkAssertion(app, assertion, audiences, now);
+    await checkAssertion(app, assertion, audiences, now);
   } else if (secret === null) {
     throw new EntraRefusal('missingCredential', 'The request must carry client_secret or client_assertion.');
   } else if (app.secret === undefined || !sameText(secret, app.secret)) {
@@ -27,7 +27,12 @@ export function checkClientProof(
   }
 }
 
-function checkAssertion(app: RegisteredApp, assertion: string, audiences: readonly string[], now: number): void {
+async function checkAssertion(
+  app: RegisteredApp,
+  assertion: string,
+  audiences: readonly string[],
+  now: number,
+): Promise<void> {
   const jwt = parseJwt(assertion);
   if (!jwt) throw new EntraRefusal('invalidAssertion', 'The assertion is malformed.');
   const { header, claims } = jwt;
@@ -35,7 +40,7 @@ function checkAssertion(app: RegisteredApp, assertion: string, audiences: readon
   if (!certificate) {
     throw new EntraRefusal('invalidAssertion', 'The assertion names a certificate that the app does not have.');
   }
-  if (!jwt.isSignedBy(certificate.publicKey)) {
+  if (!(await jwt.isSignedBy(certificate.publicKey))) {
     throw new EntraRefusal('invalidAssertion', 'The signature of the assertion is wrong.');
   }
   if (claims.iss !== app.clientId || claims.sub !== app.clientId) {

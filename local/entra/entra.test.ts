@@ -13,8 +13,8 @@ const tenantId = '11111111-1111-4111-8111-111111111111';
 const otherTenantId = '33333333-3333-4333-8333-333333333333';
 const clientId = '22222222-2222-4222-8222-222222222222';
 const scope = 'https://graph.microsoft.com/.default';
-const certificate = makeCertificate();
-const appCertificate = makeCertificate(Date.now(), 'rsa');
+const certificate = await makeCertificate();
+const appCertificate = await makeCertificate(Date.now(), 'rsa');
 let entra: Entra;
 
 beforeAll(async () => {
@@ -45,7 +45,7 @@ test('a client with the right secret gets a token for the resource, and keeps it
     roles: ['Mail.Send'],
   });
   const key = entra.key(jwt?.header.kid ?? '');
-  expect(key && jwt?.isSignedBy(key)).toBe(true);
+  expect(key && (await jwt?.isSignedBy(key))).toBe(true);
 
   expect((await credential.getToken(scope)).token).toBe(token);
   expect(entra.issued - before).toBe(1);
@@ -60,7 +60,7 @@ test('a client with a certificate gets a token; one with another certificate doe
       return new ClientCertificateCredential(tenantId, clientId, { certificatePath }, options()).getToken(scope);
     };
     expect(parseJwt((await credential(appCertificate)).token)?.claims).toMatchObject({ appidacr: '2' });
-    await expect(credential(makeCertificate(Date.now(), 'rsa'))).rejects.toThrow(/AADSTS700027/);
+    await expect(credential(await makeCertificate(Date.now(), 'rsa'))).rejects.toThrow(/AADSTS700027/);
   } finally {
     await rm(directory, { recursive: true });
   }
@@ -98,7 +98,7 @@ test('an app without consent gets no token; one without roles gets a token witho
 });
 
 test('a second certificate of an app counts beside the first', async () => {
-  const next = makeCertificate(Date.now(), 'rsa');
+  const next = await makeCertificate(Date.now(), 'rsa');
   const directory = await mkdtemp(join(tmpdir(), 'entra-'));
   try {
     const certificatePath = join(directory, 'app.pem');

@@ -37,7 +37,7 @@ export interface Entra extends TokenAuthority {
   /** Seconds; counts for tokens given out from now on. */
   setTokenLifetime(seconds: number): void;
   /** A token without a request, as Azure gives one to a managed identity. `resource` is its audience. */
-  issue(identity: ManagedIdentity, resource: string): IssuedToken;
+  issue(identity: ManagedIdentity, resource: string): Promise<IssuedToken>;
   stop(): Promise<void>;
 }
 
@@ -57,9 +57,9 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const server = await startHttps({
     certificate: options.certificate,
     ...(options.port === undefined ? {} : { port: options.port }),
-    answer(request) {
+    async answer(request) {
       try {
-        const answer = route(request, apps, mint());
+        const answer = await route(request, apps, mint());
         if (answer.status === 200 && request.method === 'POST') issued++;
         return answer;
       } catch (error) {
@@ -91,7 +91,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   };
 }
 
-function route(request: HttpsRequest, apps: readonly RegisteredApp[], mint: TokenMint): HttpsAnswer {
+async function route(request: HttpsRequest, apps: readonly RegisteredApp[], mint: TokenMint): Promise<HttpsAnswer> {
   const [tenant = '', ...rest] = request.path;
   const what = `${request.method} ${rest.join('/')}`;
   if (what === 'GET discovery/instance') return instanceDiscovery(request);
@@ -108,7 +108,7 @@ function route(request: HttpsRequest, apps: readonly RegisteredApp[], mint: Toke
     case 'GET discovery/keys':
       return { status: 200, body: { keys: [{ ...mint.key.jwk, issuer: `${base}/v2.0` }] } };
     case 'POST oauth2/v2.0/token':
-      return tokenAnswer(request, tenant, apps, mint);
+      return await tokenAnswer(request, tenant, apps, mint);
     default:
       return { status: 404 };
   }

@@ -19,7 +19,7 @@ const refusals = {
 
 export type Refusal = keyof typeof refusals;
 
-/** Thrown inside the stand-in; carries what the caller is told. */
+/** Thrown inside the stand-in; carries what the caller is answered. */
 export class EntraRefusal extends Error {
   override readonly name = 'EntraRefusal';
   readonly refusal: Refusal;

@@ -19,7 +19,7 @@ let entra: Entra;
 let endpoint: ManagedIdentityEndpoint;
 
 beforeAll(async () => {
-  entra = await startEntra({ certificate: makeCertificate(), apps: [] });
+  entra = await startEntra({ certificate: await makeCertificate(), apps: [] });
   endpoint = await startManagedIdentity({ entra, identities: [system, own] });
 });
 
@@ -48,7 +48,7 @@ test('the identity of the system is meant when none is named', async () => {
   const jwt = parseJwt(z.object({ access_token: z.string() }).parse(body).access_token);
   expect(jwt?.claims).toMatchObject({ aud: resource, appid: system.clientId, tid: tenantId, roles: ['Mail.Read'] });
   const key = entra.key(jwt?.header.kid ?? '');
-  expect(key && jwt?.isSignedBy(key)).toBe(true);
+  expect(key && (await jwt?.isSignedBy(key))).toBe(true);
 });
 
 test.each([

@@ -32,8 +32,8 @@ interface Answer {
  */
 export async function startManagedIdentity(options: ManagedIdentityOptions): Promise<ManagedIdentityEndpoint> {
   const header = randomBytes(16).toString('hex').toUpperCase();
-  const server = createServer((request, response) => {
-    const { status, body } = answered(request, header, options);
+  const server = createServer(async (request, response) => {
+    const { status, body } = await answered(request, header, options);
     response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
     response.end(JSON.stringify(body));
     request.resume();
@@ -54,7 +54,7 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
   };
 }
 
-function answered(request: IncomingMessage, header: string, options: ManagedIdentityOptions): Answer {
+async function answered(request: IncomingMessage, header: string, options: ManagedIdentityOptions): Promise<Answer> {
   const url = URL.parse(request.url ?? '/', 'http://127.0.0.1');
   if (url?.pathname.replace(/\/$/, '') !== path) return refusal(404, 'There is no such address.');
   if (request.method !== 'GET') return refusal(405, 'Only GET is understood.');
@@ -73,7 +73,7 @@ function answered(request: IncomingMessage, header: string, options: ManagedIden
     clientId === null ? one.systemAssigned === true : one.clientId.toLowerCase() === clientId.toLowerCase(),
   );
   if (!identity) return refusal(400, 'No managed identity was found for the given client id.');
-  const { token, expiresOn } = options.entra.issue(identity, resource);
+  const { token, expiresOn } = await options.entra.issue(identity, resource);
   return {
     status: 200,
     body: {

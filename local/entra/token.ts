@@ -27,16 +27,16 @@ export interface IssuedToken {
 const issuer = 'https://sts.windows.net';
 
 /** The app-only access token of an app or managed identity for a resource. No roles: no `roles` claim, as in Entra. */
-export function mintToken(
+export async function mintToken(
   mint: TokenMint,
   app: ManagedIdentity | RegisteredApp,
   audience: string,
   proof: 'secret' | 'certificate',
-): IssuedToken {
+): Promise<IssuedToken> {
   const issuedAt = Math.floor(mint.now / 1000);
   const expiresOn = issuedAt + mint.lifetime;
   const objectId = objectIdOf(app);
-  const token = mint.key.sign({
+  const token = await mint.key.sign({
     aud: audience,
     iss: `${issuer}/${app.tenantId}/`,
     iat: issuedAt,
@@ -57,12 +57,12 @@ export function mintToken(
 }
 
 /** The token endpoint for client credentials (RFC 6749 section 4.4, and Entra's `/.default` scope). */
-export function tokenAnswer(
+export async function tokenAnswer(
   request: HttpsRequest,
   tenant: string,
   apps: readonly RegisteredApp[],
   mint: TokenMint,
-): HttpsAnswer {
+): Promise<HttpsAnswer> {
   const form = new URLSearchParams(request.body);
   const clientId = form.get('client_id');
   const grant = form.get('grant_type');
@@ -74,7 +74,7 @@ export function tokenAnswer(
   const app = apps.find((one) => one.tenantId === tenant && one.clientId === clientId);
   if (!app) throw new EntraRefusal('unknownApp', `There is no app '${clientId}' in tenant '${tenant}'.`);
   const base = `${request.origin}/${tenant}`;
-  checkClientProof(app, form, [`${base}/oauth2/v2.0/token`, `${base}/v2.0`, `${base}/oauth2/token`], mint.now);
+  await checkClientProof(app, form, [`${base}/oauth2/v2.0/token`, `${base}/v2.0`, `${base}/oauth2/token`], mint.now);
   const audience = resourceOf(form.get('scope') ?? '');
   if (audience === undefined) {
     throw new EntraRefusal('invalidScope', "The scope of client credentials is one resource followed by '/.default'.");
@@ -82,7 +82,7 @@ export function tokenAnswer(
   if (app.consented === false) {
     throw new EntraRefusal('consentMissing', `No administrator has consented to the use of app '${clientId}'.`);
   }
-  const { token } = mintToken(mint, app, audience, form.has('client_assertion') ? 'certificate' : 'secret');
+  const { token } = await mintToken(mint, app, audience, form.has('client_assertion') ? 'certificate' : 'secret');
   const { lifetime } = mint;
   const body = { token_type: 'Bearer', expires_in: lifetime, ext_expires_in: lifetime, access_token: token };
   return { status: 200, body };

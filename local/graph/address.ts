@@ -28,6 +28,7 @@ export function fromRecipient(value: unknown): Address | undefined {
   return address === '' && name === '' ? undefined : { name, address };
 }
 
+/** An address as Graph's type `recipient`; without a name it has itself as one. */
 export function toRecipient({ name, address }: Address) {
   return { emailAddress: { name: name === '' ? address : name, address } };
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { gatewayTimeout, type Spoiling } from './fault-answers.ts';
+import { closed, writeAnswer } from './connection.ts';
+import { type AnswerFaults, gatewayTimeout } from './fault-answers.ts';
 import { errorBody, GraphRefusal, newRequestId } from './graph-error.ts';
 import type { Reply } from './reply.ts';
-import { closed, writeAnswer } from './wire.ts';
 
 /** The ids that name a request in its answer. */
 export interface RequestIds {
@@ -11,22 +11,23 @@ export interface RequestIds {
   readonly clientRequestId: string;
 }
 
+/** A new id of the answer, and the id that the client gave its request. */
 export function requestIds(request: IncomingMessage): RequestIds {
   const requestId = newRequestId();
   const given = request.headers['client-request-id'];
   return { requestId, clientRequestId: typeof given === 'string' ? given.slice(0, 100) : requestId };
 }
 
-/** A refusal as an answer; undefined for an error that is none. */
+/** A refusal as an answer; undefined for any other error. */
 export function refusalReply(error: unknown, ids: RequestIds, now: number): Reply | undefined {
   if (!(error instanceof GraphRefusal)) return undefined;
-  const json = errorBody(error.code, error.message, ids.requestId, ids.clientRequestId, now);
+  const json = errorBody(error, ids, now);
   return { status: error.status, headers: error.headers, json };
 }
 
 export interface WriteOptions {
   readonly ids: RequestIds;
-  readonly spoiling: Spoiling;
+  readonly answerFaults: AnswerFaults;
   readonly now: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Called with the status just before the answer can be complete at the client; also, with 0, when there is none. */
@@ -35,13 +36,13 @@ export interface WriteOptions {
 
 /** Writes an answer, or what a fault makes of it. */
 export async function writeReply(response: ServerResponse, given: Reply, options: WriteOptions): Promise<void> {
-  const { ids, spoiling, beforeEnd } = options;
-  if (spoiling.end) {
-    await endWithout(response, spoiling.end);
+  const { ids, answerFaults, beforeEnd } = options;
+  if (answerFaults.end) {
+    await endWithout(response, answerFaults.end);
     beforeEnd(0);
     return;
   }
-  const reply = spoiling.gatewayTimeout ? (refusalReply(gatewayTimeout(), ids, options.now) ?? given) : given;
+  const reply = answerFaults.gatewayTimeout ? (refusalReply(gatewayTimeout(), ids, options.now) ?? given) : given;
   const text = reply.json === undefined ? undefined : Buffer.from(JSON.stringify(reply.json), 'utf8');
   const mediaType = text ? 'application/json; odata.metadata=minimal; charset=utf-8' : reply.mediaType;
   const headers = {
@@ -55,7 +56,7 @@ export async function writeReply(response: ServerResponse, given: Reply, options
     ...reply.headers,
   };
   const pieces = text ? [text] : (reply.pieces ?? []);
-  await writeAnswer(response, { status: reply.status, headers, pieces }, spoiling, () => beforeEnd(reply.status));
+  await writeAnswer(response, { status: reply.status, headers, pieces }, answerFaults, () => beforeEnd(reply.status));
 }
 
 /** Ends a request without an answer. A silent one waits until the client gives up. */

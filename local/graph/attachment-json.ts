@@ -22,6 +22,7 @@ export interface AttachmentView {
   readonly immutableIds: boolean;
 }
 
+/** An attachment as Graph's type `attachment`, whole or with the properties of `$select`. */
 export function attachmentJson(item: Item, attachment: StoredAttachment, view: AttachmentView) {
   const { kind, name, contentType, contentId, isInline, size } = attachment;
   const own: Record<string, unknown> = {

@@ -26,6 +26,7 @@ export interface NewAttachment {
   readonly chunks: readonly Buffer[];
 }
 
+/** An attachment as it is kept, with an id of its own. */
 export function storeAttachment(made: NewAttachment): StoredAttachment {
   const { kind = 'file', chunks } = made;
   return {

@@ -1,3 +1,4 @@
+import type { Caller } from './bearer.ts';
 import type { Fault, FaultKind } from './faults.ts';
 import type { Item } from './item.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -5,6 +6,7 @@ import type { View } from './message-json.ts';
 import type { Preferences } from './prefer.ts';
 import type { Reply } from './reply.ts';
 import type { Transport } from './submission.ts';
+import type { Subscriptions } from './subscriptions.ts';
 import type { UploadSessions } from './upload-sessions.ts';
 
 /** What operations work with. */
@@ -12,6 +14,9 @@ export interface Service {
   readonly now: () => number;
   readonly transport: Transport;
   readonly uploads: UploadSessions;
+  readonly subscriptions: Subscriptions;
+  /** By object id or user principal name. */
+  readonly mailbox: (user: string) => Mailbox | undefined;
   /** Where DELETE on a message puts it: Microsoft leaves it open. */
   readonly deleteGoesTo: 'deleteditems' | 'recoverableitemsdeletions';
   /** False in the national clouds. */
@@ -19,9 +24,9 @@ export interface Service {
 }
 
 /** A request that was let in and read. */
-export interface Call {
+export interface OpenCall {
   readonly service: Service;
-  readonly mailbox: Mailbox;
+  readonly caller: Caller;
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly prefer: Preferences;
@@ -36,12 +41,19 @@ export interface Call {
   readonly faults: readonly Fault[];
 }
 
+/** One whose path names a mailbox. */
+export interface Call extends OpenCall {
+  readonly mailbox: Mailbox;
+}
+
 export type Handler = (call: Call) => Reply;
 
-export function faultOf<K extends FaultKind>(call: Call, kind: K): Extract<Fault, { kind: K }> | undefined {
+/** The fault of this kind that the call was given, if any. */
+export function faultOf<K extends FaultKind>(call: OpenCall, kind: K): Extract<Fault, { kind: K }> | undefined {
   return call.faults.find((fault): fault is Extract<Fault, { kind: K }> => fault.kind === kind);
 }
 
+/** The message that the path names. Throws GraphRefusal 404 or 400. */
 export function itemOf(call: Call): Item {
   return call.mailbox.item(call.parameters['message-id'] ?? '');
 }

@@ -9,7 +9,7 @@ export interface Change {
 
 export interface SinceOptions {
   readonly immutableIds: boolean;
-  /** A message that left and came back is told as gone only (microsoft-graph-docs issue 21752). */
+  /** A message that left and came back is reported as gone only (microsoft-graph-docs issue 21752). */
   readonly loseReturns: boolean;
 }
 
@@ -29,7 +29,7 @@ const maxEnded = 20_000;
 export class ChangeLog {
   readonly #stays = new Map<string, Stay>();
   #ended = 0;
-  /** Changes up to here can no longer be told. */
+  /** Changes up to here can no longer be reported. */
   #floor = 0;
 
   get floor(): number {
@@ -71,7 +71,7 @@ export class ChangeLog {
     return changes.sort((one, other) => one.at - other.at).map(({ change }) => change);
   }
 
-  /** Ids of messages that left before `sequence`, the latest first: what a replay may tell once more. */
+  /** Ids of messages that left before `sequence`, the latest first: what a replay may report once more. */
   goneBefore(sequence: number, limit: number): readonly Change[] {
     return [...this.#stays.values()]
       .filter((stay) => stay.removedAt !== undefined && stay.removedAt <= sequence)

@@ -133,7 +133,7 @@ export class Content {
 
   remove(tail: string): void {
     const inMime = this.#mime !== undefined && this.#content().attachments.some((one) => one.tail === tail);
-    // MIME without one of its parts is written anew.
+    // MIME without one of its parts is written again.
     if (inMime) this.replaceBody(this.body());
     this.#added = this.#added.filter((one) => one.tail !== tail);
   }
@@ -190,11 +190,13 @@ function list(name: string, addresses: readonly Address[]): string | undefined {
   return addresses.length === 0 ? undefined : `${name}: ${addressField(addresses)}`;
 }
 
+/** Whether two addresses are one, in any letter case; names do not count. */
 export function sameAddress(one: Address | undefined, other: Address | undefined): boolean {
   return one?.address.toLowerCase() === other?.address.toLowerCase();
 }
 
-function newMessageId(): string {
+/** A Message-ID that no other message has. */
+export function newMessageId(): string {
   return `<${createHash('sha256').update(randomUUID()).digest('hex').slice(0, 32).toUpperCase()}@localhost>`;
 }
 

@@ -1,9 +1,8 @@
 import { type Call, faultOf, type Handler, wholeView } from './call.ts';
 import type { Change } from './change-log.ts';
 import type { DeltaOptions, Generation } from './delta-states.ts';
-import type { Folder } from './folder.ts';
 import { badRequest, GraphRefusal } from './graph-error.ts';
-import type { Item } from './item.ts';
+import type { Folder, Item } from './item.ts';
 import { checkConversion, linkOrigin } from './list-operations.ts';
 import { messageExpansions, messageJson, messageProperties, partialMessageJson, type View } from './message-json.ts';
 import { dateTime } from './odata-filter.ts';
@@ -15,7 +14,7 @@ import { ok } from './reply.ts';
 const defaultPage = 10;
 /** A round with `$filter` brings no more than these, and does not say so. */
 const maxFiltered = 5000;
-/** A replay tells so many old things once more. */
+/** A replay reports so many old changes once more. */
 const replayed = 3;
 
 const delta: Handler = (call) => {
@@ -36,6 +35,7 @@ const delta: Handler = (call) => {
   const value = entries.flatMap((entry) => (entry ? [entry.json] : []));
   const again = faultOf(call, 'replay') ? replay(call, folder, here, new Set(items)) : [];
   const twice = faultOf(call, 'duplicates') ? value : [];
+  if (faultOf(call, 'samePage')) return answer(call, here, here.at, value);
   return answer(call, here, here.at + size, [...again, ...value, ...twice]);
 };
 
@@ -79,7 +79,7 @@ interface Entry {
   readonly json: Record<string, unknown>;
 }
 
-/** Undefined: there is nothing to tell, as the message has left since; the next round tells that. */
+/** Undefined: there is nothing to report, as the message has left since; the next round reports that. */
 function entryOf(call: Call, folder: Folder, options: DeltaOptions, change: Change): Entry | undefined {
   if (change.kind === 'removed') return { json: removal(call, options, change) };
   const item = call.mailbox.peek(change.immutableId);
@@ -106,7 +106,7 @@ function isWanted({ receivedFrom }: DeltaOptions, item: Item): boolean {
   return receivedFrom.exclusive ? item.receivedAt > receivedFrom.at : item.receivedAt >= receivedFrom.at;
 }
 
-/** "Replays" of the delta query overview: what was told in an earlier round comes once more. */
+/** "Replays" of the delta query overview: what was reported in an earlier round comes once more. */
 function replay(call: Call, folder: Folder, here: Generation, onPage: ReadonlySet<Item>) {
   const { options } = here.state;
   const known = [...folder.items.values()].filter((item) => !onPage.has(item) && isWanted(options, item));
@@ -119,20 +119,22 @@ function replay(call: Call, folder: Folder, here: Generation, onPage: ReadonlySe
 function answer(call: Call, here: Generation, at: number, value: readonly Record<string, unknown>[]) {
   const { folder } = here.state;
   const { deltas, userId } = call.mailbox;
-  const isLast = at >= here.pending.length && !faultOf(call, 'emptyPage');
+  const goesOn = (['emptyPage', 'samePage', 'sameLink'] as const).some((kind) => faultOf(call, kind));
+  const isLast = at >= here.pending.length && !goesOn;
   const token = deltas.advance(here, {
     kind: isLast ? 'delta' : 'next',
     cursor: here.cursor,
     pending: isLast ? [] : here.pending,
     at: isLast ? 0 : at,
   });
+  const asked = call.query.get('$skiptoken');
   const base = `${linkOrigin(call)}/v1.0/users('${userId}')/mailFolders('${folder.id}')/messages/delta`;
   return ok({
     '@odata.context': `${call.origin}/v1.0/$metadata#Collection(message)`,
     value,
     ...(isLast
       ? { '@odata.deltaLink': `${base}?$deltatoken=${token}` }
-      : { '@odata.nextLink': `${base}?$skiptoken=${token}` }),
+      : { '@odata.nextLink': `${base}?$skiptoken=${(faultOf(call, 'sameLink') && asked) || token}` }),
   });
 }
 

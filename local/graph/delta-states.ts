@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Change } from './change-log.ts';
-import type { Folder } from './folder.ts';
 import { GraphRefusal } from './graph-error.ts';
+import type { Folder } from './item.ts';
 import type { Expansion } from './odata-query.ts';
 
 /** The options of a round; they stay with its tokens for good. */
@@ -40,11 +40,12 @@ export interface SyncState {
 const liveGenerations = 3;
 const maxStates = 100;
 
-export function gone(code: string, message: string, location?: string): GraphRefusal {
+/** The refusal of a delta token that has ended; `location` is where a new round begins. */
+function gone(code: string, message: string, location?: string): GraphRefusal {
   return new GraphRefusal(410, code, message, location === undefined ? {} : { location });
 }
 
-/** The server's side of delta tokens. They end without notice: by age, by number, and when told to. */
+/** The server's side of delta tokens. They end without notice: by age, by number, and on request of a test. */
 export class DeltaStates {
   readonly #states = new Map<SyncState, true>();
   readonly #tokens = new Map<string, SyncState>();

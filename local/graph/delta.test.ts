@@ -58,7 +58,7 @@ test('a first round lists the folder in pages, a later one what is new', async (
   expect((await round(none.link)).items).toMatchObject([{ id: added.immutableId, subject: 'new', isRead: false }]);
 });
 
-test('an update carries what changed and no more, a removal is told for deletion and for a move', async () => {
+test('an update carries what changed and no more, a removal is reported for deletion and for a move', async () => {
   const { ids, start } = folderWith(3);
   const { link } = await round(start);
   const [read, moved, purged] = ids;
@@ -82,7 +82,7 @@ test('with default ids a mail that comes back is another one', async () => {
   expect((await round(link, {})).items.map(short)).toEqual([`-${ids[0]?.id}`, back.id]);
 });
 
-test('a mail that left and came back is told with immutable ids, unless the fault loses it', async () => {
+test('a mail that left and came back is reported with immutable ids, unless the fault loses it', async () => {
   for (const lost of [false, true]) {
     const { folder, ids, start } = folderWith(1);
     const id = ids[0]?.immutableId ?? '';
@@ -141,7 +141,7 @@ test('a token serves only the kind of ids and the folder it was made for', async
   expect((await stage.get(link)).status).toBe(200);
 });
 
-test('only the last tokens of a round live, and all end when told to', async () => {
+test('only the last tokens of a round live, and all end when asked to', async () => {
   const { start } = folderWith(6);
   const prefer = { prefer: 'IdType="ImmutableId", odata.maxpagesize=1' };
   const links: string[] = [];
@@ -195,13 +195,13 @@ test('duplicates, replays, empty pages, partial items and odd reasons can be had
   expect((await round(partial.link)).items).toMatchObject([{ '@removed': { reason: 'changed' } }]);
 });
 
-test('links can be led astray, to a host that tells of the token', async () => {
+test('links can be led astray, to a host that records the token', async () => {
   const { start } = folderWith(1);
   stage.graph.faults.add({ route: '/delta()', fault: { kind: 'foreignLink' } });
   const { link } = await round(start);
   expect(link.startsWith(stage.graph.uploadOrigin)).toBe(true);
   expect((await stage.get(link)).status).toBe(401);
-  expect(stage.graph.leaks).toEqual([{ host: new URL(link).host, method: 'GET', at: expect.any(Number) }]);
+  expect(stage.graph.exposedTokens).toEqual([{ host: new URL(link).host, method: 'GET', at: expect.any(Number) }]);
 });
 
 test('a broken item fails its page, and a page of one if it must', async () => {

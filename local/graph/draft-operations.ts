@@ -101,8 +101,8 @@ function sendItem(call: Call, item: Item, via: 'send' | 'sendMail'): void {
   item.receivedAt = Math.floor(service.now() / 1000) * 1000;
   const late = faultOf(call, 'lateSent');
   if (late) {
-    mailbox.move(item, mailbox.transit.folder);
-    mailbox.transit.delay(item, late);
+    mailbox.move(item, mailbox.delayedMail.folder);
+    mailbox.delayedMail.delay(item, late);
   } else {
     mailbox.move(item, mailbox.wellKnown('sentitems'));
   }

@@ -5,8 +5,8 @@ import type { Reply } from './reply.ts';
 /** What a request gets before any work was done: an answer, or an end without one. */
 export type EarlyEnd = { readonly reply: Reply } | { readonly end: 'reset' | 'silent' };
 
-/** How the answer of work that was done is spoilt. */
-export interface Spoiling {
+/** What goes wrong with the answer of a request that was carried out. */
+export interface AnswerFaults {
   readonly end?: 'reset' | 'silent';
   readonly gatewayTimeout?: boolean;
   readonly bytesPerSecond?: number;
@@ -64,8 +64,9 @@ export function earlyEnd(faults: readonly Fault[], restart: () => string, now: n
   return undefined;
 }
 
-export function spoiling(faults: readonly Fault[]): Spoiling {
-  let result: Spoiling = {};
+/** What the faults of a call do to its answer. */
+export function answerFaultsOf(faults: readonly Fault[]): AnswerFaults {
+  let result: AnswerFaults = {};
   for (const fault of faults) {
     if ((fault.kind === 'reset' || fault.kind === 'silent') && fault.done) result = { ...result, end: fault.kind };
     if (fault.kind === 'gatewayTimeout' && fault.done) result = { ...result, gatewayTimeout: true };
@@ -75,6 +76,7 @@ export function spoiling(faults: readonly Fault[]): Spoiling {
   return result;
 }
 
+/** The answer of a gateway that waited too long, while the work may have been done. */
 export function gatewayTimeout(): GraphRefusal {
   return new GraphRefusal(504, 'GatewayTimeout', 'The upstream service did not answer in time.');
 }

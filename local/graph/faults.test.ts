@@ -103,7 +103,7 @@ test('a token that has just expired, and any other refusal', async () => {
   expect(await inbox()).toMatchObject({ status: 507, json: { error: { code: 'ErrorQuotaExceeded' } } });
 });
 
-test('a rule strikes the requests it names, so often, after so many, until it is removed', async () => {
+test('a rule applies to the requests it names, so often, after so many, until it is removed', async () => {
   const { faults } = stage.graph;
   const statuses = async (path: string, count: number) => {
     const all: number[] = [];
@@ -130,7 +130,7 @@ test('chance follows the seed', () => {
   const run = (seed: number) => {
     const faults = new Faults(seed);
     faults.add({ fault: { kind: 'unavailable' }, chance: 0.3, times: Number.POSITIVE_INFINITY });
-    return Array.from({ length: 200 }, () => faults.strike(target).length).join('');
+    return Array.from({ length: 200 }, () => faults.applyingTo(target).length).join('');
   };
   expect(run(7)).toBe(run(7));
   expect(run(7)).not.toBe(run(8));

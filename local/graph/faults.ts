@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 /** Ways in which Graph, or what lies before it, has been seen to fail. */
 export type Fault =
-  /** A delta token that no longer lives. Code in any spelling; 410 unless told; `location`: with a restart address. */
+  /** A delta token that no longer lives. Code in any spelling; default: 410; `location`: with a restart address. */
   | { readonly kind: 'gone'; readonly code: string; readonly status?: number; readonly location?: boolean }
   /** 429. `retryAfter`: seconds, or a date so many seconds ahead; absent: no such header. */
   | { readonly kind: 'throttled'; readonly retryAfter?: number; readonly as?: 'seconds' | 'date' }
@@ -25,17 +25,21 @@ export type Fault =
   | { readonly kind: 'shortBody'; readonly bytes: number }
   /** Delta: every item of a page twice. */
   | { readonly kind: 'duplicates' }
-  /** Delta: items and removals that were told long ago, once more. */
+  /** Delta: items and removals that were reported long ago, once more. */
   | { readonly kind: 'replay' }
   /** Delta: no items, and a nextLink. */
   | { readonly kind: 'emptyPage' }
+  /** Delta: the page comes again behind its own nextLink. */
+  | { readonly kind: 'samePage' }
+  /** Delta: the nextLink is the link that was asked for. */
+  | { readonly kind: 'sameLink' }
   /** Delta: new items come with as little as updated ones. */
   | { readonly kind: 'partialItems' }
   /** Delta: `@removed` with the reason `changed` instead of `deleted`, as for something that can be restored. */
   | { readonly kind: 'removedAsChanged' }
-  /** Delta: a message that left and came back between two polls is told as removed only. */
+  /** Delta: a message that left and came back between two polls is reported as removed only. */
   | { readonly kind: 'loseReturns' }
-  /** Lists and deltas: the links lead to another origin: that of the upload host unless told. */
+  /** Lists and deltas: the links lead to another origin: default: that of the upload host. */
   | { readonly kind: 'foreignLink'; readonly origin?: string }
   /** Send: the sent message cannot be found for so many lookups, or milliseconds. */
   | { readonly kind: 'lateSent'; readonly lookups?: number; readonly ms?: number };
@@ -49,6 +53,8 @@ export interface FaultTarget {
   readonly route: string;
   /** The user principal name; undefined where the path names nobody known. */
   readonly user: string | undefined;
+  /** The message's id in the path, where there is one. */
+  readonly message?: string | undefined;
   readonly query: URLSearchParams;
 }
 
@@ -59,16 +65,16 @@ export interface FaultRule {
   readonly route?: string;
   readonly user?: string;
   readonly when?: (target: FaultTarget) => boolean;
-  /** Requests that fit and are let through first. 0 unless told. */
+  /** Requests that fit and are let through first. Default: 0. */
   readonly skip?: number;
-  /** Requests that are hit, then the rule is used up. 1 unless told; Infinity is allowed. */
+  /** Requests that are hit, then the rule is used up. Default: 1; Infinity is allowed. */
   readonly times?: number;
-  /** 0 to 1: how likely each request is hit, by the seed of the stand-in. 1 unless told. */
+  /** 0 to 1: how likely each request is hit, by the seed of the stand-in. Default: 1. */
   readonly chance?: number;
 }
 
 export interface FaultHandle {
-  /** How often it has struck. */
+  /** How many requests it has hit. */
   readonly hits: number;
   remove(): void;
 }
@@ -79,7 +85,7 @@ interface Entry {
   hits: number;
 }
 
-/** Rules for failing on purpose. Several can strike one request. */
+/** Rules for failing on purpose. Several can apply to one request. */
 export class Faults {
   readonly #entries = new Set<Entry>();
   readonly #random: () => number;
@@ -105,8 +111,8 @@ export class Faults {
     this.#entries.clear();
   }
 
-  /** The faults that strike this request, in the order in which they were added. Counts as a strike. */
-  strike(target: FaultTarget): readonly Fault[] {
+  /** The faults that apply to this request, in the order in which they were added. Counts as a use of their rules. */
+  applyingTo(target: FaultTarget): readonly Fault[] {
     return [...this.#entries].flatMap((entry) => {
       if (!fits(entry.rule, target)) return [];
       if (entry.skipped < (entry.rule.skip ?? 0)) {

@@ -1,4 +1,4 @@
-import type { Folder } from './folder.ts';
+import type { Folder } from './item.ts';
 
 const names = [
   'id',
@@ -11,6 +11,7 @@ const names = [
 ];
 export const folderProperties: ReadonlySet<string> = new Set(names);
 
+/** A folder as Graph's type `mailFolder`, whole or with the properties of `$select`. */
 export function folderJson(folder: Folder, select: readonly string[] | undefined): Record<string, unknown> {
   const items = [...folder.items.values()];
   const own: Record<string, unknown> = {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type Call, context, type Handler } from './call.ts';
-import type { Folder } from './folder.ts';
 import { folderJson, folderProperties } from './folder-json.ts';
 import { badQuery, badRequest, GraphRefusal } from './graph-error.ts';
+import type { Folder } from './item.ts';
 import { linkOrigin } from './list-operations.ts';
 import { parseFilter, type Value } from './odata-filter.ts';
 import { parseSelect } from './odata-query.ts';

@@ -3,12 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TokenAuthority } from '../entra/entra.ts';
 import { endWithout, refusalReply, requestIds, writeReply } from './answer-writer.ts';
 import { attachmentOperations } from './attachment-operations.ts';
-import { readCaller } from './bearer.ts';
-import type { Call, Handler, Service } from './call.ts';
+import { type Caller, readCaller } from './bearer.ts';
+import type { Handler, OpenCall, Service } from './call.ts';
 import type { Concurrency } from './concurrency.ts';
+import { readBody } from './connection.ts';
 import { deltaOperations } from './delta-operation.ts';
 import { draftOperations } from './draft-operations.ts';
-import { earlyEnd, spoiling } from './fault-answers.ts';
+import { answerFaultsOf, earlyEnd } from './fault-answers.ts';
 import type { Faults } from './faults.ts';
 import { folderOperations } from './folder-operations.ts';
 import { badRequest, GraphRefusal, tooLarge } from './graph-error.ts';
@@ -23,7 +24,7 @@ import { readPrefer } from './prefer.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
 import { requestBody } from './request-body.ts';
-import { readBody } from './wire.ts';
+import { subscriptionOperations } from './subscription-operations.ts';
 
 /** Bytes of a request (Microsoft Graph, "Create message": 4 MB). */
 const maxRequest = 4 * 1024 * 1024;
@@ -47,8 +48,6 @@ export interface EndpointOptions {
   readonly concurrency: Concurrency;
   /** Milliseconds that every request takes at least, so that requests at once are seen to be at once. */
   readonly latency: number;
-  /** By object id or user principal name. */
-  readonly mailbox: (user: string) => Mailbox | undefined;
 }
 
 /** One request to Graph: recognized, let in, checked, done, and answered. */
@@ -66,14 +65,20 @@ export async function serveGraph(
   const { operation, mailbox, query } = target;
   record.route = operation?.template ?? 'unknown';
   record.user = mailbox?.userPrincipalName;
-  const faults = options.faults.strike({ method, route: record.route, user: record.user, query });
+  const faults = options.faults.applyingTo({
+    method,
+    route: record.route,
+    user: record.user,
+    message: target.parameters['message-id'],
+    query,
+  });
   const prefer = readPrefer(request.headers.prefer);
   let leave: () => void = () => undefined;
-  const finish = (reply: Reply, spoilt = spoiling(faults)) => {
+  const finish = (reply: Reply, answerFaults = answerFaultsOf(faults)) => {
     record.code = codeOf(reply);
     return writeReply(response, reply, {
       ids,
-      spoiling: spoilt,
+      answerFaults,
       now: service.now(),
       headers: prefer.applied.length > 0 ? { 'preference-applied': prefer.applied.join(', ') } : {},
       // All that a client may look at once it has its answer is settled before that.
@@ -107,9 +112,9 @@ export async function serveGraph(
       records.violate({ of: 'request', method, route: record.route, problems });
       throw badRequest(problems.join('; '));
     }
-    const reply = run(admitted.operation, {
+    const reply = await run(admitted.operation, admitted.mailbox, {
       service,
-      mailbox: admitted.mailbox,
+      caller: admitted.caller,
       parameters: target.parameters,
       query,
       prefer,
@@ -154,39 +159,51 @@ function recognize(request: IncomingMessage, origin: string, options: EndpointOp
     isPathKnown: found !== undefined && found !== null,
     parameters,
     query: url?.searchParams ?? new URLSearchParams(),
-    mailbox: options.mailbox(parameters['user-id'] ?? ''),
+    mailbox: options.service.mailbox(parameters['user-id'] ?? ''),
   };
 }
 
 /** A refusal waits until the body is read: the client is still sending, and would see a reset. */
-async function whenRead<T>(reading: Promise<unknown>, decide: () => T): Promise<T> {
+async function whenRead<T>(reading: Promise<unknown>, decide: () => T | Promise<T>): Promise<T> {
   try {
-    return decide();
+    return await decide();
   } catch (error) {
     await reading;
     throw error;
   }
 }
 
+interface Admitted {
+  readonly operation: Operation;
+  readonly caller: Caller;
+  /** Undefined where the path names none. */
+  readonly mailbox: Mailbox | undefined;
+  readonly leave: () => void;
+}
+
 /** Lets a request in, or throws the first thing that is wrong with it, in the order in which Graph looks. */
-function admit(request: IncomingMessage, target: Target, options: EndpointOptions) {
+async function admit(request: IncomingMessage, target: Target, options: EndpointOptions): Promise<Admitted> {
   const { service, authority, audience, concurrency } = options;
-  const caller = readCaller(request.headers.authorization, authority, audience, service.now());
+  const caller = await readCaller(request.headers.authorization, authority, audience, service.now());
   checkLanguage(request.headers['accept-language']);
   const { operation, mailbox } = target;
   if (!operation) throw unknownPath(target, options.records, request.method ?? 'GET');
   checkPermission(caller, operation.id);
+  // Subscriptions are the app's own, in whatever mailbox.
+  if (subscriptionOperations[operation.id]) return { operation, caller, mailbox: undefined, leave: () => undefined };
   if (!mailbox) throw unknownUser(target.parameters['user-id'], operation);
   if (!mailbox.enabled) {
     throw new GraphRefusal(404, 'MailboxNotEnabledForRESTAPI', 'The mailbox is inactive, soft-deleted or on-premises.');
   }
-  return { operation, mailbox, leave: concurrency.enter(caller.appId, mailbox.userId) };
+  return { operation, caller, mailbox, leave: concurrency.enter(caller.appId, mailbox.userId) };
 }
 
-function run(operation: Operation, call: Call): Reply {
+async function run(operation: Operation, mailbox: Mailbox | undefined, call: OpenCall): Promise<Reply> {
+  const open = subscriptionOperations[operation.id];
+  if (open) return await open(call);
   const handler = handlers[operation.id];
-  if (!handler) throw new GraphRefusal(501, 'NotImplemented', 'This operation is not offered here.');
-  return handler(call);
+  if (!handler || !mailbox) throw new GraphRefusal(501, 'NotImplemented', 'This operation is not offered here.');
+  return handler({ ...call, mailbox });
 }
 
 /** An answer that does not fit the description is a mistake of this stand-in, and must not pass as Graph's. */

@@ -16,7 +16,11 @@ export class GraphRefusal extends Error {
 }
 
 /** The body of an error answer. Both ids are those of its headers. */
-export function errorBody(code: string, message: string, requestId: string, clientRequestId: string, now: number) {
+export function errorBody(
+  { code, message }: { readonly code: string; readonly message: string },
+  { requestId, clientRequestId }: { readonly requestId: string; readonly clientRequestId: string },
+  now: number,
+) {
   const date = new Date(now).toISOString().slice(0, 19);
   return {
     error: { code, message, innerError: { date, 'request-id': requestId, 'client-request-id': clientRequestId } },

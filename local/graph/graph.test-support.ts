@@ -27,20 +27,31 @@ export interface Answer {
   readonly json: any;
 }
 
+interface TokenOptions {
+  readonly resource?: string;
+  readonly clientId?: string;
+}
+
+async function tokenOf(entra: Entra, roles: readonly string[], options: TokenOptions = {}): Promise<string> {
+  const clientId = options.clientId ?? '22222222-2222-4222-8222-222222222222';
+  const { token } = await entra.issue({ tenantId, clientId, roles }, options.resource ?? 'https://graph.microsoft.com');
+  return token;
+}
+
 /** The stand-in with two mailboxes, and a plain client of it. */
 export class Stage {
   readonly entra: Entra;
   readonly graph: Graph;
   readonly token: string;
 
-  private constructor(entra: Entra, graph: Graph) {
+  private constructor(entra: Entra, graph: Graph, token: string) {
     this.entra = entra;
     this.graph = graph;
-    this.token = this.tokenOf(['Mail.ReadWrite', 'Mail.Send']);
+    this.token = token;
   }
 
   static async start(options: Partial<GraphOptions> = {}): Promise<Stage> {
-    const certificate = makeCertificate();
+    const certificate = await makeCertificate();
     setDefaultCACertificates([...rootCertificates, certificate.ca]);
     const entra = await startEntra({ certificate, apps: [] });
     const graph = await startGraph({
@@ -49,7 +60,7 @@ export class Stage {
       mailboxes: [{ userPrincipalName: user, displayName: 'Corpus' }, { userPrincipalName: colleague }],
       ...options,
     });
-    return new Stage(entra, graph);
+    return new Stage(entra, graph, await tokenOf(entra, ['Mail.ReadWrite', 'Mail.Send']));
   }
 
   async stop(): Promise<void> {
@@ -57,9 +68,8 @@ export class Stage {
     await this.entra.stop();
   }
 
-  tokenOf(roles: readonly string[], options: { readonly resource?: string; readonly clientId?: string } = {}): string {
-    const clientId = options.clientId ?? '22222222-2222-4222-8222-222222222222';
-    return this.entra.issue({ tenantId, clientId, roles }, options.resource ?? 'https://graph.microsoft.com').token;
+  async tokenOf(roles: readonly string[], options: TokenOptions = {}): Promise<string> {
+    return await tokenOf(this.entra, roles, options);
   }
 
   get mailbox() {

@@ -6,17 +6,20 @@ import { serveGraph } from './graph-endpoint.ts';
 import { listen } from './listener.ts';
 import { Mailbox, type MailboxOptions } from './mailbox.ts';
 import { MailboxControl } from './mailbox-control.ts';
+import { Notifications } from './notifications.ts';
 import { graphOperations } from './openapi.ts';
-import { type Leak, Records, type RequestRecord, type Violation } from './records.ts';
+import { type ExposedToken, Records, type RequestRecord, type Violation } from './records.ts';
 import { type SentMail, Transport } from './submission.ts';
+import { SubscriptionControl } from './subscription-control.ts';
+import { Subscriptions } from './subscriptions.ts';
 import { serveUploads } from './upload-endpoint.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
-export type { Fault, FaultHandle, FaultKind, FaultRule, FaultTarget } from './faults.ts';
+export type { FaultRule } from './faults.ts';
 export type { MailboxOptions } from './mailbox.ts';
-export type { DeliverOptions, FolderState, MailboxControl, MailState } from './mailbox-control.ts';
-export type { Leak, RequestRecord, Violation } from './records.ts';
-export type { SentMail } from './submission.ts';
+export type { MailboxControl } from './mailbox-control.ts';
+export type { NotificationRecord } from './notifications.ts';
+export type { SubscriptionControl, SubscriptionState } from './subscription-control.ts';
 
 /** The resource that tokens are for (Microsoft Graph, "National cloud deployments"). */
 const audiences = {
@@ -40,16 +43,20 @@ export interface GraphOptions {
   readonly uploadPort?: number;
   /** Milliseconds since the epoch. Absent: the system's clock. */
   readonly now?: () => number;
-  /** Of the faults that strike by chance. */
+  /** Of the faults that apply by chance. */
   readonly seed?: number;
-  /** Where DELETE on a message puts it; Microsoft leaves it open. Deleted Items unless told. */
+  /** Where DELETE on a message puts it; Microsoft leaves it open. Default: Deleted Items. */
   readonly deleteGoesTo?: 'deleteditems' | 'recoverableitemsdeletions';
-  /** Milliseconds that an upload address lives. An hour unless told. */
+  /** Milliseconds that an upload address lives. Default: an hour. */
   readonly uploadLifetime?: number;
-  /** Milliseconds that every request takes at least, so that too many at once are noticed. 2 unless told. */
+  /** Milliseconds that every request takes at least, so that too many at once are noticed. Default: 2. */
   readonly latency?: number;
-  /** Told of each message that was sent. */
+  /** Called with each message that was sent. */
   readonly onSent?: (mail: SentMail) => void;
+  /** Milliseconds from a change to its notification; Microsoft: under a minute on average. Default: 50. */
+  readonly notificationDelay?: number;
+  /** Milliseconds before each next try of a notification that was not taken; default: for four hours. */
+  readonly notificationPauses?: readonly number[];
 }
 
 export interface Graph {
@@ -59,12 +66,13 @@ export interface Graph {
   /** `https://127.0.0.1:port` of the upload host: another name and another port than Graph's. */
   readonly uploadOrigin: string;
   readonly faults: Faults;
+  readonly subscriptions: SubscriptionControl;
   /** What came in, oldest first, on both hosts. */
   readonly requests: readonly RequestRecord[];
   /** Must stay empty: requests, or answers of this stand-in, that the description of the service does not allow. */
   readonly violations: readonly Violation[];
   /** Tokens that came to the upload host. */
-  readonly leaks: readonly Leak[];
+  readonly exposedTokens: readonly ExposedToken[];
   /** The most requests at once on one mailbox by one app. */
   readonly peakConcurrency: number;
   /** Adds a mailbox. Throws when its user is there already. */
@@ -73,7 +81,7 @@ export interface Graph {
   mailbox(user: string): MailboxControl;
   /** What was sent, oldest first: by one mailbox, or by all. */
   sent(user?: string): readonly SentMail[];
-  /** Forgets requests, violations, leaks and sent mail, not the mailboxes, and not the faults. */
+  /** Forgets requests, violations, exposed tokens and sent mail, not the mailboxes, and not the faults. */
   reset(): void;
   stop(): Promise<void>;
 }
@@ -81,7 +89,8 @@ export interface Graph {
 /**
  * A stand-in for the mail of Microsoft Graph v1.0 on 127.0.0.1, over https. Mail and uploads are kept in memory, as
  * the buffers they came in. It follows Microsoft's documentation and the OpenAPI description beside this file; there
- * is no $batch, no $search and no subscription. Mail to one of its mailboxes is delivered there.
+ * is no $batch and no $search. Subscriptions are to mail, without its content. Mail to one of its mailboxes is delivered
+ * there.
  */
 export async function startGraph(options: GraphOptions): Promise<Graph> {
   // Compiled before the first request, which should not take longer than the others.
@@ -118,8 +127,17 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
   );
   const uploadOrigin = `https://127.0.0.1:${uploadHost.port}`;
   uploads = new UploadSessions({ origin: uploadOrigin, now, lifetimeMs: options.uploadLifetime });
+  const notifications = new Notifications({
+    now,
+    ca: options.certificate.ca,
+    delayMs: options.notificationDelay,
+    pausesMs: options.notificationPauses,
+  });
+  const subscriptions = new Subscriptions({ now, notifications });
   const service = {
     now,
+    subscriptions,
+    mailbox: find,
     transport,
     uploads,
     deleteGoesTo: options.deleteGoesTo ?? ('deleteditems' as const),
@@ -127,7 +145,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
   };
   const endpoint = { service, authority: options.entra, audience: audiences[cloud], faults, records, concurrency };
   const host = await listen(options.certificate, options.port ?? 0, (request, response) =>
-    serveGraph(request, response, { ...endpoint, latency: options.latency ?? defaultLatencyMs, mailbox: find }),
+    serveGraph(request, response, { ...endpoint, latency: options.latency ?? defaultLatencyMs }),
   ).catch(async (error: unknown) => {
     await uploadHost.stop();
     throw error;
@@ -138,15 +156,17 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
     port: host.port,
     uploadOrigin,
     faults,
+    subscriptions: new SubscriptionControl(subscriptions, notifications),
     requests: records.requests,
     violations: records.violations,
-    leaks: records.leaks,
+    exposedTokens: records.exposedTokens,
     get peakConcurrency() {
       return concurrency.peak;
     },
     addMailbox(made) {
       if (find(made.userPrincipalName)) throw new Error(`There is a mailbox ${made.userPrincipalName} already`);
       const mailbox = new Mailbox(made, now);
+      mailbox.onChange = (folder, type, item) => subscriptions.changed(mailbox, folder, type, item);
       mailboxes.push(mailbox);
       return control(mailbox);
     },
@@ -162,7 +182,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
       concurrency.peak = 0;
     },
     async stop() {
-      await Promise.all([host.stop(), uploadHost.stop()]);
+      await Promise.all([notifications.stop(), host.stop(), uploadHost.stop()]);
     },
   };
   for (const made of options.mailboxes ?? []) graph.addMailbox(made);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Ids as Outlook makes them: long, of the alphabet of base64url with `=` at the end, and told apart by letter case:
+ * Ids as Outlook makes them: long, of the alphabet of base64url with `=` at the end, and distinguished by letter case:
  * every second one differs from the one before in the case of a single letter.
  */
 export class IdMaker {

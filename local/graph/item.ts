@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { ChangeLog } from './change-log.ts';
 import type { Content } from './content.ts';
 import { inReplyToId, messageIdId, referencesId, sizeIds } from './extended-property.ts';
-import type { Folder } from './folder.ts';
+import { IdMaker } from './ids.ts';
+
+const ids = new IdMaker('folder');
 
 /** How a broken item fails. `unlessAlone`: every page with it, except one of a single item. */
 export interface Corruption {
@@ -100,3 +103,33 @@ export class Item {
     return this.rebuilt ? [this.rebuilt] : this.content.pieces();
   }
 }
+
+/** A mail folder. Its id stays for good and is the same whatever kind of ids a request asks for. */
+export class Folder {
+  readonly id = ids.next();
+  readonly parent: Folder | undefined;
+  /** Lower case, such as `inbox`. */
+  readonly wellKnownName: string | undefined;
+  readonly isHidden: boolean;
+  displayName: string;
+  readonly children: Folder[] = [];
+  /** By immutable id, in the order of arrival. */
+  readonly items = new Map<string, Item>();
+  readonly log = new ChangeLog();
+
+  constructor(displayName: string, parent?: Folder, options: FolderOptions = {}) {
+    this.displayName = displayName;
+    this.parent = parent;
+    this.wellKnownName = options.wellKnownName;
+    this.isHidden = options.isHidden ?? false;
+    parent?.children.push(this);
+  }
+}
+
+export interface FolderOptions {
+  readonly wellKnownName?: string;
+  readonly isHidden?: boolean;
+}
+
+/** What happened to a message in a folder, as subscriptions name it. */
+export type ChangeType = 'created' | 'updated' | 'deleted';

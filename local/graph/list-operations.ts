@@ -1,4 +1,4 @@
-import { type Call, context, faultOf, type Handler, wholeView } from './call.ts';
+import { context, faultOf, type Handler, type OpenCall, wholeView } from './call.ts';
 import { inReplyToId, messageIdId, referencesId } from './extended-property.ts';
 import { badRequest, GraphRefusal } from './graph-error.ts';
 import type { Item } from './item.ts';
@@ -31,7 +31,7 @@ const paths = new Set(Object.keys(values));
 const listMessages: Handler = (call) => {
   const { mailbox, query, prefer } = call;
   const folder = mailbox.folder(call.parameters['mailFolder-id'] ?? '');
-  if (folder.wellKnownName === 'sentitems') mailbox.transit.look();
+  if (folder.wellKnownName === 'sentitems') mailbox.delayedMail.checkAll();
   if (query.has('$search')) throw new GraphRefusal(501, 'NotImplemented', 'Searching is not offered here.');
   const filter = query.has('$filter') ? parseFilter(query.get('$filter') ?? '', { paths }) : undefined;
   const order = parseOrderBy(query.get('$orderby'), paths);
@@ -61,7 +61,7 @@ const listMessages: Handler = (call) => {
 export const listOperations: Readonly<Record<string, Handler>> = { 'user.mailFolder.ListMessages': listMessages };
 
 /** The host that links lead to: our own, unless a fault has it otherwise. */
-export function linkOrigin(call: Call): string {
+export function linkOrigin(call: OpenCall): string {
   const foreign = faultOf(call, 'foreignLink');
   return foreign ? (foreign.origin ?? call.service.uploads.origin) : call.origin;
 }

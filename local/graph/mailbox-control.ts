@@ -1,13 +1,12 @@
 import { storeAttachment } from './attachment.ts';
 import { Content } from './content.ts';
-import type { Folder } from './folder.ts';
-import type { Corruption, Item } from './item.ts';
+import type { Corruption, Folder, Item } from './item.ts';
 import type { Mailbox, PurgedItem } from './mailbox.ts';
 
 export interface DeliverOptions {
   /** Well-known name, id, or path of display names below the root (`Inbox/Projects`), made where it is missing. */
   readonly folder?: string;
-  /** Milliseconds since the epoch; now unless told. Whole seconds count. */
+  /** Milliseconds since the epoch; default: now. Whole seconds count. */
   readonly receivedAt?: number;
   readonly isDraft?: boolean;
   readonly isRead?: boolean;
@@ -81,7 +80,7 @@ export class MailboxControl {
   /** Undefined when it is gone, or cannot be found for a while after it was sent. */
   mail(id: string): MailState | undefined {
     const item = this.#find(id);
-    return item && item.folder !== this.#mailbox.transit.folder ? stateOf(item) : undefined;
+    return item && item.folder !== this.#mailbox.delayedMail.folder ? stateOf(item) : undefined;
   }
 
   move(id: string, folder: string): MailState {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Address } from './address.ts';
 import type { Content } from './content.ts';
+import { DelayedMail } from './delayed-mail.ts';
 import { DeltaStates } from './delta-states.ts';
-import { Folder, type WellKnownName, wellKnownFolders } from './folder.ts';
 import { itemNotFound, malformedId } from './graph-error.ts';
 import { IdMaker, isWellFormedId } from './ids.ts';
-import { Item } from './item.ts';
-import { Transit } from './transit.ts';
+import { type ChangeType, Folder, Item } from './item.ts';
+import { type WellKnownName, wellKnownFolders } from './well-known-folders.ts';
 
 export interface MailboxOptions {
   readonly userPrincipalName: string;
@@ -23,6 +23,8 @@ export interface MailboxOptions {
   readonly maxMessageSize?: number;
   /** Display names of well-known folders, as in a mailbox of another language. */
   readonly folderNames?: Readonly<Partial<Record<WellKnownName, string>>>;
+  /** Puts a Message-ID of its own into every message that is written as MIME. */
+  readonly ownMessageIds?: boolean;
   /** False: the user has no mailbox in the cloud (no licence, on-premises). */
   readonly enabled?: boolean;
 }
@@ -42,7 +44,7 @@ const maxPurged = 10_000;
 const mutableIds = new IdMaker('mutable');
 const immutableIds = new IdMaker('immutable');
 
-/** The mailbox of one user: folders, messages, and the changes that deltas tell of. In memory. */
+/** The mailbox of one user: folders, messages, and the changes that deltas report. In memory. */
 export class Mailbox {
   readonly userId: string;
   readonly userPrincipalName: string;
@@ -51,11 +53,14 @@ export class Mailbox {
   readonly sendAs: ReadonlySet<string>;
   readonly registeredHeaders: Set<string>;
   readonly maxMessageSize: number;
+  readonly ownMessageIds: boolean;
   readonly enabled: boolean;
   readonly root = new Folder('Top of Information Store', undefined, { wellKnownName: 'msgfolderroot' });
   readonly deltas = new DeltaStates();
-  readonly transit: Transit;
+  readonly delayedMail: DelayedMail;
   readonly purged: PurgedItem[] = [];
+  /** Called with each message that a folder has got, lost, or holds in another form. */
+  onChange: ((folder: Folder, changeType: ChangeType, item: Item) => void) | undefined;
   readonly #folders = new Map<string, Folder>();
   readonly #wellKnown = new Map<string, Folder>();
   readonly #items = new Map<string, Item>();
@@ -72,6 +77,7 @@ export class Mailbox {
     this.sendAs = lowerCase(options.sendAs ?? []);
     this.registeredHeaders = new Set(lowerCase(options.registeredHeaders ?? []));
     this.maxMessageSize = options.maxMessageSize ?? defaultMaxMessageSize;
+    this.ownMessageIds = options.ownMessageIds ?? false;
     this.enabled = options.enabled ?? true;
     this.#keep(this.root);
     for (const [wellKnownName, name] of wellKnownFolders) {
@@ -84,7 +90,7 @@ export class Mailbox {
     ] as const) {
       this.#keep(new Folder(name, recoverable, { wellKnownName, isHidden: true }));
     }
-    this.transit = new Transit(now, (item) => this.move(item, this.wellKnown('sentitems'), item.mutableId));
+    this.delayedMail = new DelayedMail(now, (item) => this.move(item, this.wellKnown('sentitems'), item.mutableId));
   }
 
   /** Rises with every change. */
@@ -122,7 +128,7 @@ export class Mailbox {
   item(reference: string): Item {
     const found = this.#items.get(reference) ?? this.#byMutableId.get(reference);
     if (!found) throw isWellFormedId(reference) ? itemNotFound() : malformedId();
-    if (this.transit.isAway(found)) throw itemNotFound();
+    if (this.delayedMail.isDelayed(found)) throw itemNotFound();
     return found;
   }
 
@@ -149,6 +155,7 @@ export class Mailbox {
     this.#byMutableId.set(item.mutableId, item);
     folder.items.set(item.immutableId, item);
     folder.log.created(item, ++this.#sequence);
+    this.onChange?.(folder, 'created', item);
     return item;
   }
 
@@ -162,12 +169,14 @@ export class Mailbox {
     folder.items.set(item.immutableId, item);
     folder.log.created(item, ++this.#sequence);
     this.#touch(item);
+    this.onChange?.(folder, 'created', item);
   }
 
   /** Says that properties of a message have changed. */
   changed(item: Item, properties: readonly string[]): void {
     item.folder.log.updated(item.mutableId, properties, ++this.#sequence);
     this.#touch(item);
+    this.onChange?.(item.folder, 'updated', item);
   }
 
   /** To Purges: no client can see it any more. */
@@ -186,6 +195,7 @@ export class Mailbox {
   #leave(item: Item): void {
     item.folder.items.delete(item.immutableId);
     item.folder.log.removed(item.mutableId, ++this.#sequence);
+    this.onChange?.(item.folder, 'deleted', item);
   }
 
   #touch(item: Item): void {

@@ -98,6 +98,7 @@ export function partialMessageJson(item: Item, names: readonly string[], view: V
   return result;
 }
 
+/** `@odata.etag` of a message: its change key. */
 export function etag(item: Item): string {
   return `W/"${item.changeKey}"`;
 }

@@ -74,6 +74,7 @@ export const messageOperations: Readonly<Record<string, Handler>> = {
   'user.message.move': moveMessage,
 };
 
+/** The answer that shows a message whole. */
 export function whole(call: Call, item: Item, status: 200 | 201): Reply {
   return {
     status,

@@ -28,7 +28,7 @@ test('the default id changes at every move, the immutable one never, and both ar
   expect((await stage.get(`messages/${moved.json.id}`)).headers.get('preference-applied')).toBe('IdType="ImmutableId"');
 });
 
-test('ids are told apart by letter case', async () => {
+test('ids are distinguished by letter case', async () => {
   const ids = Array.from({ length: 4 }, (_, n) => stage.mailbox.deliver(mail(`case ${n}`)).immutableId);
   expect(new Set(ids.map((id) => id.toLowerCase())).size).toBeLessThan(4);
   for (const [n, id] of ids.entries()) expect((await stage.get(`messages/${id}`)).json.subject).toBe(`case ${n}`);
@@ -134,7 +134,7 @@ test('a reference attachment has no content', async () => {
   expect((await stage.get(`messages/${id}/attachments/${json.value[0].id}/$value`)).status).toBe(405);
 });
 
-test('a meeting request is told by its type', async () => {
+test('a meeting request is reported by its type', async () => {
   const calendar = 'BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n';
   const { immutableId } = stage.mailbox.deliver(
     mail('meet', ['Content-Type: text/calendar; method=REQUEST'], calendar),

@@ -1,4 +1,4 @@
-import { Content, sameAddress } from './content.ts';
+import { Content, newMessageId, sameAddress } from './content.ts';
 import { GraphRefusal } from './graph-error.ts';
 import type { Mailbox } from './mailbox.ts';
 import { editHeader } from './mime-edit.ts';
@@ -38,5 +38,6 @@ export function readMime(body: Buffer, mailbox: Mailbox, now: number): Content {
   if (!fields.some((field) => field.name.toLowerCase() === 'message-id')) {
     content.change({ messageId: content.fields.messageId });
   }
+  if (mailbox.ownMessageIds) content.change({ messageId: newMessageId() });
   return content;
 }

@@ -35,7 +35,7 @@ const maxHeaderBytes = 1024 * 1024;
 
 /** Takes a message apart. Never throws: anything is a message, if a poor one. */
 export function readEntity(bytes: Buffer): Entity {
-  return readPart(bytes, 0, bytes.length, 0, { parts: 0 });
+  return readPart(bytes, [0, bytes.length], 0, { parts: 0 });
 }
 
 /** The fields of a header section and the offset behind its empty line. */
@@ -98,7 +98,13 @@ export function decodedText(value: string): string {
   }
 }
 
-function readPart(bytes: Buffer, start: number, end: number, depth: number, count: { parts: number }): Entity {
+/** The part at `range` (from, to) of `bytes`, `depth` multiparts deep; `count` is of the whole mail. */
+function readPart(
+  bytes: Buffer,
+  [start, end]: readonly [number, number],
+  depth: number,
+  count: { parts: number },
+): Entity {
   count.parts++;
   const { fields, bodyStart } = readFields(bytes, start, end);
   const contentType = parameterised(fieldValue(fields, 'content-type') ?? 'text/plain');
@@ -108,7 +114,7 @@ function readPart(bytes: Buffer, start: number, end: number, depth: number, coun
   const boundary = contentType.parameters.boundary;
   const children =
     type.startsWith('multipart/') && boundary && depth < maxDepth && count.parts < maxParts
-      ? partRanges(bytes, bodyStart, end, boundary).map(([from, to]) => readPart(bytes, from, to, depth + 1, count))
+      ? partRanges(bytes, bodyStart, end, boundary).map((range) => readPart(bytes, range, depth + 1, count))
       : [];
   return {
     fields,

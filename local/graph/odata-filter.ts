@@ -35,9 +35,9 @@ export function parseFilter(text: string, options: { readonly paths: ReadonlySet
   let at = 0;
   let depth = 0;
   const peek = () => tokens[at]?.toLowerCase();
-  const take = () => tokens[at++] ?? '';
+  const nextToken = () => tokens[at++] ?? '';
   const expect = (token: string) => {
-    if (take() !== token) throw invalid();
+    if (nextToken() !== token) throw invalid();
   };
 
   function joined(
@@ -47,7 +47,7 @@ export function parseFilter(text: string, options: { readonly paths: ReadonlySet
   ): Test {
     const parts = [part(variable)];
     while (peek() === word) {
-      take();
+      nextToken();
       parts.push(part(variable));
     }
     const every = word === 'and';
@@ -62,21 +62,21 @@ export function parseFilter(text: string, options: { readonly paths: ReadonlySet
   };
   function negation(variable: string | undefined): Test {
     if (peek() !== 'not') return primary(variable);
-    take();
+    nextToken();
     const test = primary(variable);
     return (message, element) => !test(message, element);
   }
   function primary(variable: string | undefined): Test {
     if (peek() === '(') {
-      take();
+      nextToken();
       const test = disjunction(variable);
       expect(')');
       return test;
     }
-    const path = take();
+    const path = nextToken();
     if (/^singleValueExtendedProperties\/any$/i.test(path) && variable === undefined) return any();
-    const operator = take().toLowerCase();
-    const wanted = literal(take());
+    const operator = nextToken().toLowerCase();
+    const wanted = literal(nextToken());
     const compare = comparisons[operator];
     if (!compare) throw invalid();
     if (variable !== undefined && path.startsWith(`${variable}/`)) {
@@ -98,8 +98,8 @@ export function parseFilter(text: string, options: { readonly paths: ReadonlySet
   function any(): Test {
     properties.add('singleValueExtendedProperties');
     expect('(');
-    const variable = take().replace(/:$/, '');
-    if (peek() === ':') take();
+    const variable = nextToken().replace(/:$/, '');
+    if (peek() === ':') nextToken();
     const test = disjunction(variable);
     expect(')');
     return (message) =>

@@ -63,6 +63,7 @@ export interface Order {
   readonly descending: boolean;
 }
 
+/** Reads `$orderby`. Throws GraphRefusal 400 for a property that is not `known`. */
 export function parseOrderBy(value: string | null, known: ReadonlySet<string>): readonly Order[] {
   if (value === null) return [];
   return value.split(',').map((part) => {

@@ -23,7 +23,7 @@ export interface Violation {
 }
 
 /** A token that was sent where it must not go. */
-export interface Leak {
+export interface ExposedToken {
   readonly host: string;
   readonly method: string;
   readonly at: number;
@@ -37,7 +37,7 @@ const maxRecords = 100_000;
 export class Records {
   readonly requests: RequestRecord[] = [];
   readonly violations: Violation[] = [];
-  readonly leaks: Leak[] = [];
+  readonly exposedTokens: ExposedToken[] = [];
 
   begin(method: string, hadToken: boolean, at: number): Mutable<RequestRecord> {
     const record = { method, route: 'unknown', user: undefined, status: 0, code: undefined, hadToken, at };
@@ -49,14 +49,14 @@ export class Records {
     keep(this.violations, violation);
   }
 
-  leak(leak: Leak): void {
-    keep(this.leaks, leak);
+  tokenExposed(token: ExposedToken): void {
+    keep(this.exposedTokens, token);
   }
 
   clear(): void {
     this.requests.length = 0;
     this.violations.length = 0;
-    this.leaks.length = 0;
+    this.exposedTokens.length = 0;
   }
 }
 

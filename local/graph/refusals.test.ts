@@ -53,7 +53,7 @@ test('an error has the shape of Graph, with the ids of the request', async () =>
 
 test('tokens of another audience, of nobody, or too old are refused', async () => {
   const ask = (token: string) => stage.call('GET', 'mailFolders/inbox', { token });
-  const vault = stage.tokenOf(['Mail.Read'], { resource: 'https://vault.azure.net' });
+  const vault = await stage.tokenOf(['Mail.Read'], { resource: 'https://vault.azure.net' });
   expect(await ask(vault)).toMatchObject(refused(401, 'InvalidAuthenticationToken'));
   expect(await ask('not.a.token')).toMatchObject(refused(401, 'InvalidAuthenticationToken'));
   const [head, claims] = stage.token.split('.');
@@ -65,8 +65,8 @@ test('tokens of another audience, of nobody, or too old are refused', async () =
 
 test('each permission opens what Microsoft says it opens, and no more', async () => {
   const { immutableId: id } = stage.mailbox.deliver(mail('permission'));
-  const [none, read, send, write] = [[], ['Mail.Read'], ['Mail.Send'], ['Mail.ReadWrite']].map((one) =>
-    stage.tokenOf(one),
+  const [none, read, send, write] = await Promise.all(
+    [[], ['Mail.Read'], ['Mail.Send'], ['Mail.ReadWrite']].map((one) => stage.tokenOf(one)),
   );
   const status = async (token: string | undefined, method: string, path: string, body?: unknown) =>
     (await stage.call(method, path, { token: token ?? null, ...(body ? { body } : {}) })).status;
@@ -172,7 +172,7 @@ test('the fifth request at once on a mailbox is throttled, another app is not', 
   const fifth = await stage.get('mailFolders/inbox');
   expect(fifth).toMatchObject(refused(429, 'ApplicationThrottled'));
   expect(fifth.headers.get('retry-after')).toBe('1');
-  const other = stage.tokenOf(['Mail.Read'], { clientId: '33333333-3333-4333-8333-333333333333' });
+  const other = await stage.tokenOf(['Mail.Read'], { clientId: '33333333-3333-4333-8333-333333333333' });
   expect(await stage.call('GET', 'mailFolders/inbox', { token: other })).toMatchObject({ status: 200 });
   expect(stage.graph.peakConcurrency).toBe(4);
   stop.abort();

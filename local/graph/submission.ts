@@ -33,7 +33,7 @@ export interface SentMail {
   }[];
   /** The base64-decoded MIME as the client handed it in; undefined for a message of properties. */
   readonly handedIn: Buffer | undefined;
-  /** What leaves: without Bcc. Written anew at every call. */
+  /** What leaves: without Bcc. Written again at every call. */
   bytes(): Buffer;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Operations that Microsoft documents and the OpenAPI subset leaves out: child folders, and one attachment with its
- * content. In the subset's own form; the schemas are the subset's.
+ * Operations that Microsoft documents and the OpenAPI subset leaves out: child folders, one attachment with its content,
+ * and three of subscriptions. In the subset's own form; the schemas are the subset's.
  */
 
 const schema = (name: string) => ({ $ref: `#/components/schemas/microsoft.graph.${name}` });
@@ -48,6 +48,46 @@ export const supplementPaths = {
       operationId: 'user.message.GetAttachmentContent',
       parameters: headers,
       responses: { '200': { content: { '*/*': {} } }, ...errors },
+    },
+  },
+  // https://learn.microsoft.com/graph/api/subscription-list, subscription-get and subscription-reauthorize
+  '/subscriptions': {
+    get: {
+      operationId: 'subscription.ListSubscription',
+      parameters: [...headers, parameter('skiptoken')],
+      responses: {
+        '200': {
+          content: {
+            'application/json': {
+              schema: {
+                type: 'object',
+                required: ['value'],
+                properties: {
+                  '@odata.context': { type: 'string' },
+                  '@odata.nextLink': { type: 'string' },
+                  value: { type: 'array', items: schema('subscription') },
+                },
+                additionalProperties: false,
+              },
+            },
+          },
+        },
+        ...errors,
+      },
+    },
+  },
+  '/subscriptions/{subscription-id}': {
+    get: {
+      operationId: 'subscription.GetSubscription',
+      parameters: headers,
+      responses: { '200': json('subscription'), ...errors },
+    },
+  },
+  '/subscriptions/{subscription-id}/reauthorize': {
+    post: {
+      operationId: 'subscription.reauthorize',
+      parameters: headers,
+      responses: { '204': {}, ...errors },
     },
   },
 };

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { endWithout, refusalReply, requestIds, writeReply } from './answer-writer.ts';
-import { earlyEnd, spoiling } from './fault-answers.ts';
+import { readBody } from './connection.ts';
+import { answerFaultsOf, earlyEnd } from './fault-answers.ts';
 import type { Faults } from './faults.ts';
 import { GraphRefusal, itemNotFound, tooLarge } from './graph-error.ts';
 import type { Records } from './records.ts';
 import { noContent, type Reply } from './reply.ts';
 import { maxRange, type UploadSessions } from './upload-sessions.ts';
-import { readBody } from './wire.ts';
 
 export interface UploadEndpointOptions {
   readonly uploads: () => UploadSessions;
@@ -16,8 +16,8 @@ export interface UploadEndpointOptions {
 }
 
 /**
- * The host of pre-authenticated upload addresses, which is not Graph's. It takes no token: one that comes here has
- * leaked, is refused and recorded. Links that a fault leads astray end here as well.
+ * The host of pre-authenticated upload addresses, which is not Graph's. It takes no token: one that comes
+ * here is refused and recorded. Links that a fault leads to another origin end here as well.
  */
 export async function serveUploads(
   request: IncomingMessage,
@@ -37,22 +37,22 @@ export async function serveUploads(
     record.user = uploads.user(token);
   }
   const query = new URLSearchParams();
-  const faults = options.faults.strike({ method, route: record.route, user: record.user, query });
-  const finish = async (reply: Reply, spoilt = spoiling(faults)) => {
+  const faults = options.faults.applyingTo({ method, route: record.route, user: record.user, query });
+  const finish = async (reply: Reply, answerFaults = answerFaultsOf(faults)) => {
     const beforeEnd = (status: number) => {
       record.status = status;
     };
-    await writeReply(response, reply, { ids, spoiling: spoilt, now: now(), beforeEnd });
+    await writeReply(response, reply, { ids, answerFaults, now: now(), beforeEnd });
   };
   try {
-    if (hadToken) records.leak({ host: request.headers.host ?? '', method, at: now() });
+    if (hadToken) records.tokenExposed({ host: request.headers.host ?? '', method, at: now() });
     const body = await readBody(request, maxRange);
     const early = earlyEnd(faults, () => uploads.origin, now());
     if (early && 'end' in early) return await endWithout(response, early.end);
     if (early) return await finish(early.reply, {});
     if (hadToken) throw new GraphRefusal(401, 'InvalidAuthenticationToken', 'This address takes no Authorization.');
     if (token === undefined) throw itemNotFound();
-    await finish(perform(uploads, method, token, request, body));
+    await finish(perform(uploads, token, request, body));
   } catch (error) {
     const refusal = refusalReply(error, ids, now());
     if (!refusal || response.headersSent) throw error;
@@ -61,13 +61,8 @@ export async function serveUploads(
   }
 }
 
-function perform(
-  uploads: UploadSessions,
-  method: string,
-  token: string,
-  request: IncomingMessage,
-  body: Buffer | undefined,
-): Reply {
+function perform(uploads: UploadSessions, token: string, request: IncomingMessage, body: Buffer | undefined): Reply {
+  const { method } = request;
   if (method === 'DELETE') {
     uploads.cancel(token);
     return noContent;

@@ -35,6 +35,7 @@ export interface UploadRange {
   readonly bytes: Buffer;
 }
 
+/** Upload sessions for large attachments: open for a time, filled in order, range by range. */
 export class UploadSessions {
   readonly origin: string;
   readonly #now: () => number;
@@ -58,7 +59,7 @@ export class UploadSessions {
       this.#sessions.delete(oldest);
     }
     const token = randomBytes(48).toString('base64url');
-    // Whole seconds, as the answer tells it.
+    // Whole seconds, as the answer has it.
     const expiresAt = Math.floor((this.#now() + this.#lifetimeMs) / 1000) * 1000;
     this.#sessions.set(token, { ...wanted, expiresAt, chunks: [], received: 0 });
     const path = `Users('${wanted.mailbox.userId}')/Messages('${encodeURIComponent(wanted.item.mutableId)}')`;

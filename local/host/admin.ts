@@ -20,27 +20,49 @@ const MAX_ADMIN_BODY = 512 * 1_024;
 const bodySchema = z.looseObject({ input: z.string().nullish() });
 const VERSION = '4.1044.100';
 
-/** The host's own routes: /admin/host/ping for everyone, the others for the master key. */
-export async function handleAdmin(
-  req: IncomingMessage,
-  res: ServerResponse,
-  path: string,
-  granted: AuthLevel,
-  options: AdminOptions,
-): Promise<void> {
-  const route = `${req.method} ${path.toLowerCase().replace(/\/+$/, '')}`;
+/** A request of one of the host's own routes. */
+export interface AdminRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly path: string;
+  /** What the caller's key opens. */
+  readonly granted: AuthLevel;
+}
+
+/**
+ * The host's own routes: /admin/host/ping for everyone, the others for the master key. As in the real host a path that
+ * is none of them is 404 whoever asks, a lesser key 403, and a body that does not say it is JSON 415.
+ */
+export async function handleAdmin({ req, res, path, granted }: AdminRequest, options: AdminOptions): Promise<void> {
+  const route = `${req.method} ${path.toLowerCase().replace(/\/$/, '')}`;
   if (route === 'GET /admin/host/ping' || route === 'POST /admin/host/ping') return answer(req, res, 200);
-  if (granted !== 'admin') return answer(req, res, 401);
+  const [, method, name, status] = /^(GET|POST) \/admin\/functions\/([^/]+)(\/status)?$/.exec(route) ?? [];
+  const known = name !== undefined && !(method === 'POST' && status !== undefined);
+  if (!known && route !== 'GET /admin/host/status' && route !== 'GET /admin/functions') return answer(req, res, 404);
+  if (granted !== 'admin') return answer(req, res, granted === 'anonymous' ? 401 : 403);
   if (route === 'GET /admin/host/status') return answerJson(req, res, 200, statusOf(options));
   if (options.state() !== 'Running') return answer(req, res, 503, { body: 'Function host is not running.' });
-  if (route === 'GET /admin/functions') return answerJson(req, res, 200, listOf(options));
-  const name = /^POST \/admin\/functions\/([^/]+)$/.exec(route)?.[1];
-  if (name === undefined) return answer(req, res, 404);
+  if (name === undefined) return answerJson(req, res, 200, listOf(options));
+  if (method === 'POST') return await fireFunction(req, res, name, options);
+  const found = listOf(options).find((entry) => entry.name.toLowerCase() === name);
+  if (!found) return answer(req, res, 404);
+  if (status === undefined) return answerJson(req, res, 200, found);
+  answerJson(req, res, 200, { isDisabled: found.isDisabled, ...('error' in found ? { errors: [found.error] } : {}) });
+}
+
+async function fireFunction(
+  req: IncomingMessage,
+  res: ServerResponse,
+  name: string,
+  options: AdminOptions,
+): Promise<void> {
+  if (!/^application\/(?:[a-z.-]+\+)?json\s*(?:;|$)/i.test(req.headers['content-type'] ?? ''))
+    return answer(req, res, 415);
+  const body = await readJson(req);
+  if (!body) return answer(req, res, 400);
   const fn = options.index().functions.find((candidate) => candidate.name.toLowerCase() === name);
   if (!fn) return answer(req, res, 404);
   if (fn.kind === 'http') return answer(req, res, 400, { body: 'An HTTP function is called by its own route.' });
-  const body = await readJson(req);
-  if (!body) return answer(req, res, 400);
   options.fire(fn, body.input ?? undefined);
   answer(req, res, 202);
 }

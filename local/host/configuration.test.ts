@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseHostJson, readHostJson } from './host-json.ts';
 import { applyLocalSettings } from './local-settings.ts';
 import { createLog } from './log.ts';
-import { retryDelay } from './retry.ts';
 import { createSettings, resolveSettings } from './settings-resolution.ts';
 import { createStorage, resolveConnection } from './storage-connection.ts';
 
@@ -21,7 +20,7 @@ describe('host.json', () => {
   test('has the defaults of the reference', () => {
     expect(parse({ version: '2.0' })).toMatchObject({
       functionTimeout: 1_800_000,
-      http: { routePrefix: 'api', customHeaders: [], maxConcurrentRequests: undefined },
+      http: { routePrefix: 'api', customHeaders: [] },
       queues: {
         batchSize: 16,
         newBatchThreshold: 8 * availableParallelism(),
@@ -99,12 +98,12 @@ describe('local.settings.json', () => {
       '{"IsEncrypted": false, "Values": {"A": "file", "B": "file", "N": 1}, "Host": {"LocalHttpPort": 7072}}',
     );
     const env: NodeJS.ProcessEnv = { A: 'real' };
-    expect(await applyLocalSettings(dir, env)).toEqual({ port: 7072, address: undefined, corsIgnored: false });
+    expect(await applyLocalSettings(dir, env)).toEqual({ port: 7072, address: undefined });
     expect(env).toEqual({ A: 'real', B: 'file', N: '1' });
   });
 
   test('may be absent', async () => {
-    expect(await applyLocalSettings(dir, {})).toEqual({ corsIgnored: false });
+    expect(await applyLocalSettings(dir, {})).toEqual({});
   });
 
   test('without IsEncrypted it counts as encrypted', async () => {
@@ -112,7 +111,7 @@ describe('local.settings.json', () => {
     await expect(applyLocalSettings(dir, {})).rejects.toThrow('missing means true');
   });
 
-  test('what is wrong is told without its values', async () => {
+  test('what is wrong is reported without its values', async () => {
     await write('{"IsEncrypted": false, "Values": {"A": "s3cret", }');
     await expect(applyLocalSettings(dir, {})).rejects.toThrow(/^local\.settings\.json is not JSON$/);
     await write('{"IsEncrypted": false, "Values": {"A": {"nested": "s3cret"}}}');
@@ -178,12 +177,4 @@ test('the longest category prefix decides the log level', () => {
   log.write('debug', 'function.A.user', 'user');
   log.write('warning', 'Functional', 'other');
   expect(lines).toEqual(['host', 'function', 'user', 'other']);
-});
-
-test('exponential retries grow from the minimum to the maximum', () => {
-  const policy = { strategy: 'exponentialBackoff', maxRetryCount: -1, minimum: 1_000, maximum: 60_000 } as const;
-  expect(retryDelay(policy, 1)).toBe(1_000);
-  expect(retryDelay(policy, 3)).toBeGreaterThan(5_000);
-  expect(retryDelay(policy, 3)).toBeLessThan(9_000);
-  expect(retryDelay(policy, 1_000)).toBe(60_000);
 });

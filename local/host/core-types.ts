@@ -3,43 +3,15 @@
  * `require('@azure/functions-core')`. Only what this host offers and reads is described.
  */
 
-/** One value on its way to or from a function: exactly one field is set. */
+/** One value on its way to a function: exactly one field is set. */
 export interface TypedData {
   readonly string?: string | null;
   readonly json?: string | null;
   readonly bytes?: Uint8Array | null;
   readonly int?: number | null;
   readonly double?: number | null;
-  readonly http?: HttpData | null;
-}
-
-export interface HttpCookie {
-  readonly name: string;
-  readonly value: string;
-  readonly domain?: Nullable<string> | undefined;
-  readonly path?: Nullable<string> | undefined;
-  readonly expires?: Nullable<{ readonly seconds: number }> | undefined;
-  readonly secure?: Nullable<boolean> | undefined;
-  readonly httpOnly?: Nullable<boolean> | undefined;
-  readonly sameSite?: 'none' | 'lax' | 'strict' | 'explicitNone' | undefined;
-  readonly maxAge?: Nullable<number> | undefined;
-}
-
-interface Nullable<T> {
-  readonly value: T;
-}
-
-/** An HTTP request (on its way in) or response (on its way out) without streaming. */
-export interface HttpData {
-  readonly method?: string;
-  readonly url?: string;
-  readonly nullableHeaders?: Readonly<Record<string, Nullable<string>>>;
-  readonly nullableParams?: Readonly<Record<string, Nullable<string>>>;
-  readonly nullableQuery?: Readonly<Record<string, Nullable<string>>>;
-  readonly body?: TypedData | null;
-  readonly statusCode?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly cookies?: readonly HttpCookie[];
+  /** Always empty: the request itself goes to the library's own server. */
+  readonly http?: Readonly<Record<string, never>>;
 }
 
 export interface Binding {
@@ -69,25 +41,12 @@ export interface TraceContext {
   readonly traceState?: string | undefined;
 }
 
-export interface RetryContext {
-  readonly retryCount: number;
-  readonly maxRetryCount: number;
-  readonly exception?: { readonly message: string; readonly source: string; readonly stackTrace: string };
-}
-
 export interface InvocationRequest {
   readonly invocationId: string;
   readonly functionId: string;
   readonly inputData: readonly InputData[];
   readonly triggerMetadata: Readonly<Record<string, TypedData>>;
   readonly traceContext: TraceContext;
-  readonly retryContext?: RetryContext | undefined;
-}
-
-export interface InvocationResponse {
-  readonly invocationId: string;
-  readonly outputData?: readonly { readonly name: string; readonly data: TypedData }[];
-  readonly returnValue?: TypedData | null | undefined;
 }
 
 export type InvocationState = 'preInvocationHooks' | 'invocation' | 'postInvocationHooks' | undefined;
@@ -103,7 +62,7 @@ export interface CoreInvocationContext {
 export interface InvocationModel {
   getArguments(): Promise<{ readonly context: unknown; readonly inputs: unknown[] }>;
   invokeFunction(context: unknown, inputs: unknown[], callback: FunctionCallback): Promise<unknown>;
-  getResponse(context: unknown, result: unknown): Promise<InvocationResponse>;
+  getResponse(context: unknown, result: unknown): Promise<unknown>;
 }
 
 export interface ProgrammingModel {

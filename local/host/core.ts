@@ -59,7 +59,7 @@ const modelSchema = z.custom<ProgrammingModel>(
     typeof value.getInvocationModel === 'function',
 );
 
-/** The library tells errors of the system from the app's by this mark. */
+/** By this mark the library distinguishes errors of the system from the app's. */
 function systemError(error: Error): Error {
   return Object.assign(error, { isAzureFunctionsSystemError: true });
 }
@@ -80,6 +80,7 @@ class Disposable {
   }
 }
 
+/** The core that one app registers itself with. */
 export function createCore(log: () => HostLog): Core {
   const functions: RegisteredFunction[] = [];
   const hooks = new Map<HookName, HookCallback[]>(HOOK_NAMES.map((name) => [name, []]));

@@ -4,9 +4,8 @@ import type { Binding } from './core-types.ts';
 import type { HostJson } from './host-json.ts';
 import type { AuthLevel } from './keys.ts';
 import { messageOf } from './log.ts';
-import { parseRetryPolicy, type RetryPolicy } from './retry.ts';
+import { compareOrdinalIgnoreCase } from './ordinal-order.ts';
 import { compileTemplate, type RouteTemplate } from './route-template.ts';
-import { compareOrdinalIgnoreCase } from './routes.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 import { isOn, resolveSettings, type Settings } from './settings-resolution.ts';
 
@@ -14,10 +13,8 @@ interface IndexedFunction {
   readonly name: string;
   readonly registered: RegisteredFunction;
   readonly disabled: boolean;
-  readonly retry: RetryPolicy | undefined;
   /** The trigger's binding name, under which its input travels. */
   readonly triggerName: string;
-  readonly outputs: readonly QueueOutput[];
 }
 
 export interface HttpFunction extends IndexedFunction {
@@ -31,7 +28,7 @@ export interface HttpFunction extends IndexedFunction {
 export interface TimerFunction extends IndexedFunction {
   readonly kind: 'timer';
   readonly schedule: Schedule;
-  readonly runOnStartup: boolean;
+  /** Its status is kept in storage; Azure keeps none of a timer that comes more often than once a minute. */
   readonly useMonitor: boolean;
 }
 
@@ -43,19 +40,11 @@ export interface QueueFunction extends IndexedFunction {
 
 export type HostFunction = HttpFunction | TimerFunction | QueueFunction;
 
-/** An output to a storage queue; `name` is the binding's, `$return` for the handler's result. */
-export interface QueueOutput {
-  readonly name: string;
-  readonly queueName: string;
-  readonly connection: string | undefined;
-}
-
 export interface FunctionIndex {
   /** In name order (ordinal, letter case does not count): the order in which routes are tried. */
   readonly functions: readonly HostFunction[];
   /** Functions that cannot run, with the reason; the others run. */
   readonly errors: readonly { readonly name: string; readonly reason: string }[];
-  readonly warnings: readonly string[];
 }
 
 const NAME = /^[a-z][a-z0-9_-]{0,127}$/i;
@@ -73,8 +62,8 @@ const httpSchema = z.looseObject({
 });
 const timerSchema = z.looseObject({
   schedule: z.string().min(1),
-  runOnStartup: z.boolean().nullish(),
-  useMonitor: z.boolean().nullish(),
+  runOnStartup: z.literal(false, { error: 'this host runs no timer on start-up' }).nullish(),
+  useMonitor: z.literal(true, { error: 'this host keeps the status of every timer' }).nullish(),
 });
 const queueSchema = z.looseObject({ queueName: z.string().min(1), connection: z.string().nullish() });
 
@@ -86,24 +75,16 @@ export function indexFunctions(
 ): FunctionIndex {
   const functions: HostFunction[] = [];
   const errors: { name: string; reason: string }[] = [];
-  const warnings: string[] = [];
   for (const entry of registered) {
     const { name } = entry.metadata;
     try {
-      const fn = indexFunction(entry, hostJson, settings);
-      functions.push(fn);
-      if (fn.retry && fn.kind === 'http') warnings.push(`Function '${name}': an HTTP trigger has no retries; ignored.`);
-      if (fn.retry && fn.kind === 'queue') {
-        warnings.push(
-          `Function '${name}': retry policies on queue triggers are deprecated; dequeueCount retries as well.`,
-        );
-      }
+      functions.push(indexFunction(entry, hostJson, settings));
     } catch (error) {
       errors.push({ name, reason: reasonOf(error) });
     }
   }
   functions.sort((a, b) => compareOrdinalIgnoreCase(a.name, b.name));
-  return { functions, errors, warnings };
+  return { functions, errors };
 }
 
 function indexFunction(registered: RegisteredFunction, hostJson: HostJson, settings: Settings): HostFunction {
@@ -115,6 +96,8 @@ function indexFunction(registered: RegisteredFunction, hostJson: HostJson, setti
   if (!trigger || triggers.length > 1) throw new Error(`it has ${triggers.length} triggers, and needs exactly one`);
   const [triggerName, binding] = trigger;
   const kind = binding.type.toLowerCase();
+  if (retryOptions !== undefined && retryOptions !== null) throw new Error('this host has no retry policies');
+  for (const [, other] of entries) refuseOtherBinding(other, kind);
   const disabled =
     isOn(settings.get(`AzureWebJobs.${name}.Disabled`)) || isOn(settings.get(`AzureWebJobs__${name}__Disabled`));
   const common = {
@@ -122,8 +105,6 @@ function indexFunction(registered: RegisteredFunction, hostJson: HostJson, setti
     registered,
     disabled,
     triggerName,
-    retry: parseRetryPolicy(retryOptions),
-    outputs: entries.flatMap(([key, other]) => outputOf(key, other, kind, settings)),
   };
   switch (kind) {
     case 'httptrigger':
@@ -149,9 +130,9 @@ function httpOptions(name: string, binding: Binding, hostJson: HostJson, setting
 }
 
 function timerOptions(binding: Binding, settings: Settings) {
-  const { schedule: text, runOnStartup, useMonitor } = timerSchema.parse(binding);
+  const { schedule: text } = timerSchema.parse(binding);
   const schedule = parseSchedule(resolveSettings(text, settings));
-  return { schedule, runOnStartup: runOnStartup ?? false, useMonitor: (useMonitor ?? true) && !schedule.veryFrequent };
+  return { schedule, useMonitor: !schedule.veryFrequent };
 }
 
 function queueOptions(binding: Binding, settings: Settings) {
@@ -161,14 +142,12 @@ function queueOptions(binding: Binding, settings: Settings) {
   return { queueName: resolved, connection: connection ? resolveSettings(connection, settings) : undefined };
 }
 
-function outputOf(name: string, binding: Binding, triggerKind: string, settings: Settings): readonly QueueOutput[] {
-  const type = binding.type.toLowerCase();
-  if (type.endsWith('trigger')) return [];
-  if (type === 'http' && binding.direction === 'out' && triggerKind === 'httptrigger') return [];
-  if (type === 'queue' && binding.direction === 'out') return [{ name, ...queueOptions(binding, settings) }];
-  throw new Error(
-    `this host has no ${binding.direction === 'in' ? 'input' : 'output'} binding of type ${binding.type}`,
-  );
+/** Beside its trigger a function has at most the answer of an HTTP trigger. */
+function refuseOtherBinding({ type, direction }: Binding, triggerKind: string): void {
+  const kind = type.toLowerCase();
+  if (kind.endsWith('trigger')) return;
+  if (kind === 'http' && direction === 'out' && triggerKind === 'httptrigger') return;
+  throw new Error(`this host has no ${direction === 'in' ? 'input' : 'output'} binding of type ${type}`);
 }
 
 function reasonOf(error: unknown): string {

@@ -20,9 +20,6 @@ export interface HostJson {
 export interface HttpOptions {
   readonly routePrefix: string;
   readonly customHeaders: readonly (readonly [string, string])[];
-  /** undefined: unbounded. */
-  readonly maxConcurrentRequests: number | undefined;
-  readonly maxOutstandingRequests: number | undefined;
 }
 
 export interface QueueOptions {
@@ -69,11 +66,12 @@ export async function readHostJson(appDir: string, settings: Settings): Promise<
   return parseHostJson(json, settings);
 }
 
+/** As `readHostJson`, from what the file holds. @throws one clear line naming the option. */
 export function parseHostJson(json: unknown, settings: Settings): HostJson {
   const config: FlatConfig = new Map();
   flatten(json, [], config);
-  for (const [rest, value] of settings.withPrefix(OVERRIDE_PREFIX)) {
-    config.set(rest.toLowerCase(), { path: rest, value });
+  for (const [option, value] of settings.withPrefix(OVERRIDE_PREFIX)) {
+    config.set(option.toLowerCase(), { path: option, value });
   }
   const read = reader(config);
   if (read.text('version') !== '2.0') throw new Error('host.json: "version" must be "2.0"');
@@ -87,8 +85,6 @@ export function parseHostJson(json: unknown, settings: Settings): HostJson {
     http: {
       routePrefix: (read.text('extensions.http.routePrefix') ?? 'api').replace(/^\/+|\/+$/g, ''),
       customHeaders: read.children('extensions.http.customHeaders'),
-      maxConcurrentRequests: unbounded(read.whole('extensions.http.maxConcurrentRequests', -1, -1, 1_000_000)),
-      maxOutstandingRequests: unbounded(read.whole('extensions.http.maxOutstandingRequests', -1, -1, 1_000_000)),
     },
     queues: {
       batchSize,
@@ -167,10 +163,6 @@ function reader(config: FlatConfig) {
       );
     },
   };
-}
-
-function unbounded(limit: number): number | undefined {
-  return limit < 0 ? undefined : limit;
 }
 
 function logLevels(entries: readonly (readonly [string, string])[]): LogLevels {

@@ -2,19 +2,18 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { HostState } from './admin.ts';
 import { type StartedApp, startApp } from './app.ts';
+import { createCors } from './cors.ts';
 import { within } from './deadline.ts';
 import { type FunctionIndex, type HttpFunction, indexFunctions } from './function-index.ts';
 import { type HostJson, readHostJson } from './host-json.ts';
-import { bufferedInvocation } from './http-buffered.ts';
 import type { HttpInvocation } from './http-invocation.ts';
 import { startHttpServer } from './http-server.ts';
 import { createStreamForwarder } from './http-stream.ts';
 import { createInvoker, type Invoker } from './invocation.ts';
 import { createKeys, type KeyOptions } from './keys.ts';
-import { fireByHand, type Listeners, startListeners } from './listeners.ts';
-import { applyLocalSettings, type LocalSettings } from './local-settings.ts';
+import { fireByHand, startListeners } from './listeners.ts';
+import { applyLocalSettings } from './local-settings.ts';
 import { consoleSink, createLog, type HostLog, type LogSink, messageOf } from './log.ts';
-import { createQueueOutputs } from './queue-output.ts';
 import { createSettings, isOn, type Settings } from './settings-resolution.ts';
 import { createStorage } from './storage-connection.ts';
 
@@ -29,7 +28,9 @@ export interface HostOptions {
   /** Where Values of local.settings.json go and settings are read. Default: process.env, which the app reads. */
   readonly env?: NodeJS.ProcessEnv | undefined;
   readonly logSink?: LogSink | undefined;
-  /** Milliseconds a stop waits for running invocations. Default 30 s. */
+  /** JSON of mailboxes that the console offers to connect. */
+  readonly readyMailboxes?: string | undefined;
+  /** Milliseconds a stop leaves to running invocations and the appTerminate hooks. Default 5 s, as in Azure. */
   readonly drainTimeout?: number | undefined;
   /** Milliseconds a streamed request may stand still before it gets 504. Default 240 s, as in Azure. */
   readonly streamActivityTimeout?: number | undefined;
@@ -47,13 +48,14 @@ export interface Host {
   readonly hostId: string;
   readonly index: FunctionIndex;
   readonly log: HostLog;
-  /** Stops listening, waits for what runs (bounded), runs the appTerminate hooks. Safe to call twice. */
+  /** Stops listening, runs the appTerminate hooks and waits for what runs (bounded). Safe to call twice. */
   stop(): Promise<void>;
 }
 
 const DEFAULT_PORT = 7071;
 const DEFAULT_ADDRESS = '127.0.0.1';
-const DEFAULT_DRAIN_TIMEOUT = 30_000;
+/** The real host's grace for its worker, at SIGTERM as elsewhere. */
+const DEFAULT_DRAIN_TIMEOUT = 5_000;
 /** The forwarder's ActivityTimeout in the real host. */
 const DEFAULT_STREAM_ACTIVITY_TIMEOUT = 240_000;
 /** Kestrel's limit as the real host sets it; streamed bodies fall under it, too. FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. */
@@ -61,7 +63,7 @@ const DEFAULT_BODY_LIMIT = 104_857_600;
 /** Time open connections get to finish their answers once every invocation has ended. */
 const CONNECTION_LIMIT = 2_000;
 
-const EMPTY_INDEX: FunctionIndex = { functions: [], errors: [], warnings: [] };
+const EMPTY_INDEX: FunctionIndex = { functions: [], errors: [] };
 
 /**
  * Starts an Azure Functions host with the app in this process. Requests are answered with 503 until it is ready, which
@@ -90,9 +92,11 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const server = await startHttpServer(options.port ?? local.port ?? DEFAULT_PORT, address, {
     http: hostJson.http,
     keys: createKeys(options.keys),
+    cors: createCors(settings, { origins: local.corsOrigins, credentials: local.corsCredentials }),
     log,
     functions: () => httpFunctions,
     bodyLimit: bodyLimitOf(settings),
+    readyMailboxes: options.readyMailboxes,
     landingPage: !isOn(settings.get('AzureWebJobsDisableHomepage')),
     invoke: async (invocation) => running?.invokeHttp(invocation),
     admin: {
@@ -108,13 +112,14 @@ export async function startHost(options: HostOptions): Promise<Host> {
   env.WEBSITE_HOSTNAME = new URL(url).host;
 
   try {
-    const app = await startApp(appDir, () => log);
+    const app = await startApp(appDir, () => log, settings.get('NODE_OPTIONS'));
     try {
       index = indexFunctions(app.core.functions, hostJson, settings);
-      report(index, local, url, log);
+      report(index, url, log);
       running = await run(app, index, { options, hostJson, settings, hostId, log });
     } catch (error) {
-      await app.stop();
+      await app.terminate();
+      app.close();
       throw error;
     }
   } catch (error) {
@@ -143,7 +148,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
 interface Running {
   invokeHttp(invocation: HttpInvocation): Promise<void>;
   fire: (fn: Parameters<typeof fireByHand>[0], input: string | undefined) => void;
-  /** Ends the listeners and waits for running invocations, at most so many milliseconds. */
+  /** Ends the listeners, asks the app to end, and waits for running invocations, at most so many milliseconds. */
   drain(milliseconds: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -162,14 +167,12 @@ async function run(app: StartedApp, index: FunctionIndex, surroundings: Surround
   if (!storage.hasDefault && index.functions.some((fn) => fn.kind !== 'http')) {
     throw new Error('The setting AzureWebJobsStorage is missing: triggers other than HTTP need it');
   }
-  let listeners: Listeners | undefined;
   const invoker: Invoker | undefined =
     app.model &&
     createInvoker({
       core: app.core,
       model: app.model,
       log,
-      outputs: createQueueOutputs(storage, hostJson.queues.messageEncoding, (name) => listeners?.wake(name)),
       functionTimeout: hostJson.functionTimeout,
       onTimeout: (name) => {
         if (options.onRestartNeeded) options.onRestartNeeded(name);
@@ -177,25 +180,33 @@ async function run(app: StartedApp, index: FunctionIndex, surroundings: Surround
       },
     });
   if (!invoker) {
-    return { invokeHttp: async () => undefined, fire: () => undefined, drain: async () => undefined, stop: app.stop };
+    return {
+      invokeHttp: async () => undefined,
+      fire: () => undefined,
+      drain: () => app.terminate(),
+      stop: async () => app.close(),
+    };
   }
   const activityTimeout = options.streamActivityTimeout ?? DEFAULT_STREAM_ACTIVITY_TIMEOUT;
+  if (!app.library && index.functions.some((fn) => fn.kind === 'http')) {
+    throw new Error('This host serves HTTP functions with enableHttpStream only: call app.setup');
+  }
   const forwarder = app.library && createStreamForwarder({ invoker, log, library: app.library, activityTimeout });
   const listenerOptions = { invoker, log, hostJson, hostId, storage };
-  const started = await startListeners(index, listenerOptions);
-  listeners = started;
+  const listeners = await startListeners(index, listenerOptions);
   return {
-    invokeHttp: (invocation) => (forwarder ? forwarder.forward(invocation) : bufferedInvocation(invocation, invoker)),
+    invokeHttp: async (invocation) => await forwarder?.forward(invocation),
     fire: (fn, input) => void fireByHand(fn, input, listenerOptions),
     drain: async (milliseconds) => {
-      const ended = started.stop().then(() => invoker.idle(milliseconds));
+      // As in Azure the app is asked at once, so that it can end well what runs.
+      const ended = Promise.all([listeners.stop().then(() => invoker.idle(milliseconds)), app.terminate()]);
       await within(milliseconds, 'the running invocations', ended).catch((error: unknown) => {
         log.write('warning', 'Host', `At the stop, ${messageOf(error)} (${invoker.running()} left); they end now.`);
       });
     },
     stop: async () => {
       forwarder?.close();
-      await app.stop();
+      app.close();
     },
   };
 }
@@ -219,18 +230,16 @@ function bodyLimitOf(settings: Settings): number {
   return limit;
 }
 
-function report(index: FunctionIndex, local: LocalSettings, url: string, log: HostLog): void {
+function report(index: FunctionIndex, url: string, log: HostLog): void {
   const say = (line: string) => log.write('information', 'Host.Startup', line);
   say('This is a local host, not Azure: no scaling (one process runs all function groups), no Easy Auth,');
-  say('no managed TLS, no Application Insights; triggers: http, timer, queue; outputs: http, queue.');
-  if (local.corsIgnored) say('Host.CORS of local.settings.json is not applied by this host.');
+  say('no managed TLS, no Application Insights; triggers: http (streamed), timer, queue.');
   for (const fn of index.functions) {
     const methods =
       fn.kind === 'http' ? `[${[...(fn.methods ?? ['*'])].join(',')}] ${url}/${fn.template.text}` : fn.kind;
     say(`  ${fn.name}: ${methods}${fn.disabled ? ' (disabled)' : ''}`);
   }
   if (index.functions.length === 0) log.write('warning', 'Host.Startup', 'No job functions found.');
-  for (const warning of index.warnings) log.write('warning', 'Host.Startup', warning);
   for (const { name, reason } of index.errors) {
     log.write('error', 'Host.Startup', `The '${name}' function is in error: ${reason}`);
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
 /** Time a caller gets to finish sending a body nobody reads, before its connection is cut (Kestrel's is 5 s too). */
-const DRAIN_LIMIT = 5_000;
+const DISCARD_LIMIT = 5_000;
 
 /** Headers that belong to one connection (RFC 9110 §7.6.1) and are not passed on. */
 const HOP_BY_HOP = new Set([
@@ -23,6 +23,7 @@ export function writeHead(
   res.writeHead(status, { ...headers, ...Object.fromEntries(added) });
 }
 
+/** The headers that are passed on. */
 export function withoutHopByHop(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase())));
 }
@@ -40,7 +41,7 @@ export function answer(
   if (bytes.length > 0) own['content-type'] = type;
   writeHead(res, status, own, customHeaders);
   res.end(bytes);
-  drain(req);
+  discardBody(req);
 }
 
 interface AnswerOptions {
@@ -50,14 +51,15 @@ interface AnswerOptions {
   readonly customHeaders?: CustomHeaders;
 }
 
+/** As `answer`, with a value as JSON. */
 export function answerJson(req: IncomingMessage, res: ServerResponse, status: number, value: unknown): void {
   answer(req, res, status, { body: JSON.stringify(value), type: 'application/json; charset=utf-8' });
 }
 
 /** Reads and drops what is left of a request body, for a bounded time, so that the answer is not lost in a reset. */
-export function drain(req: IncomingMessage): void {
+export function discardBody(req: IncomingMessage): void {
   if (req.complete || req.destroyed) return;
-  const cut = setTimeout(() => req.destroy(), DRAIN_LIMIT);
+  const cut = setTimeout(() => req.destroy(), DISCARD_LIMIT);
   req.once('end', () => clearTimeout(cut));
   req.once('close', () => clearTimeout(cut));
   req.on('error', () => undefined);

@@ -28,6 +28,7 @@ export function traceOf(req: IncomingMessage): TraceContext {
   return { traceParent: traceparent, traceState: Array.isArray(tracestate) ? tracestate.join(',') : tracestate };
 }
 
+/** What travels with an invocation beside the request itself: route values, headers, query. */
 export function httpTriggerMetadata({ req, url, values }: HttpInvocation): Record<string, TypedData> {
   const metadata: Record<string, TypedData> = Object.create(null);
   for (const [name, value] of Object.entries(values)) metadata[name] = { string: value };

@@ -1,10 +1,12 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AdminOptions, handleAdmin } from './admin.ts';
+import { type Cors, isPreflight } from './cors.ts';
 import type { HttpFunction } from './function-index.ts';
 import type { HttpOptions } from './host-json.ts';
 import { answer } from './http-answer.ts';
+import { takeLowerCaseMethods } from './http-first-line.ts';
 import type { HttpInvocation } from './http-invocation.ts';
-import { createThrottle } from './http-throttle.ts';
+import { readTarget } from './http-target.ts';
 import { type Keys, presentedKey, satisfies } from './keys.ts';
 import { type HostLog, stackOf } from './log.ts';
 import { matchRoute } from './routes.ts';
@@ -12,11 +14,14 @@ import { matchRoute } from './routes.ts';
 export interface HttpServerOptions {
   readonly http: HttpOptions;
   readonly keys: Keys;
+  readonly cors: Cors;
   readonly log: HostLog;
   readonly admin: AdminOptions;
   readonly functions: () => readonly HttpFunction[];
   readonly bodyLimit: number;
   readonly landingPage: boolean;
+  /** JSON of mailboxes that are ready to be connected, for whoever has a key; undefined: there are none. */
+  readonly readyMailboxes: string | undefined;
   /** Answers one request that was let in; never throws. */
   readonly invoke: (invocation: HttpInvocation) => Promise<void>;
 }
@@ -27,8 +32,6 @@ export interface HttpServer {
   close(milliseconds: number): Promise<void>;
 }
 
-/** Kestrel's limit for the request line; beyond it 414. */
-const MAX_URL_LENGTH = 8_192;
 /** Kestrel's limit for all headers together. */
 const MAX_HEADER_SIZE = 32_768;
 /** Longer than the idle time of usual clients and proxies, so that they close first and no request is lost. */
@@ -36,21 +39,32 @@ const KEEP_ALIVE_TIMEOUT = 120_000;
 /** A whole request must have come within this time: 150 MB at 0.5 MB/s. */
 const REQUEST_TIMEOUT = 300_000;
 
-/** Listens and decides per request: the host's own routes, or 404, 401, 404 for disabled, 429, or a function. */
+/** Where the console asks for mailboxes that are ready to be connected; Azure's host has nothing there. */
+const READY_MAILBOXES = '/.well-known/mailroom-mailboxes';
+
+/** Listens and decides per request: the host's own routes, or 404, 401, 404 for disabled, or a function. */
 export async function startHttpServer(port: number, address: string, options: HttpServerOptions): Promise<HttpServer> {
-  const { keys, log, admin } = options;
-  const { customHeaders, maxConcurrentRequests, maxOutstandingRequests } = options.http;
-  const throttle = createThrottle(maxConcurrentRequests, maxOutstandingRequests);
+  const { keys, cors, log, admin } = options;
+  const { customHeaders } = options.http;
   const running = () => admin.state() === 'Running';
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const target = req.url ?? '/';
-    if (target.length > MAX_URL_LENGTH) return answer(req, res, 414);
-    const url = urlOf(req, target);
-    if (!url) return answer(req, res, 400);
-    const key = presentedKey(req.headers, url.searchParams);
+    const url = readTarget(req);
+    if (typeof url === 'number') return answer(req, res, url);
+    for (const [name, value] of Object.entries(cors.headersFor(req)))
+      if (value !== undefined) res.setHeader(name, value);
+    if (isPreflight(req)) return answer(req, res, 204);
+    const key = presentedKey(req, url.searchParams);
     if (/^\/admin(\/|$)/i.test(url.pathname)) {
-      return await handleAdmin(req, res, url.pathname, keys.levelOf(key), admin);
+      return await handleAdmin({ req, res, path: url.pathname, granted: keys.levelOf(key) }, admin);
+    }
+    if (url.pathname === READY_MAILBOXES && req.method === 'GET' && options.readyMailboxes !== undefined) {
+      if (keys.levelOf(key) === 'anonymous') return answer(req, res, 401, { customHeaders });
+      return answer(req, res, 200, {
+        body: options.readyMailboxes,
+        type: 'application/json; charset=utf-8',
+        customHeaders,
+      });
     }
     if (!running()) return answer(req, res, 503, { body: 'Function host is not running.' });
     const match = matchRoute(options.functions(), req.method ?? 'GET', url.pathname);
@@ -64,8 +78,7 @@ export async function startHttpServer(port: number, address: string, options: Ht
     if (!satisfies(granted, match.fn.authLevel)) return answer(req, res, 401, { customHeaders });
     if (match.fn.disabled && granted !== 'admin') return answer(req, res, 404, { customHeaders });
     const { bodyLimit } = options;
-    const accepted = await throttle.run(() => options.invoke({ req, res, ...match, url, bodyLimit, customHeaders }));
-    if (!accepted) answer(req, res, 429, { headers: { 'x-function-scaleout': '1' }, customHeaders });
+    await options.invoke({ req, res, ...match, url, bodyLimit, customHeaders });
   }
 
   const server = http.createServer(
@@ -80,6 +93,7 @@ export async function startHttpServer(port: number, address: string, options: Ht
     },
   );
   server.requestTimeout = REQUEST_TIMEOUT;
+  const endSilent = takeLowerCaseMethods(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, address, () => {
@@ -100,18 +114,9 @@ export async function startHttpServer(port: number, address: string, options: Ht
           resolve();
         });
         server.closeIdleConnections();
+        endSilent();
       }),
   };
-}
-
-/** The absolute URL a function sees; undefined when Host or target are no part of one. */
-function urlOf(req: IncomingMessage, target: string): URL | undefined {
-  if (!target.startsWith('/')) return undefined;
-  const { localAddress = '127.0.0.1', localPort = 80 } = req.socket;
-  const host = req.headers.host || `${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;
-  const text = `http://${host}${target}`;
-  if (!/^[^/?#@\\\s]+$/.test(host) || !URL.canParse(text)) return undefined;
-  return new URL(text);
 }
 
 const LANDING_PAGE = `<!doctype html>

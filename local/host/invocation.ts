@@ -6,24 +6,20 @@ import type {
   HookContext,
   InputData,
   InvocationRequest,
-  InvocationResponse,
   LogCategory,
   LogLevel,
   ProgrammingModel,
-  RetryContext,
   TraceContext,
   TypedData,
 } from './core-types.ts';
 import type { HostFunction } from './function-index.ts';
 import { type HostLog, stackOf } from './log.ts';
-import type { QueueOutputs } from './queue-output.ts';
 
 export interface Invocation {
   readonly invocationId?: string;
   readonly inputs: readonly InputData[];
   readonly triggerMetadata: Readonly<Record<string, TypedData>>;
   readonly traceContext?: TraceContext;
-  readonly retryContext?: RetryContext | undefined;
   /** May replace what the function returned, after all hooks. */
   readonly adaptResult?: (result: unknown) => unknown;
   /** Why it runs, for the log: a queue and a message id, a timer's time, a route. */
@@ -31,8 +27,8 @@ export interface Invocation {
 }
 
 export interface Invoker {
-  /** Runs hooks, the function, and its outputs. @throws what the function threw; it is logged already. */
-  invoke(fn: HostFunction, invocation: Invocation): Promise<InvocationResponse>;
+  /** Runs hooks and the function. @throws what the function threw; it is logged already. */
+  invoke(fn: HostFunction, invocation: Invocation): Promise<void>;
   readonly running: () => number;
   /** Resolves true when nothing runs any more, false when `milliseconds` are over first. */
   idle(milliseconds: number): Promise<boolean>;
@@ -42,24 +38,32 @@ export interface InvokerOptions {
   readonly core: Core;
   readonly model: ProgrammingModel;
   readonly log: HostLog;
-  readonly outputs: QueueOutputs;
   /** Milliseconds; undefined: no limit. */
   readonly functionTimeout: number | undefined;
   /** Called after the timed-out invocation has failed: the process is no longer to be trusted. */
   readonly onTimeout: (functionName: string) => void;
 }
 
-export class FunctionTimeoutError extends Error {}
+/** What a function logs. */
+interface FunctionLine {
+  readonly level: LogLevel;
+  readonly category: LogCategory;
+  readonly message: string;
+}
+
+/** A function ran longer than functionTimeout of host.json. */
+class FunctionTimeoutError extends Error {}
 
 /** The longest wait a Node.js timer takes; a functionTimeout beyond it is as good as none. */
 const MAX_TIMER = 2_147_483_647;
 
+/** Invokes the functions of one app, with their hooks, within functionTimeout, each logged. */
 export function createInvoker(options: InvokerOptions): Invoker {
   const { core, log, functionTimeout } = options;
   const whenIdle = new Set<() => void>();
   let running = 0;
 
-  async function invoke(fn: HostFunction, invocation: Invocation): Promise<InvocationResponse> {
+  async function invoke(fn: HostFunction, invocation: Invocation): Promise<void> {
     const invocationId = invocation.invocationId ?? randomUUID();
     const category = `Function.${fn.name}`;
     const verbose = log.enabled('information', category);
@@ -75,21 +79,20 @@ export function createInvoker(options: InvokerOptions): Invoker {
     const ended = (how: string) =>
       `Executed 'Functions.${fn.name}' (${how}, Id=${invocationId}, Duration=${Math.round(performance.now() - started)}ms)`;
     try {
-      const response = await limited(fn, run(fn, invocationId, invocation));
+      await limited(fn, run(fn, invocationId, invocation));
       if (verbose) log.write('information', category, ended('Succeeded'));
-      return response;
     } catch (error) {
       log.write('error', category, `${ended('Failed')}\n${stackOf(error)}`);
       if (error instanceof FunctionTimeoutError) options.onTimeout(fn.name);
       throw error;
     } finally {
       running -= 1;
-      if (running === 0) for (const tell of whenIdle) tell();
+      if (running === 0) for (const onIdle of whenIdle) onIdle();
     }
   }
 
-  async function limited<T>(fn: HostFunction, work: Promise<T>): Promise<T> {
-    if (functionTimeout === undefined) return await work;
+  async function limited<T>(fn: HostFunction, invoked: Promise<T>): Promise<T> {
+    if (functionTimeout === undefined) return await invoked;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(
@@ -98,13 +101,13 @@ export function createInvoker(options: InvokerOptions): Invoker {
       );
     });
     try {
-      return await Promise.race([work, timeout]);
+      return await Promise.race([invoked, timeout]);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async function run(fn: HostFunction, invocationId: string, invocation: Invocation): Promise<InvocationResponse> {
+  async function run(fn: HostFunction, invocationId: string, invocation: Invocation): Promise<void> {
     const { metadata } = fn.registered;
     const request: InvocationRequest = {
       invocationId,
@@ -112,7 +115,6 @@ export function createInvoker(options: InvokerOptions): Invoker {
       inputData: invocation.inputs,
       triggerMetadata: invocation.triggerMetadata,
       traceContext: invocation.traceContext ?? newTrace(),
-      retryContext: invocation.retryContext,
     };
     let userContext: unknown;
     const context: CoreInvocationContext = {
@@ -120,7 +122,7 @@ export function createInvoker(options: InvokerOptions): Invoker {
       request,
       metadata,
       state: undefined,
-      log: (level, category, message) => functionLog(fn.name, level, category, message, userContext),
+      log: (level, category, message) => functionLog(fn.name, { level, category, message }, userContext),
     };
     const model = await options.model.getInvocationModel(context);
     const prepared = await model.getArguments();
@@ -142,12 +144,11 @@ export function createInvoker(options: InvokerOptions): Invoker {
     context.state = undefined;
     if (after.error !== null && after.error !== undefined) throw after.error;
     const result = invocation.adaptResult ? invocation.adaptResult(after.result) : after.result;
-    const response = await model.getResponse(userContext, result);
-    if (fn.outputs.length > 0) await options.outputs.write(fn.outputs, response);
-    return response;
+    // The library says here what is wrong with a result; an HTTP answer has left by its own server.
+    await model.getResponse(userContext, result);
   }
 
-  function functionLog(name: string, level: LogLevel, category: LogCategory, message: string, userContext: unknown) {
+  function functionLog(name: string, { level, category, message }: FunctionLine, userContext: unknown) {
     const line = { level, message };
     if (core.hasHooks('log')) {
       const context: HookContext = {
@@ -169,12 +170,12 @@ export function createInvoker(options: InvokerOptions): Invoker {
       return new Promise((resolve) => {
         const finish = (result: boolean) => {
           clearTimeout(timer);
-          whenIdle.delete(tell);
+          whenIdle.delete(onIdle);
           resolve(result);
         };
-        const tell = () => finish(true);
+        const onIdle = () => finish(true);
         const timer = setTimeout(() => finish(false), milliseconds);
-        whenIdle.add(tell);
+        whenIdle.add(onIdle);
       });
     },
   };

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 
 export type AuthLevel = 'anonymous' | 'function' | 'admin';
 
@@ -17,6 +17,7 @@ export interface Keys {
   levelOf(presented: string | undefined, functionName?: string): AuthLevel;
 }
 
+/** The keys of this host; only digests of them are kept. */
 export function createKeys(options: KeyOptions): Keys {
   const master = digest(options.masterKey);
   const host = Object.values(options.hostKeys ?? {}).map(digest);
@@ -48,8 +49,8 @@ export function satisfies(granted: AuthLevel, required: AuthLevel): boolean {
   return required === 'anonymous' || granted === 'admin' || granted === required;
 }
 
-/** The header wins over the query's `code`. */
-export function presentedKey(headers: IncomingHttpHeaders, query: URLSearchParams): string | undefined {
-  const header = headers['x-functions-key'];
-  return (Array.isArray(header) ? header[0] : header) ?? query.get('code') ?? undefined;
+/** The header wins over the query's `code`, whose letter case does not count; of several the first counts. */
+export function presentedKey(req: IncomingMessage, query: URLSearchParams): string | undefined {
+  const inQuery = [...query].find(([name]) => name.toLowerCase() === 'code')?.[1];
+  return req.headersDistinct['x-functions-key']?.[0] ?? inQuery;
 }

@@ -4,8 +4,8 @@ import { Server, type Socket } from 'node:net';
 
 const LISTEN_CHANNEL = 'tracing:net.server.listen:asyncStart';
 
-/** Servers that began to listen while `work` ran. */
-export async function serversStartedBy<T>(work: () => Promise<T>): Promise<{ result: T; servers: readonly Server[] }> {
+/** Servers that began to listen while `task` ran. */
+export async function serversStartedBy<T>(task: () => Promise<T>): Promise<{ result: T; servers: readonly Server[] }> {
   const servers = new Set<Server>();
   const onListen = (message: unknown) => {
     if (typeof message === 'object' && message !== null && 'server' in message && message.server instanceof Server) {
@@ -14,7 +14,7 @@ export async function serversStartedBy<T>(work: () => Promise<T>): Promise<{ res
   };
   diagnostics.subscribe(LISTEN_CHANNEL, onListen);
   try {
-    return { result: await work(), servers: [...servers] };
+    return { result: await task(), servers: [...servers] };
   } finally {
     diagnostics.unsubscribe(LISTEN_CHANNEL, onListen);
   }
@@ -23,16 +23,20 @@ export async function serversStartedBy<T>(work: () => Promise<T>): Promise<{ res
 /** The library's own server for streamed bodies. */
 export interface LibraryServer {
   readonly uri: URL;
-  /** Tells each request as it arrives there. */
+  /** Called with each request as it arrives there. */
   onRequest(listener: (headers: IncomingHttpHeaders, res: ServerResponse) => void): void;
   close(): void;
 }
 
 /**
  * The library's streaming server listens on every interface, keeps no handle for anyone and is never closed. Here it
- * is found by its port, told to serve this machine only, and can be closed.
+ * is found by its port, serves this machine only, and can be closed. `maxHeaderSize`: bytes of headers it takes.
  */
-export function tameLibraryServer(servers: readonly Server[], uri: URL): LibraryServer {
+export function limitLibraryServer(
+  servers: readonly Server[],
+  uri: URL,
+  maxHeaderSize: number | undefined,
+): LibraryServer {
   const found = servers.filter((server) => {
     const address = server.address();
     return typeof address === 'object' && address !== null && address.port === Number(uri.port);
@@ -42,7 +46,14 @@ export function tameLibraryServer(servers: readonly Server[], uri: URL): Library
       if (!isLoopback(socket.remoteAddress)) socket.destroy();
     });
     // Bodies of any duration: the host in front has its own limit.
-    if (server instanceof HttpServer) server.requestTimeout = 0;
+    if (server instanceof HttpServer) {
+      server.requestTimeout = 0;
+      // The host alone closes connections that nobody uses: one that is closed here at the moment of the next request
+      // brings the caller a 502.
+      server.keepAliveTimeout = 0;
+      // Read at each new connection.
+      if (maxHeaderSize !== undefined) Object.assign(server, { maxHeaderSize });
+    }
   }
   if (found.length === 0) throw new Error(`the library does not listen where it says: ${uri.href}`);
   return {

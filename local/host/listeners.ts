@@ -6,7 +6,6 @@ import type { Invocation, Invoker } from './invocation.ts';
 import { type HostLog, messageOf } from './log.ts';
 import { type QueueListener, startQueueListener } from './queue.ts';
 import { queueTriggerMetadata } from './queue-message.ts';
-import { invokeWithRetries } from './retry-loop.ts';
 import type { Storage } from './storage-connection.ts';
 import { startTimer, type TimerListener, timerInput } from './timer.ts';
 import { blobTimerStatus } from './timer-status.ts';
@@ -21,8 +20,6 @@ export interface ListenerOptions {
 
 /** The timers and queues of an app, listening. */
 export interface Listeners {
-  /** Tells the listeners of a queue that something was put into it. */
-  wake(queueName: string): void;
   stop(): Promise<void>;
 }
 
@@ -30,10 +27,11 @@ type Listening = Exclude<HostFunction, { kind: 'http' }>;
 
 const HOSTS_CONTAINER = 'azure-webjobs-hosts';
 
+/** Starts a listener for each timer and queue. One that cannot start is logged; the others listen. */
 export async function startListeners(index: FunctionIndex, options: ListenerOptions): Promise<Listeners> {
   const { invoker, log, hostJson, hostId, storage } = options;
   const timers: TimerListener[] = [];
-  const queues: { readonly name: string; readonly listener: QueueListener }[] = [];
+  const queues: QueueListener[] = [];
   for (const fn of index.functions) {
     if (fn.kind === 'http' || fn.disabled) continue;
     try {
@@ -42,8 +40,7 @@ export async function startListeners(index: FunctionIndex, options: ListenerOpti
         timers.push(startTimer(fn, { invoker, log, container: await hostsContainer(storage), hostId, singleton }));
       } else {
         const service = await storage.queues(fn.connection);
-        const listener = startQueueListener(fn, { invoker, log, queues: hostJson.queues, service });
-        queues.push({ name: fn.queueName, listener });
+        queues.push(startQueueListener(fn, { invoker, log, queues: hostJson.queues, service }));
       }
     } catch (error) {
       log.write(
@@ -54,21 +51,17 @@ export async function startListeners(index: FunctionIndex, options: ListenerOpti
     }
   }
   return {
-    wake: (queueName) => {
-      for (const { name, listener } of queues) if (name === queueName) listener.wake();
-    },
     stop: async () => {
-      await Promise.all([...timers, ...queues.map(({ listener }) => listener)].map((listener) => listener.stop()));
+      await Promise.all([...timers, ...queues].map((listener) => listener.stop()));
     },
   };
 }
 
 /** Runs a function that nothing triggered, by hand: a timer as if its time had come, a queue with `input` as message. */
 export async function fireByHand(fn: Listening, input: string | undefined, options: ListenerOptions): Promise<void> {
-  const never = new AbortController().signal;
   try {
     const invocation = fn.kind === 'timer' ? await timerInvocation(fn, options) : queueInvocation(fn, input ?? '');
-    await invokeWithRetries(options.invoker, fn, invocation, never);
+    await options.invoker.invoke(fn, invocation);
   } catch {
     // Logged by the invoker; whoever fired it has been answered already.
   }

@@ -16,6 +16,7 @@ const schema = z.looseObject({
       LocalHttpPort: z.coerce.number().int().min(0).max(65_535).optional(),
       LocalHttpAddress: z.string().optional(),
       CORS: z.string().optional(),
+      CORSCredentials: z.boolean().optional(),
     })
     .default({}),
 });
@@ -24,7 +25,9 @@ const schema = z.looseObject({
 export interface LocalSettings {
   readonly port?: number | undefined;
   readonly address?: string | undefined;
-  readonly corsIgnored: boolean;
+  /** Origins of pages that may call, separated by commas. */
+  readonly corsOrigins?: string | undefined;
+  readonly corsCredentials?: boolean | undefined;
 }
 
 /**
@@ -39,7 +42,7 @@ export async function applyLocalSettings(appDir: string, env: NodeJS.ProcessEnv)
   try {
     text = await readFile(file, 'utf8');
   } catch {
-    return { corsIgnored: false };
+    return {};
   }
   const settings = parse(text);
   if (settings.IsEncrypted) {
@@ -51,7 +54,8 @@ export async function applyLocalSettings(appDir: string, env: NodeJS.ProcessEnv)
   return {
     port: settings.Host.LocalHttpPort,
     address: settings.Host.LocalHttpAddress,
-    corsIgnored: settings.Host.CORS !== undefined,
+    corsOrigins: settings.Host.CORS,
+    corsCredentials: settings.Host.CORSCredentials,
   };
 }
 

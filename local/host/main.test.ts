@@ -34,7 +34,6 @@ afterEach(async () => {
 });
 
 const SLOW = `
-app.setup({ enableHttpStream: true });
 app.http('slow', { methods: ['GET'], authLevel: 'function', handler: async () => { await new Promise((r) => setTimeout(r, 400)); return { body: 'answered' }; } });
 app.http('stuck', { methods: ['GET'], authLevel: 'anonymous', handler: () => new Promise(() => undefined) });
 app.hook.appStart(() => console.log('hook: appStart'));
@@ -52,7 +51,7 @@ test('starts, says so, serves, and drains on SIGTERM with code 0', async () => {
   host.child.kill('SIGTERM');
   expect(await (await answer).text()).toBe('answered');
   expect(await host.exit).toEqual([0, null]);
-  expect(host.output()).toMatch(/hook: appStart[\s\S]*Succeeded[\s\S]*hook: appTerminate/);
+  expect(host.output()).toMatch(/hook: appStart[\s\S]*hook: appTerminate[\s\S]*Succeeded/);
 });
 
 test('stops when its parent closes the channel', async () => {
@@ -152,9 +151,8 @@ test('loads ES modules by a glob, too', async () => {
 const MB = 1_048_576;
 const BODY = 300 * MB;
 
-test('300 MB in and 300 MB out cost a fraction of that in memory', { timeout: 60_000 }, async () => {
+test('300 MB in and 300 MB out cost a fraction of that in memory', { timeout: 180_000 }, async () => {
   const source = `
-    app.setup({ enableHttpStream: true });
     const peak = () => process.resourceUsage().maxRSS;
     app.http('peak', { methods: ['GET'], authLevel: 'anonymous', handler: () => ({ body: String(peak()) }) });
     app.http('count', { methods: ['POST'], authLevel: 'anonymous', handler: async (req) => { let n = 0; for await (const chunk of req.body) n += chunk.length; return { body: String(n) }; } });

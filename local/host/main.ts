@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { type Host, startHost } from './host.ts';
 import { messageOf } from './log.ts';
 
 /** Exit codes: 0 stopped as asked, 1 did not start or died of an error, 2 wrong arguments, 75 restart me, 130 cut short. */
-const EXIT = { stopped: 0, notStarted: 1, usage: 2, restart: 75, atOnce: 130 } as const;
+const EXIT = { stopped: 0, notStarted: 1, usage: 2, restart: 75, immediately: 130 } as const;
 const USAGE = 'usage: main.ts --app <dir> [--port <n>] [--address <ip>] [--supervised]';
 /** Time for the last lines to reach a supervisor before the process ends. */
 const TELL_TIME = 250;
 
 /**
  * Runs a host as a process of its own. Environment: PORT, LOCAL_FUNCTION_KEY, LOCAL_MASTER_KEY (made and printed when
- * not given). With an IPC channel it reports `{ type: 'ready', port }`, and stops when the parent is gone; then, or
+ * not given), LOCAL_SINGLE_FUNCTION_KEYS (JSON: name of a function to a key that opens it alone), LOCAL_READY_MAILBOXES (JSON: what the console offers to connect). With an IPC channel it reports `{ type: 'ready', port }`, and stops when the parent is gone; then, or
  * with `--supervised`, an invocation beyond functionTimeout ends the process with code 75, to be started again.
  */
 async function main(): Promise<void> {
@@ -28,7 +29,9 @@ async function main(): Promise<void> {
       keys: {
         masterKey: keyFrom('LOCAL_MASTER_KEY'),
         hostKeys: { default: keyFrom('LOCAL_FUNCTION_KEY') },
+        functionKeys: singleFunctionKeys(),
       },
+      readyMailboxes: process.env.LOCAL_READY_MAILBOXES || undefined,
       onRestartNeeded: supervised ? restart : undefined,
     });
   } catch (error) {
@@ -38,18 +41,23 @@ async function main(): Promise<void> {
   // It went away while the app was loading, unheard.
   if (hasParent && !process.connected) process.kill(process.pid, 'SIGTERM');
   console.log(`Functions host listening on ${host.url}`);
-  tell({ type: 'ready', port: host.port });
+  sendToParent({ type: 'ready', port: host.port });
 }
 
-/** A parent may be gone by now; then there is nobody to tell. */
-function tell(message: object): void {
+function singleFunctionKeys(): Record<string, Record<string, string>> {
+  const given = z.record(z.string(), z.string()).parse(JSON.parse(process.env.LOCAL_SINGLE_FUNCTION_KEYS || '{}'));
+  return Object.fromEntries(Object.entries(given).map(([name, key]) => [name, { default: key }]));
+}
+
+/** A parent may be gone by now; then nobody reads it. */
+function sendToParent(message: object): void {
   if (process.connected) process.send?.(message);
 }
 
 function stopWhenAsked(host: Host): void {
   let asked = false;
   const stop = () => {
-    if (asked) process.exit(EXIT.atOnce);
+    if (asked) process.exit(EXIT.immediately);
     asked = true;
     host.stop().then(
       () => process.exit(EXIT.stopped),
@@ -65,7 +73,7 @@ function stopWhenAsked(host: Host): void {
 
 function restart(functionName: string): void {
   console.error(`'${functionName}' ran into functionTimeout: the process ends, to be started again, as in Azure.`);
-  tell({ type: 'restart', reason: 'functionTimeout', functionName });
+  sendToParent({ type: 'restart', reason: 'functionTimeout', functionName });
   setTimeout(() => process.exit(EXIT.restart), TELL_TIME);
 }
 

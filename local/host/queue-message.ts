@@ -11,11 +11,6 @@ export function decodeMessage(stored: string, encoding: QueueOptions['messageEnc
   return same ? bytes.toString('utf8') : undefined;
 }
 
-export function encodeMessage(content: string | Uint8Array, encoding: QueueOptions['messageEncoding']): string {
-  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : Buffer.from(content);
-  return bytes.toString(encoding === 'base64' ? 'base64' : 'utf8');
-}
-
 /** What a queue function sees as `context.triggerMetadata`, and the top-level fields of a JSON object body. */
 export function queueTriggerMetadata(
   message: Pick<

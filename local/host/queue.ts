@@ -5,13 +5,10 @@ import type { Invoker } from './invocation.ts';
 import { type HostLog, messageOf } from './log.ts';
 import { createBackoff } from './queue-backoff.ts';
 import { decodeMessage, queueTriggerMetadata } from './queue-message.ts';
-import { sendMessage, statusOf } from './queue-output.ts';
-import { invokeWithRetries } from './retry-loop.ts';
+import { statusOf } from './storage-errors.ts';
 
 export interface QueueListener {
-  /** Ends the wait for the next poll: something was just put into the queue. */
-  wake(): void;
-  /** Receives no more, and waits for the messages in work. */
+  /** Receives no more, and waits for the messages that are being handled. */
   stop(): Promise<void>;
 }
 
@@ -33,7 +30,7 @@ const CATEGORY = 'Host.Triggers.Queue';
 
 /**
  * Listens to a storage queue (WebJobs SDK, QueueListener): a batch is received whenever no more than newBatchThreshold
- * messages are in work, so at most batchSize + newBatchThreshold are; an empty queue is polled ever more seldom.
+ * messages are being handled, so at most batchSize + newBatchThreshold are; an empty queue is polled ever more seldom.
  */
 export function startQueueListener(fn: QueueFunction, options: QueueListenerOptions): QueueListener {
   const { invoker, log, queues, service } = options;
@@ -43,7 +40,7 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
   const backoff = createBackoff(MIN_POLLING_INTERVAL, queues.maxPollingInterval);
   const stopping = new AbortController();
   const cutReceive = new AbortController();
-  let inWork = 0;
+  let running = 0;
   let changed: () => void = () => undefined;
 
   async function receive(): Promise<readonly DequeuedMessageItem[]> {
@@ -67,9 +64,9 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
     while (!stopping.signal.aborted) {
       const messages = await receive();
       for (const message of messages) {
-        inWork += 1;
-        void work(message).finally(() => {
-          inWork -= 1;
+        running += 1;
+        void process(message).finally(() => {
+          running -= 1;
           changed();
         });
       }
@@ -85,7 +82,7 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
   function fewerThan(limit: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
-        if (inWork >= limit && !signal?.aborted) return;
+        if (running >= limit && !signal?.aborted) return;
         signal?.removeEventListener('abort', check);
         resolve();
       };
@@ -96,7 +93,7 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
   }
 
   /** Never throws: whatever goes wrong here, the message comes again. */
-  async function work(message: DequeuedMessageItem): Promise<void> {
+  async function process(message: DequeuedMessageItem): Promise<void> {
     try {
       const text = decodeMessage(message.messageText, queues.messageEncoding);
       if (text === undefined) {
@@ -108,24 +105,20 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
         return await moveToPoison(message);
       }
       if (poison && message.dequeueCount > queues.maxDequeueCount) return await moveToPoison(message);
-      await invokeAndSettle(message, text);
+      await handle(message, text);
     } catch (error) {
       log.write('error', CATEGORY, `Message ${message.messageId} of '${fn.queueName}': ${messageOf(error)}`);
     }
   }
 
-  async function invokeAndSettle(message: DequeuedMessageItem, text: string): Promise<void> {
+  async function handle(message: DequeuedMessageItem, text: string): Promise<void> {
     const lease = renewWhileRunning(queue, message, log);
-    const succeeded = await invokeWithRetries(
-      invoker,
-      fn,
-      {
-        inputs: [{ name: fn.triggerName, data: { string: text } }],
-        triggerMetadata: queueTriggerMetadata(message, text),
-        reason: `New queue message detected on '${fn.queueName}'. MessageId=${message.messageId}, DequeueCount=${message.dequeueCount}`,
-      },
-      stopping.signal,
-    ).then(
+    const invocation = {
+      inputs: [{ name: fn.triggerName, data: { string: text } }],
+      triggerMetadata: queueTriggerMetadata(message, text),
+      reason: `New queue message detected on '${fn.queueName}'. MessageId=${message.messageId}, DequeueCount=${message.dequeueCount}`,
+    };
+    const succeeded = await invoker.invoke(fn, invocation).then(
       () => true,
       () => false,
     );
@@ -144,7 +137,8 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
   async function moveToPoison(message: Pick<DequeuedMessageItem, 'messageId' | 'popReceipt' | 'messageText'>) {
     if (!poison) return;
     log.write('warning', CATEGORY, `Moving message ${message.messageId} to queue '${fn.queueName}${POISON}'.`);
-    await sendMessage(poison, message.messageText);
+    await poison.createIfNotExists();
+    await poison.sendMessage(message.messageText);
     await remove(message.messageId, message.popReceipt);
   }
 
@@ -159,7 +153,6 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
 
   const done = listen();
   return {
-    wake: () => backoff.wake(),
     stop: async () => {
       stopping.abort();
       const cut = setTimeout(() => cutReceive.abort(), STOP_RECEIVE_LIMIT);
@@ -169,7 +162,7 @@ export function startQueueListener(fn: QueueFunction, options: QueueListenerOpti
   };
 }
 
-/** Keeps a message invisible; `end` tells the pop receipt that now holds. */
+/** Keeps a message invisible; `end` answers the pop receipt that is valid now. */
 function renewWhileRunning(queue: QueueClient, message: DequeuedMessageItem, log: HostLog) {
   let { popReceipt } = message;
   let renewing: Promise<void> = Promise.resolve();

@@ -1,5 +1,4 @@
 import { parseNcrontab } from './ncrontab.ts';
-import { parseTimeSpan } from './time-span.ts';
 
 /** When a timer is due; times in milliseconds since the epoch. */
 export interface Schedule {
@@ -12,17 +11,8 @@ export interface Schedule {
 
 const MINUTE = 60_000;
 
-/**
- * Reads the schedule of a timer trigger: NCRONTAB, else a TimeSpan between runs (WebJobs SDK, TimerSchedule.Create).
- *
- * @throws when it is neither.
- */
+/** Reads the schedule of a timer trigger: NCRONTAB. @throws when it is not. */
 export function parseSchedule(text: string): Schedule {
-  const period = /\s/.test(text.trim()) ? undefined : parseTimeSpan(text);
-  if (period !== undefined) {
-    if (period <= 0) throw new Error(`the interval "${text}" is not above zero`);
-    return { text, next: (from) => from + period, veryFrequent: period < MINUTE };
-  }
   const cron = parseNcrontab(text);
   return { text, next: cron.next, veryFrequent: cron.onlySeconds && comesWithinAMinute(cron.next) };
 }

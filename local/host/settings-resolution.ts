@@ -8,6 +8,7 @@ export interface Settings {
 /** More names than this in one text is a mistake; bounds the work. */
 const MAX_NAMES = 100;
 
+/** The settings of an environment, read at each call. */
 export function createSettings(env: NodeJS.ProcessEnv): Settings {
   return {
     get: (name) => {

@@ -51,6 +51,7 @@ export function resolveConnection(name: string | undefined, settings: Settings):
   return undefined;
 }
 
+/** The storage clients of the connections in the settings, one of each. */
 export function createStorage(settings: Settings): Storage {
   const blobClients = new Map<string, Promise<BlobServiceClient>>();
   const queueClients = new Map<string, Promise<QueueServiceClient>>();

@@ -2,13 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlobLeaseClient, ContainerClient } from '@azure/storage-blob';
 import type { SingletonOptions } from './host-json.ts';
 import { type HostLog, messageOf } from './log.ts';
-import { statusOf } from './queue-output.ts';
+import { statusOf } from './storage-errors.ts';
 
 /** A lease that is renewed until it is released or lost. */
 export interface SingletonLock {
   /** Aborted when the lease is lost. */
   readonly lost: AbortSignal;
   release(): Promise<void>;
+}
+
+/** Where the locks are, and how long they last. */
+export interface SingletonContext {
+  readonly container: ContainerClient;
+  readonly hostId: string;
+  readonly singleton: SingletonOptions;
+  readonly log: HostLog;
 }
 
 /**
@@ -19,17 +27,14 @@ export interface SingletonLock {
  * @throws when the signal is aborted, or storage refuses for another reason than a lease held elsewhere.
  */
 export async function acquireSingleton(
-  container: ContainerClient,
-  hostId: string,
   name: string,
-  options: SingletonOptions,
-  log: HostLog,
+  { container, hostId, singleton: options, log }: SingletonContext,
   signal: AbortSignal,
 ): Promise<SingletonLock> {
   const blob = container.getBlockBlobClient(`locks/${hostId}/Host.Functions.${name}.Listener`);
   const client = blob.getBlobLeaseClient();
   const seconds = Math.round(options.listenerLockPeriod / 1_000);
-  let told = false;
+  let logged = false;
   for (;;) {
     signal.throwIfAborted();
     try {
@@ -42,14 +47,14 @@ export async function acquireSingleton(
         continue;
       }
       if (status !== 409) throw error;
-      if (!told) {
+      if (!logged) {
         log.write(
           'information',
           'Host.Singleton',
           `The timer '${name}' runs in another host with this id, or did until just now; asking again every ${options.listenerLockRecoveryPollingInterval / 1_000} s.`,
         );
       }
-      told = true;
+      logged = true;
       await sleep(options.listenerLockRecoveryPollingInterval, undefined, { signal });
     }
   }

@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers';
 import type { ContainerClient } from '@azure/storage-blob';
 import { z } from 'zod';
-import { statusOf } from './queue-output.ts';
 import type { Schedule } from './schedule.ts';
+import { statusOf } from './storage-errors.ts';
 
 /** When a timer last ran and is due next; milliseconds since the epoch, `last` undefined before the first run. */
 export interface TimerStatus {

@@ -3,7 +3,6 @@ import type { TimerFunction } from './function-index.ts';
 import type { SingletonOptions } from './host-json.ts';
 import type { Invoker } from './invocation.ts';
 import { type HostLog, messageOf } from './log.ts';
-import { invokeWithRetries } from './retry-loop.ts';
 import { acquireSingleton } from './timer-lease.ts';
 import { blobTimerStatus, checkPastDue, statusJson, type TimerStatus } from './timer-status.ts';
 import { waitUntil } from './wait-until.ts';
@@ -29,22 +28,22 @@ const START_RETRY_DELAY = 5_000;
  * due, for whatever was missed before the start; and one run at once when the last took longer than the interval.
  */
 export function startTimer(fn: TimerFunction, options: TimerOptions): TimerListener {
-  const { invoker, log, container, hostId, singleton } = options;
+  const { invoker, log, container, hostId } = options;
   const stopping = new AbortController();
   const store = fn.useMonitor ? blobTimerStatus(container, hostId, fn.name) : undefined;
 
-  async function run(status: TimerStatus, how: { pastDue?: boolean; onStartup?: boolean }, signal: AbortSignal) {
+  async function run(status: TimerStatus, pastDue: boolean) {
     const started = Date.now();
-    const input = { json: timerInput(store && status, how.pastDue ?? false) };
+    const input = { json: timerInput(store && status, pastDue) };
     const invocation = {
       inputs: [{ name: fn.triggerName, data: input }],
       triggerMetadata: {},
       reason: `Timer fired at ${new Date(started).toISOString()}`,
     };
     // A failure is logged by then, and never stops the schedule.
-    await invokeWithRetries(invoker, fn, invocation, signal).catch(() => undefined);
+    await invoker.invoke(fn, invocation).catch(() => undefined);
     // Fired a moment early: the next one is counted from the time it stood for, so that none comes twice.
-    const early = !how.pastDue && !how.onStartup && status.next !== undefined && status.next > started;
+    const early = !pastDue && status.next !== undefined && status.next > started;
     const last = early && status.next !== undefined ? status.next : started;
     const updated: TimerStatus = { last, next: fn.schedule.next(last), lastUpdated: last };
     await store?.write(updated).catch((error: unknown) => {
@@ -60,8 +59,8 @@ export function startTimer(fn: TimerFunction, options: TimerOptions): TimerListe
     if (check.changed) await store?.write(status);
     if (check.pastDue) {
       log.write('information', 'Host.Triggers.Timer', `The timer '${fn.name}' missed an occurrence and runs now.`);
-      status = await run(status, { pastDue: true }, signal);
-    } else if (fn.runOnStartup) status = await run(status, { onStartup: true }, signal);
+      status = await run(status, true);
+    }
     while (!signal.aborted) {
       if (status.next === undefined) {
         log.write('warning', 'Host.Triggers.Timer', `The schedule of timer '${fn.name}' has no further occurrence.`);
@@ -69,14 +68,14 @@ export function startTimer(fn: TimerFunction, options: TimerOptions): TimerListe
         return;
       }
       if (!(await waitUntil(status.next, signal))) return;
-      status = await run(status, {}, signal);
+      status = await run(status, false);
     }
   }
 
   async function main(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        const lock = await acquireSingleton(container, hostId, fn.name, singleton, log, stopping.signal);
+        const lock = await acquireSingleton(fn.name, options, stopping.signal);
         try {
           await listen(AbortSignal.any([stopping.signal, lock.lost]));
         } finally {

@@ -81,11 +81,11 @@ class Connection {
     if (command) return command(this.session, values);
     switch (name) {
       case 'CAPABILITY':
-        return this.#tell(`* CAPABILITY ${this.#capabilities()}`, 'Capabilities');
+        return this.#respond(`* CAPABILITY ${this.#capabilities()}`, 'Capabilities');
       case 'ID':
-        return this.#tell('* ID ("name" "Mailroom local mailbox")', 'Pleased to meet you');
+        return this.#respond('* ID ("name" "Mailroom local mailbox")', 'Pleased to meet you');
       case 'LOGOUT':
-        return this.#tell('* BYE Good bye', 'Signed out');
+        return this.#respond('* BYE Good bye', 'Signed out');
       case 'NOOP':
         return Promise.resolve('Nothing done');
       case 'LOGIN':
@@ -111,7 +111,7 @@ class Connection {
     return `IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE AUTH=PLAIN${starttls}`;
   }
 
-  async #tell(response: string, answer: string): Promise<string> {
+  async #respond(response: string, answer: string): Promise<string> {
     await this.session.send(response);
     return answer;
   }
@@ -138,17 +138,17 @@ class Connection {
     return this.#signIn(user, password);
   }
 
-  /** RFC 2177: tells of changes until the client says DONE. */
+  /** RFC 2177: reports changes until the client says DONE. */
   async #idle(): Promise<string> {
     const folder = this.session.selected();
-    let telling = this.session.send('+ Idling').then(() => this.session.announceChanges());
-    const tell = () => {
-      telling = telling.then(() => this.session.announceChanges());
+    let announcing = this.session.send('+ Idling').then(() => this.session.announceChanges());
+    const announce = () => {
+      announcing = announcing.then(() => this.session.announceChanges());
     };
-    folder.on('changed', tell);
+    folder.on('changed', announce);
     const line = await this.#reader.line();
-    folder.off('changed', tell);
-    await telling;
+    folder.off('changed', announce);
+    await announcing;
     if (line?.toUpperCase() !== 'DONE') throw bad('Expected DONE');
     return 'Idled';
   }

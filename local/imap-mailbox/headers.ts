@@ -16,6 +16,7 @@ export interface HeaderField {
   readonly value: string;
 }
 
+/** The header fields of a mail, in their order. */
 export function headerFields(mail: Buffer): readonly HeaderField[] {
   const text = mail.toString('latin1', 0, headerEnd(mail));
   return (text.match(/^[^\s:][^:\r\n]*:.*(?:\r\n[ \t].*)*(?:\r\n|$)/gm) ?? []).map((raw) => {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeCertificate } from '../certificate.ts';
 import { type ImapMailbox, startImapMailbox } from './imap-mailbox.ts';
 
-const certificate = makeCertificate();
+const certificate = await makeCertificate();
 const cleanups: (() => unknown)[] = [];
 let server: ImapMailbox;
 
@@ -98,7 +98,7 @@ test('it searches, marks, moves, copies and expunges by UID', async () => {
   expect(server.mails('corpus', 'Archive')[0]?.flags).toEqual(['\\Seen']);
 });
 
-test('it appends with flags and date, and tells the UID', async () => {
+test('it appends with flags and date, and says the UID', async () => {
   const flow = await client();
   const appended = await flow.append('Sent', mail('sent'), ['\\Seen'], new Date('2026-11-01T10:00:00Z'));
   expect(appended).toMatchObject({ uid: 1 });
@@ -108,13 +108,13 @@ test('it appends with flags and date, and tells the UID', async () => {
   expect(found).toMatchObject({ internalDate: new Date('2026-11-01T10:00:00Z') });
 });
 
-test('a client that idles is told of new mail', async () => {
+test('a client that idles hears of new mail', async () => {
   const flow = await client();
   await flow.mailboxOpen('INBOX');
   const idling = flow.idle();
-  const told = once(flow, 'exists');
+  const reported = once(flow, 'exists');
   server.deliver('corpus', mail('new'));
-  expect((await told)[0]).toMatchObject({ path: 'INBOX', count: 1, prevCount: 0 });
+  expect((await reported)[0]).toMatchObject({ path: 'INBOX', count: 1, prevCount: 0 });
   await flow.noop();
   await idling;
 });
@@ -176,17 +176,17 @@ test('parts, fields and ranges of a mail; reading a body marks it, peeking does 
   expect(said).toContain('* 1 FETCH (UID 1 BODY[TEXT] {6}\r\nbody\r\n FLAGS (\\Seen))');
 });
 
-test('an expunge by another is told with sequence numbers that fit', async () => {
+test('an expunge by another is reported with sequence numbers that fit', async () => {
   for (const subject of ['one', 'two', 'three']) server.deliver('corpus', mail(subject));
   const watcher = await client();
   await watcher.mailboxOpen('INBOX');
-  const told: (number | undefined)[] = [];
-  watcher.on('expunge', (event) => told.push(event.seq));
+  const reported: (number | undefined)[] = [];
+  watcher.on('expunge', (event) => reported.push(event.seq));
   const other = await client();
   await other.mailboxOpen('INBOX');
   await other.messageDelete('1,3', { uid: true });
   await watcher.noop();
-  expect(told).toEqual([3, 1]);
+  expect(reported).toEqual([3, 1]);
   const left = await watcher.fetchOne('1', { uid: true });
   expect(left).toMatchObject({ uid: 2 });
 });

@@ -19,10 +19,10 @@ export interface ImapMailboxOptions {
 }
 
 export interface DeliverOptions {
-  /** INBOX unless told; made when absent. */
+  /** Default: INBOX; made when absent. */
   readonly folder?: string;
   readonly flags?: readonly string[];
-  /** Milliseconds since the epoch; now unless told. */
+  /** Milliseconds since the epoch; default: now. */
   readonly receivedAt?: number;
 }
 

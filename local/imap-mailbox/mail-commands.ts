@@ -36,11 +36,11 @@ const store: MailCommand = async (session, values, byUid) => {
   const rest = values.slice(2);
   const flags = (rest[0]?.kind === 'list' ? rest[0].items : rest).map(textOf);
   for (const seen of session.pick(textOf(values[0]), byUid)) {
-    const { flags: held } = seen.mail;
-    if (operation[1] === '') held.clear();
+    const { flags: present } = seen.mail;
+    if (operation[1] === '') present.clear();
     for (const flag of flags) {
-      if (operation[1] === '-') held.delete(flag);
-      else held.add(flag);
+      if (operation[1] === '-') present.delete(flag);
+      else present.add(flag);
     }
     if (operation[2] === undefined) await sendFetch(session, seen, withUid([flagsItem], byUid));
   }

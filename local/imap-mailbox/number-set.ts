@@ -1,6 +1,6 @@
 import { bad } from './values.ts';
 
-/** Tells whether a number is in a set such as `1,3:5,9:*`; `*` is `highest` (RFC 3501 section 9, sequence-set). */
+/** Whether a number is in a set such as `1,3:5,9:*`; `*` is `highest` (RFC 3501 section 9, sequence-set). */
 export function numberSet(text: string, highest: number): (number: number) => boolean {
   const ranges = text.split(',').map((range) => {
     const match = /^(\d{1,10}|\*)(?::(\d{1,10}|\*))?$/.exec(range);
@@ -16,6 +16,7 @@ function bound(text: string | undefined, highest: number): number {
   return text === '*' ? highest : Number(text);
 }
 
+/** Whether a text can be a sequence set (RFC 3501 section 9): numbers, `*`, ranges, commas. */
 export function isNumberSet(text: string): boolean {
   return /^[\d*][\d*:,]*$/.test(text);
 }

@@ -9,12 +9,12 @@ export interface SeenMail {
   readonly mail: StoredMail;
 }
 
-/** What one connection knows: who is signed in, which folder is open, and which mails it was told of. */
+/** What one connection knows: who is signed in, which folder is open, and which mails it knows of. */
 export class Session {
   mailbox: Mailbox | undefined;
   #folder: Folder | undefined;
   #readOnly = false;
-  /** By sequence number. Mail that went stays here until the client is told. */
+  /** By sequence number. Mail that went stays here until the client knows. */
   #view: StoredMail[] = [];
   #stream: Duplex;
 
@@ -105,7 +105,7 @@ export class Session {
   }
 
   /**
-   * Tells what came and went. EXPUNGE must wait while the client may still use sequence numbers (RFC 3501 section
+   * Reports what came and went. EXPUNGE must wait while the client may still use sequence numbers (RFC 3501 section
    * 7.4.1), and new mail with it, so that the view stays in step.
    */
   async announceChanges(): Promise<void> {

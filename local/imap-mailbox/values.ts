@@ -93,11 +93,13 @@ export function textOf(value: Value | undefined): string {
   throw bad('Missing argument');
 }
 
+/** The values of a list in parentheses. Throws BAD for anything else. */
 export function listOf(value: Value | undefined): readonly Value[] {
   if (value?.kind === 'list') return value.items;
   throw bad('Expected a list in parentheses');
 }
 
+/** A quoted string (RFC 3501 section 4.3). */
 export function quote(text: string): string {
   return `"${text.replace(/[\\"]/g, '\\$&')}"`;
 }

@@ -10,14 +10,17 @@ const skewSeconds = 300;
  * What is wrong with the token of an Authorization header; undefined when the vault may trust it. Of an authority whose
  * keys are not known any token will do.
  */
-export function tokenFault(authorization: string | undefined, authority: TokenAuthority): string | undefined {
+export async function tokenFault(
+  authorization: string | undefined,
+  authority: TokenAuthority,
+): Promise<string | undefined> {
   const [scheme, token] = (authorization ?? '').split(' ');
   if (scheme?.toLowerCase() !== 'bearer' || !token) return 'AKV10000: Request is missing a Bearer token.';
   // A foreign authority may give out tokens that only it can read.
   if (!authority.key) return undefined;
   const jwt = parseJwt(token);
   const key = authority.key(jwt?.header.kid ?? '');
-  if (!jwt || !key || !jwt.isSignedBy(key)) return 'AKV10022: The signature of the token cannot be verified.';
+  if (!jwt || !key || !(await jwt.isSignedBy(key))) return 'AKV10022: The signature of the token cannot be verified.';
   const { aud, exp = 0, nbf = 0 } = jwt.claims;
   const seconds = Date.now() / 1000;
   if (exp < seconds - skewSeconds || nbf > seconds + skewSeconds) {

@@ -11,7 +11,7 @@ import { type KeyVault, startKeyVault } from './key-vault.ts';
 
 const tenantId = '11111111-1111-4111-8111-111111111111';
 const clientId = '22222222-2222-4222-8222-222222222222';
-const certificate = makeCertificate();
+const certificate = await makeCertificate();
 const tls = { tlsOptions: { ca: certificate.ca } };
 let entra: Entra;
 let directory: string;

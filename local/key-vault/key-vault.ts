@@ -2,6 +2,7 @@ import type { LocalCertificate } from '../certificate.ts';
 import type { TokenAuthority } from '../entra/entra.ts';
 import { type HttpsAnswer, type HttpsRequest, startHttps } from '../https-server.ts';
 import { tokenFault, vaultResource } from './bearer.ts';
+import { type VaultOperation, type VaultRefusal, VaultRefusals } from './refusals.ts';
 import { Vault } from './vault.ts';
 import { badParameter, VaultError } from './vault-error.ts';
 import { type SecretVersion, type StoredSecret, vaultFile } from './vault-file.ts';
@@ -20,36 +21,49 @@ export interface KeyVaultOptions {
 export interface KeyVault {
   readonly uri: string;
   readonly port: number;
+  /** How many calls with a valid token it has answered. */
+  calls(): number;
+  /** Refuses an operation from now on, as Azure does for that reason; undefined allows it again. */
+  refuse(operation: VaultOperation, refusal: VaultRefusal | undefined): void;
   stop(): Promise<void>;
 }
 
-/** Days a deleted secret can be recovered; told to callers, while this vault keeps it for good. */
+/** Days a deleted secret can be recovered; as callers are answered, while this vault keeps it for good. */
 const recoverableDays = 90;
 /** Key Vault's own limit of a page. */
 const maxPage = 25;
 const namePattern = /^[0-9a-zA-Z-]{1,127}$/;
 
 /**
- * A stand-in for the secrets of an Azure Key Vault on 127.0.0.1, with soft delete. Access is yes or no: whoever has a
- * valid token for the vault may do everything. The SDK needs `disableChallengeResourceVerification` for it.
+ * A stand-in for the secrets of an Azure Key Vault on 127.0.0.1, with soft delete. Whoever has a valid token for the
+ * vault may do everything but what `refuse` names. The SDK needs `disableChallengeResourceVerification` for it.
  */
 export async function startKeyVault(options: KeyVaultOptions): Promise<KeyVault> {
   const vault = await Vault.open(vaultFile(options.file));
+  const refusals = new VaultRefusals();
+  let calls = 0;
   const server = await startHttps({
     certificate: options.certificate,
     ...(options.port === undefined ? {} : { port: options.port }),
     async answer(request) {
-      const fault = tokenFault(request.headers.authorization, options.authority);
+      const fault = await tokenFault(request.headers.authorization, options.authority);
       if (fault !== undefined) return challenge(fault, options);
+      calls += 1;
       try {
-        return await route(request, vault);
+        return await route(request, vault, refusals);
       } catch (error) {
         if (error instanceof VaultError) return error.toAnswer();
         throw error;
       }
     },
   });
-  return { uri: `https://localhost:${server.port}`, port: server.port, stop: () => server.stop() };
+  return {
+    uri: `https://localhost:${server.port}`,
+    port: server.port,
+    calls: () => calls,
+    refuse: (...refused) => refusals.set(...refused),
+    stop: () => server.stop(),
+  };
 }
 
 /** RFC 6750 section 3, with the parameters that Key Vault's clients read. */
@@ -63,7 +77,7 @@ function challenge(fault: string, { authority, tenantId }: KeyVaultOptions): Htt
   };
 }
 
-async function route(request: HttpsRequest, vault: Vault): Promise<HttpsAnswer> {
+async function route(request: HttpsRequest, vault: Vault, refusals: VaultRefusals): Promise<HttpsAnswer> {
   const [collection = '', name, version, ...more] = request.path;
   if (!/^\d/.test(request.query.get('api-version') ?? '')) throw badParameter('The api-version is missing or unknown.');
   if (more.length > 0) throw new VaultError(404, 'NotFound', 'There is no such address.');
@@ -87,12 +101,14 @@ async function route(request: HttpsRequest, vault: Vault): Promise<HttpsAnswer> 
   const deleted = (secret: StoredSecret) => ({ ...newestItem(origin, secret, true), ...deletion(origin, secret) });
   switch (`${kind}${version === 'versions' || version === 'recover' ? `/${version}` : version ? '/version' : ''}`) {
     case 'PUT secrets/name':
+      refusals.check('set');
       return ok(bundle(origin, name, await vault.put(name, jsonBody(request))));
     case 'GET secrets/name':
     case 'GET secrets/name/version':
       return ok(readable(bundle(origin, name, vault.version(name, version))));
     case 'PATCH secrets/name':
     case 'PATCH secrets/name/version': {
+      refusals.check('update');
       const { value: _, ...properties } = bundle(origin, name, await vault.update(name, version, jsonBody(request)));
       return ok(properties);
     }
@@ -102,12 +118,15 @@ async function route(request: HttpsRequest, vault: Vault): Promise<HttpsAnswer> 
         vault.active(name).versions.map((one) => item(origin, name, one, true)),
       );
     case 'DELETE secrets/name':
+      refusals.check('delete');
       return ok(deleted(await vault.remove(name)));
     case 'GET deletedsecrets/name':
       return ok(deleted(vault.deleted(name)));
     case 'POST deletedsecrets/name/recover':
+      refusals.check('recover');
       return ok(newestItem(origin, await vault.recover(name), true));
     case 'DELETE deletedsecrets/name':
+      refusals.check('purge');
       await vault.purge(name);
       return { status: 204 };
     default:

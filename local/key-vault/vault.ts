@@ -8,7 +8,11 @@ const maxValueBytes = 25_600;
 /** All versions of all secrets; a stand-in that gets more is being misused, and rewrites its file at every change. */
 const maxVersions = 10_000;
 
-const tagsSchema = z.record(z.string().max(256), z.string().max(256)).optional();
+/** Key Vault: at most 15 tags, names and values of at most 256 characters. */
+const tagsSchema = z
+  .record(z.string().max(256), z.string().max(256))
+  .refine((tags) => Object.keys(tags).length <= 15)
+  .optional();
 const patchSchema = z.object({
   contentType: z.string().max(255).optional(),
   tags: tagsSchema,

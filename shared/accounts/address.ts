@@ -6,7 +6,7 @@ export interface Mailbox {
   readonly address: string;
 }
 
-/** Text that is no address. The message says what is wrong and never repeats the text. */
+/** Thrown for a text that is not an address. The message says what is wrong and never repeats the text. */
 export class AddressError extends Error {
   override readonly name = 'AddressError';
 }
@@ -17,10 +17,13 @@ const maxDomain = 253;
 const maxAddress = 254;
 
 /** Display names are shown on one line; every encoded word of one must fit its header. */
-export const maxDisplayName = 256;
+const maxDisplayName = 256;
 
 /** Longest address list read: 500 mailboxes with names of ordinary length, and room. */
 const maxListLength = 256 * 1024;
+
+/** An address has 254 octets (RFC 5321 section 4.5.3.1); comments and folding may make a text of it longer. */
+const maxAddressText = 2000;
 
 /** Control characters of ASCII and Latin-1 and the two Unicode line separators: none belongs in a header. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
@@ -172,9 +175,9 @@ function readAddrSpec(reader: Reader, local: Phrase['local']): string {
 }
 
 function checkName(name: string, maxName: number): string {
+  if (name.length > maxName) throw new AddressError(`the name is longer than ${maxName} characters`);
   if (!name.isWellFormed() || controlCharacters.test(name))
     throw new AddressError('the name holds line breaks or control characters');
-  if (name.length > maxName) throw new AddressError(`the name is longer than ${maxName} characters`);
   return name;
 }
 
@@ -239,6 +242,7 @@ export function parseMailbox(text: string): Mailbox {
 
 /** Checks a bare `local@domain` and brings its domain into one form. Throws AddressError. */
 export function normaliseAddress(address: string): string {
+  if (address.length > maxAddressText) throw new AddressError('is too long');
   if (controlCharacters.test(address)) throw new AddressError('must not contain line breaks or control characters');
   const reader = new Reader(address);
   const { local } = readPhrase(reader);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { HttpProblem } from '../http/problem.ts';
-import { resolveAccount, secretsOf } from './rules.ts';
+import { Refusal } from '../platform/refusal.ts';
+import { secretsOf } from './destinations.ts';
+import { type RuleOptions, resolveAccount } from './rules.ts';
 
 const ids = { tenantId: 'contoso.onmicrosoft.com', clientId: '66666666-7777-8888-9999-aaaaaaaaaaaa' };
 const credential = { type: 'clientSecret', ...ids, secret: 'corpus-graph' };
@@ -12,7 +13,7 @@ function mistakesOf(input: unknown) {
     resolveAccount('corpus', input);
     return [];
   } catch (error) {
-    if (error instanceof HttpProblem && error.status === 400) return error.errors ?? [];
+    if (error instanceof Refusal && error.reason === 'invalid') return error.mistakes ?? [];
     throw error;
   }
 }
@@ -37,7 +38,9 @@ describe('an account on Graph', () => {
       transport: { ...graph, credential: { type: 'managedIdentity' } },
       store: { ...graph, credential: certificate, folders: ['inbox', 'inbox/Invoices', 'id:AAMkAD_-='] },
     });
-    expect(secretsOf(account)).toEqual([{ pointer: '/store/credential/secret', name: 'corpus-cert' }]);
+    expect(secretsOf(account)).toMatchObject([
+      { pointer: '/store/credential/secret', name: 'corpus-cert', kind: 'certificate' },
+    ]);
   });
 
   it.each([
@@ -59,6 +62,32 @@ describe('an account on Graph', () => {
     [{ store: graph, import: { moveTo: 'a\\b' } }, '/import/moveTo', /path such as/],
   ])('explains what is wrong with %j', (input, pointer, detail) => {
     expect(mistakesOf({ ...base, ...input })).toEqual([{ pointer, detail: expect.stringMatching(detail) }]);
+  });
+
+  it('takes push on Graph alone, and imports by the hour then', () => {
+    const scheduleOf = (store: unknown, rule?: unknown, options?: RuleOptions) =>
+      resolveAccount('corpus', { ...base, store, ...(rule ? { import: rule } : {}) }, options).account.import.schedule;
+    const pushed = { ...graph, push: true };
+    const { account, warnings } = resolveAccount('corpus', { ...base, store: pushed });
+    expect([account.store, warnings]).toEqual([expect.objectContaining({ push: true }), []]);
+    expect(resolveAccount('corpus', account).account).toEqual(account);
+    expect(scheduleOf(graph)).toBe('0 */5 * * * *');
+    expect(scheduleOf(pushed)).toBe('0 0 * * * *');
+    expect(scheduleOf(pushed, { schedule: '0 */10 * * * *' })).toBe('0 */10 * * * *');
+    expect(scheduleOf(pushed, undefined, { reachable: false })).toBe('0 */5 * * * *');
+    const imap = { protocol: 'imap', host: 'mail.example.com', auth: { type: 'none' }, push: true };
+    expect(mistakesOf({ ...base, store: imap })).toEqual([{ pointer: '/store/push', detail: expect.any(String) }]);
+  });
+
+  it.each([
+    [{ store: {} }, { reachable: false }, '/store/push', /PUBLIC_URL/],
+    [{ store: {}, import: { schedule: null } }, {}, '/import/schedule', /waits for the next one/],
+    [{ store: { userId: "o'neil@example.com" } }, {}, '/store/userId', /object id/],
+  ])('warns of what push lacks in %j', ({ store, ...rest }, options, pointer, detail) => {
+    const input = { ...base, store: { ...graph, push: true, ...store }, ...rest };
+    expect(resolveAccount('corpus', input, options).warnings).toEqual([
+      { pointer, detail: expect.stringMatching(detail) },
+    ]);
   });
 
   it('warns where a cloud cannot delete for good', () => {

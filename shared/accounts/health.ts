@@ -1,26 +1,34 @@
+import { z } from 'zod';
 import type { EventSink } from '../events/events.ts';
 import { type Clock, toIso } from '../platform/clock.ts';
 import { log } from '../platform/log.ts';
-import { RowConflict, type RowTable } from '../platform/rows.ts';
+import { LruMap } from '../platform/lru-map.ts';
+import { ignoreConflict, type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
+import { instantSchema } from '../platform/validation.ts';
+import type { View } from '../platform/view.ts';
+import { type AccountSide, accountSides, healthKey, healthPartition, parseHealthKey } from './keys.ts';
 
-/** Which side of an account works or fails. */
-export type AccountSide = 'transport' | 'store';
+export { type AccountSide, accountSides } from './keys.ts';
 
+/** The part of an account that a side belongs to: without the one there is no other. */
+export function endpointOf(side: AccountSide): 'transport' | 'store' {
+  return side === 'transport' ? 'transport' : 'store';
+}
+
+const troubleFields = { code: z.string().optional(), hint: z.string().optional() };
+
+/** Why an account fails: a code, and what to do about it. */
 export interface AccountTrouble {
   readonly code?: string;
   readonly hint?: string;
 }
 
 /** An account's trouble as `status` shows it. */
-export interface FailingSince {
-  readonly side: AccountSide;
-  readonly since: string;
-  readonly code?: string;
-  readonly hint?: string;
-}
+export const failingSinceSchema = z.object({ side: z.enum(accountSides), since: instantSchema, ...troubleFields });
+export type FailingSince = View<typeof failingSinceSchema>;
 
-/** Trouble that was told and has not ended. */
-export interface StandingTrouble {
+/** Trouble of an account whose event was published, and that has not ended. */
+export interface OngoingTrouble {
   readonly account: string;
   readonly side: AccountSide;
   /** Unix milliseconds. */
@@ -28,138 +36,141 @@ export interface StandingTrouble {
   readonly code?: string;
 }
 
-/** Remembers which accounts fail, so that each spell of failing is told once, and its end once. */
-export interface AccountHealth {
-  failing(account: string, side: AccountSide, trouble: AccountTrouble): Promise<void>;
-  working(account: string, side: AccountSide): Promise<void>;
-  current(account: string): Promise<readonly FailingSince[]>;
-  /** These sides are no more: what is told of them ends without a word. */
-  forget(account: string, sides: readonly AccountSide[]): Promise<void>;
-  /** Of all accounts there are or were. */
-  standing(options: { readonly signal: AbortSignal }): Promise<readonly StandingTrouble[]>;
-}
-
-const partition = 'health';
-const sides: readonly AccountSide[] = ['transport', 'store'];
-
 /** How long a process believes what it last knew of an account without asking storage again. */
 const believeMs = 60_000;
 
-export function accountHealth(rows: RowTable, events: EventSink, clock: Clock): AccountHealth {
-  const known = new Map<string, { failing: boolean; at: number }>();
-  const keyOf = (account: string, side: AccountSide) => `${account}:${side}`;
+/** Sides of accounts that a process remembers at most. */
+const maxRemembered = 10_000;
 
-  async function tell(
-    type: 'mailroom.account.failing' | 'mailroom.account.recovered',
-    account: string,
-    side: AccountSide,
-    since: number,
-    trouble: AccountTrouble,
-  ) {
-    await events.publish({
-      type,
-      account,
-      subject: `${account}/${side}/${toIso(since)}`,
-      time: type === 'mailroom.account.failing' ? since : clock.now(),
-      data: { side, since: toIso(since), ...trouble },
-    });
-    // What alerts are made of: each spell of trouble and its end, as often as the event; what lasts is told again by
-    // standing-trouble.ts.
-    if (type === 'mailroom.account.failing') {
+/**
+ * Remembers which accounts fail. Each time that a side begins to fail, `mailroom.account.failing` is published once, and
+ * `mailroom.account.recovered` when it works again; at least once, under an id that stays the same.
+ */
+export class AccountHealth {
+  readonly #rows: Rows;
+  readonly #events: EventSink;
+  readonly #clock: Clock;
+  readonly #known = new LruMap<string, { readonly failing: boolean; readonly at: number }>({ max: maxRemembered });
+
+  constructor(rows: Rows, events: EventSink, clock: Clock) {
+    this.#rows = rows;
+    this.#events = events;
+    this.#clock = clock;
+  }
+
+  /** The side failed. Publishes the event unless that was done since it began to fail. */
+  async failing(account: string, side: AccountSide, trouble: AccountTrouble): Promise<void> {
+    const key = healthKey(account, side);
+    const now = this.#clock.now();
+    if (this.#believed(key, now) === true) return;
+    const row = await this.#rowOfFailing(key, now, trouble);
+    if (row?.columns.published !== true) {
+      const since = sinceOf(row) ?? now;
+      // Published before that is noted: at least once, under an id that stays the same.
+      await this.#publish({ type: 'mailroom.account.failing', account, side, since, time: since }, trouble);
       log.warn('account.failing', { account, side, since: toIso(since), code: trouble.code });
-    } else {
-      log.info('account.recovered', { account, side, seconds: Math.round((clock.now() - since) / 1000) });
+      // Where the side works again by now, there is no row any more.
+      await this.#writeIfThere({ kind: 'merge', key, columns: { published: true } });
+    }
+    this.#known.set(key, { failing: true, at: now });
+  }
+
+  /** The side worked. Answers whether it was failing until now; then publishes the event. */
+  async working(account: string, side: AccountSide): Promise<boolean> {
+    const key = healthKey(account, side);
+    const now = this.#clock.now();
+    if (this.#believed(key, now) === false) return false;
+    // Believed before storage is asked: a burst of deliveries asks once.
+    this.#known.set(key, { failing: false, at: now });
+    const row = await this.#rows.get(healthPartition, key);
+    if (!row) return false;
+    const since = sinceOf(row) ?? now;
+    await this.#publish({ type: 'mailroom.account.recovered', account, side, since, time: now }, {});
+    log.info('account.recovered', { account, side, seconds: Math.round((now - since) / 1000) });
+    await this.#writeIfThere({ kind: 'delete', key });
+    return true;
+  }
+
+  /** What of an account fails now. */
+  async current(account: string): Promise<readonly FailingSince[]> {
+    const rows = await Promise.all(
+      accountSides.map(async (side) => ({
+        side,
+        row: await this.#rows.get(healthPartition, healthKey(account, side)),
+      })),
+    );
+    return rows.flatMap(({ side, row }) => (row ? [{ side, since: toIso(sinceOf(row) ?? 0), ...troubleOf(row) }] : []));
+  }
+
+  /** The account does not have these sides any more: their trouble ends without an event. */
+  async forget(account: string, sides: readonly AccountSide[]): Promise<void> {
+    for (const side of sides) {
+      const key = healthKey(account, side);
+      this.#known.delete(key);
+      await this.#writeIfThere({ kind: 'delete', key });
     }
   }
 
-  return {
-    async failing(account, side, trouble) {
-      const key = keyOf(account, side);
-      const now = clock.now();
-      const believed = known.get(key);
-      if (believed?.failing && now - believed.at < believeMs) {
-        return;
-      }
-      const columns = { since: now, told: false, code: trouble.code, hint: trouble.hint };
-      let since = now;
-      try {
-        await rows.write(partition, [{ kind: 'insert', key, columns }]);
-      } catch (error) {
-        if (!(error instanceof RowConflict)) {
-          throw error;
-        }
-        const row = await rows.get(partition, key);
-        since = typeof row?.columns.since === 'number' ? row.columns.since : now;
-        if (row?.columns.told === true) {
-          known.set(key, { failing: true, at: now });
-          return;
-        }
-      }
-      // Told before it is noted: at least once, under an id that stays the same.
-      await tell('mailroom.account.failing', account, side, since, trouble);
-      await rows.write(partition, [{ kind: 'merge', key, columns: { told: true } }]);
-      known.set(key, { failing: true, at: now });
-    },
+  /** Trouble of all accounts there are or were. */
+  async ongoing({ signal }: { readonly signal: AbortSignal }): Promise<readonly OngoingTrouble[]> {
+    const found: OngoingTrouble[] = [];
+    for await (const row of this.#rows.prefix(healthPartition, '', { signal })) {
+      const parts = parseHealthKey(row.key);
+      const since = sinceOf(row);
+      const { code } = troubleOf(row);
+      if (parts && since !== undefined && row.columns.published === true)
+        found.push({ ...parts, since, ...(code === undefined ? {} : { code }) });
+    }
+    return found;
+  }
 
-    async working(account, side) {
-      const key = keyOf(account, side);
-      const now = clock.now();
-      const believed = known.get(key);
-      if (believed && !believed.failing && now - believed.at < believeMs) {
-        return;
-      }
-      // Believed before storage is asked: a burst of deliveries asks once.
-      known.set(key, { failing: false, at: now });
-      const row = await rows.get(partition, key);
-      if (row) {
-        const since = typeof row.columns.since === 'number' ? row.columns.since : now;
-        await tell('mailroom.account.recovered', account, side, since, {});
-        await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
-          if (!(error instanceof RowConflict)) {
-            throw error;
-          }
-        });
-      }
-    },
+  /** What the process knew of a side a moment ago; undefined: storage must be asked. */
+  #believed(key: string, now: number): boolean | undefined {
+    const known = this.#known.get(key);
+    return known && now - known.at < believeMs ? known.failing : undefined;
+  }
 
-    async forget(account, gone) {
-      for (const side of gone) {
-        const key = keyOf(account, side);
-        known.delete(key);
-        await rows.write(partition, [{ kind: 'delete', key }]).catch((error) => {
-          if (!(error instanceof RowConflict)) {
-            throw error;
-          }
-        });
-      }
-    },
+  /** The row of a side that fails: one that is there; undefined: it was inserted now. */
+  async #rowOfFailing(key: string, now: number, { code, hint }: AccountTrouble): Promise<Row | undefined> {
+    try {
+      await this.#rows.write(healthPartition, [
+        { kind: 'insert', key, columns: { since: now, published: false, code, hint } },
+      ]);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof RowConflict)) throw error;
+      return await this.#rows.get(healthPartition, key);
+    }
+  }
 
-    async current(account) {
-      const found: FailingSince[] = [];
-      for (const side of sides) {
-        const row = await rows.get(partition, keyOf(account, side));
-        if (row) {
-          found.push({
-            side,
-            since: toIso(typeof row.columns.since === 'number' ? row.columns.since : 0),
-            ...(typeof row.columns.code === 'string' ? { code: row.columns.code } : {}),
-            ...(typeof row.columns.hint === 'string' ? { hint: row.columns.hint } : {}),
-          });
-        }
-      }
-      return found;
-    },
+  async #publish({ type, account, side, since, time }: HealthEvent, trouble: AccountTrouble): Promise<void> {
+    await this.#events.publish({
+      type,
+      account,
+      subject: `${account}/${side}/${toIso(since)}`,
+      time,
+      data: { side, since: toIso(since), ...trouble },
+    });
+  }
 
-    async standing({ signal }) {
-      const found: StandingTrouble[] = [];
-      for await (const { key, columns } of rows.prefix(partition, '', { signal })) {
-        const [account = '', side] = key.split(':');
-        if ((side !== 'transport' && side !== 'store') || columns.told !== true) continue;
-        if (typeof columns.since !== 'number') continue;
-        const code = typeof columns.code === 'string' ? { code: columns.code } : {};
-        found.push({ account, side, since: columns.since, ...code });
-      }
-      return found;
-    },
-  };
+  async #writeIfThere(write: RowWrite): Promise<void> {
+    await this.#rows.write(healthPartition, [write]).catch(ignoreConflict);
+  }
+}
+
+interface HealthEvent {
+  readonly type: 'mailroom.account.failing' | 'mailroom.account.recovered';
+  readonly account: string;
+  readonly side: AccountSide;
+  readonly since: number;
+  readonly time: number;
+}
+
+function sinceOf(row: Row | undefined): number | undefined {
+  const since = row?.columns.since;
+  return typeof since === 'number' ? since : undefined;
+}
+
+function troubleOf({ columns: { code, hint } }: Row): AccountTrouble {
+  return { ...(typeof code === 'string' ? { code } : {}), ...(typeof hint === 'string' ? { hint } : {}) };
 }

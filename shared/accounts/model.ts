@@ -1,6 +1,10 @@
+import { isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { webhookFields } from '../events/webhooks/webhook.ts';
 import { AddressError, parseMailbox } from './address.ts';
-import { scheduleMistake } from './schedule.ts';
+import { notifySchema, retSchema } from './dsn.ts';
+import { scheduleSchema } from './import-schedule.ts';
+import { unionError } from './union-error.ts';
 
 /** RFC 1123-like, and safe in queue messages, table keys, blob paths and Key Vault names. */
 export const accountNameSchema = z
@@ -12,7 +16,7 @@ export const accountNameSchema = z
 export const secretNameSchema = z.string().regex(/^[0-9a-zA-Z-]{1,127}$/, 'must be letters, digits and dashes');
 
 /** No line breaks or NUL anywhere that could reach a protocol or a header (CVE-2025-7962). */
-export const singleLine = (max: number) =>
+const singleLine = (max: number) =>
   z
     .string()
     .min(1, 'must not be empty')
@@ -20,23 +24,14 @@ export const singleLine = (max: number) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
     .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not contain line breaks or control characters');
 
+const hostDetail = 'must be a host name or an IP address, without scheme or port';
+
 const hostSchema = z
   .string()
   .max(253, 'must be at most 253 characters')
-  .regex(/^[A-Za-z0-9.:_-]+$/, 'must be a host name or an IP address, without scheme or port');
-
-/** A union by `field` whose unknown member is named in the answer, so that a typing mistake shows itself. */
-const unionError = (field: string) => (issue: { readonly code?: string; readonly input?: unknown }) => {
-  const { input } = issue;
-  if (issue.code !== 'invalid_union' || typeof input !== 'object' || input === null) return undefined;
-  const name: unknown = Object.entries(input).find(([key]) => key === field)?.[1];
-  return typeof name === 'string' && /^[A-Za-z0-9_-]{1,32}$/.test(name)
-    ? `${field} ${name} is not supported`
-    : `this ${field} is not supported`;
-};
-
-/** A field of the contract whose default is all there is: anything else is refused rather than passed over. */
-const onlyNull = (what: string) => z.null({ error: `${what} is not supported; leave it out or null` }).default(null);
+  .regex(/^[A-Za-z0-9.:_-]+$/, { error: hostDetail, abort: true })
+  // Colons are those of IPv6.
+  .refine((host) => !host.includes(':') || isIPv6(host), hostDetail);
 
 const tenantIdSchema = z
   .string()
@@ -50,50 +45,56 @@ const clientIdSchema = z
 const appFields = { tenantId: tenantIdSchema, clientId: clientIdSchema, secret: secretNameSchema };
 
 /** How an account signs in to Entra ID, as an app and never as a person. */
-const credentialSchema = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({ type: z.literal('clientSecret'), ...appFields }),
-    /** The secret holds certificate and key: PEM, or PFX in base64. */
-    z.strictObject({ type: z.literal('certificate'), ...appFields }),
-    z.strictObject({ type: z.literal('managedIdentity'), clientId: clientIdSchema.optional() }),
-  ],
-  { error: unionError('type') },
-);
+const credentialSchema = z
+  .discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('clientSecret'), ...appFields }),
+      /** The secret holds certificate and key: PEM, or PFX in base64. */
+      z.strictObject({ type: z.literal('certificate'), ...appFields }),
+      z.strictObject({ type: z.literal('managedIdentity'), clientId: clientIdSchema.optional() }),
+    ],
+    { error: unionError('type') },
+  )
+  .meta({ id: 'EntraCredential' });
 
-const authSchema = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({ type: z.literal('none') }),
-    z.strictObject({
-      type: z.literal('password'),
-      user: singleLine(320),
-      secret: secretNameSchema,
-      /** Only these SASL mechanisms, in the order in which they are tried; absent: what the server offers. */
-      mechanisms: z
-        .array(z.enum(['PLAIN', 'LOGIN', 'CRAM-MD5']))
-        .min(1, 'must name a mechanism')
-        .max(3)
-        .optional(),
-    }),
-    /** XOAUTH2 with a token of Entra ID for Exchange Online. */
-    z.strictObject({ type: z.literal('oauth2'), user: singleLine(320), credential: credentialSchema }),
-  ],
-  { error: unionError('type') },
-);
+const authSchema = z
+  .discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('none') }),
+      z.strictObject({
+        type: z.literal('password'),
+        user: singleLine(320),
+        secret: secretNameSchema,
+        /** Only these SASL mechanisms, in the order in which they are tried; absent: what the server offers. */
+        mechanisms: z
+          .array(z.enum(['PLAIN', 'LOGIN', 'CRAM-MD5']))
+          .min(1, 'must name a mechanism')
+          .max(3)
+          .optional(),
+      }),
+      /** XOAUTH2 with a token of Entra ID for Exchange Online. */
+      z.strictObject({ type: z.literal('oauth2'), user: singleLine(320), credential: credentialSchema }),
+    ],
+    { error: unionError('type') },
+  )
+  .meta({ id: 'MailServerSignIn' });
 
-const tlsSchema = z.strictObject({
-  starttls: z.enum(['required', 'preferred', 'never']).default('preferred'),
-  /** `"*"` or hosts whose chain and name are not checked; a host missing from a given list is refused. */
-  trust: z.union([z.literal('*'), z.array(hostSchema).min(1, 'must name a host').max(50)]).optional(),
-  ca: z
-    .string()
-    .max(65_536, 'must be at most 65536 characters')
-    .includes('-----BEGIN CERTIFICATE-----', { error: 'must be a bundle of certificates in PEM' })
-    .nullable()
-    .default(null),
-  minVersion: z.enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
-});
+const tlsSchema = z
+  .strictObject({
+    starttls: z.enum(['required', 'preferred', 'never']).default('preferred'),
+    /** `"*"` or hosts whose chain and name are not checked; a host missing from a given list is refused. */
+    trust: z.union([z.literal('*'), z.array(hostSchema).min(1, 'must name a host').max(50)]).optional(),
+    ca: z
+      .string()
+      .max(65_536, 'must be at most 65536 characters')
+      .includes('-----BEGIN CERTIFICATE-----', { error: 'must be a bundle of certificates in PEM' })
+      .nullable()
+      .default(null),
+    minVersion: z.enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+  })
+  .meta({ id: 'Tls' });
 
 /** Longest limit an account may set, in ms: a day. */
 const limitSchema = z.int().min(0).max(86_400_000);
@@ -122,16 +123,8 @@ const graphFields = {
   cloud: z.enum(['global', 'usgov', 'dod', 'china']).default('global'),
 };
 
-/** RFC 3461: what the account's mail asks to be told, unless the mail itself says. */
-const dsnSchema = z.strictObject({
-  notify: z
-    .array(z.enum(['never', 'success', 'failure', 'delay']))
-    .min(1)
-    .max(3)
-    .refine((notify) => notify.length === 1 || !notify.includes('never'), 'never stands alone (RFC 3461 section 4.1)')
-    .optional(),
-  ret: z.enum(['full', 'headers']).optional(),
-});
+/** The notifications that the account's mail asks for, unless the mail itself says. */
+const dsnSchema = z.strictObject({ notify: notifySchema.optional(), ret: retSchema.optional() });
 
 const smtpFields = {
   ...serverFields,
@@ -145,21 +138,25 @@ const smtpFields = {
 /** IMAP as a transport: the mail is appended to a folder. */
 const appendFields = { ...serverFields, folder: singleLine(255).default('INBOX') };
 
-const transportSchema = z.discriminatedUnion(
-  'protocol',
-  [
-    z.strictObject({ protocol: z.literal('smtp'), ...smtpFields }),
-    z.strictObject({ protocol: z.literal('smtps'), ...smtpFields }),
-    z.strictObject({ protocol: z.literal('imap'), ...appendFields }),
-    z.strictObject({ protocol: z.literal('imaps'), ...appendFields }),
-    z.strictObject({
-      ...graphFields,
-      /** `draft` needs Mail.ReadWrite and Mail.Send and settles lost answers; `direct` needs Mail.Send alone. */
-      sendMode: z.enum(['draft', 'direct']).default('draft'),
-    }),
-  ],
-  { error: unionError('protocol') },
-);
+const transportSchema = z
+  .discriminatedUnion(
+    'protocol',
+    [
+      z.strictObject({ protocol: z.literal('smtp'), ...smtpFields }),
+      z.strictObject({ protocol: z.literal('smtps'), ...smtpFields }),
+      z.strictObject({ protocol: z.literal('imap'), ...appendFields }),
+      z.strictObject({ protocol: z.literal('imaps'), ...appendFields }),
+      z.strictObject({
+        ...graphFields,
+        /** `draft` needs Mail.ReadWrite and Mail.Send and settles lost answers; `direct` needs Mail.Send alone. */
+        sendMode: z.enum(['draft', 'direct']).default('draft'),
+      }),
+      /** Sends nothing: for the tests of integrators. */
+      z.strictObject({ protocol: z.literal('sink') }),
+    ],
+    { error: unionError('protocol') },
+  )
+  .meta({ id: 'Transport' });
 
 /** Graph names a folder by an id of some 120 characters, or by a path. */
 const foldersSchema = (longest: number) =>
@@ -175,19 +172,26 @@ const popFolders = z
     'POP3 has no folders; leave it out or ["INBOX"]',
   )
   .transform(() => ['INBOX'])
+  .pipe(z.array(z.string()))
   .default(['INBOX']);
 
-const storeSchema = z.discriminatedUnion(
-  'protocol',
-  [
-    z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: imapFolders }),
-    z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: imapFolders }),
-    z.strictObject({ protocol: z.literal('pop3'), ...serverFields, folders: popFolders }),
-    z.strictObject({ protocol: z.literal('pop3s'), ...serverFields, folders: popFolders }),
-    z.strictObject({ ...graphFields, folders: foldersSchema(1_000).default(['inbox']) }),
-  ],
-  { error: unionError('protocol') },
-);
+const storeSchema = z
+  .discriminatedUnion(
+    'protocol',
+    [
+      z.strictObject({ protocol: z.literal('imap'), ...serverFields, folders: imapFolders }),
+      z.strictObject({ protocol: z.literal('imaps'), ...serverFields, folders: imapFolders }),
+      z.strictObject({ protocol: z.literal('pop3'), ...serverFields, folders: popFolders }),
+      z.strictObject({ protocol: z.literal('pop3s'), ...serverFields, folders: popFolders }),
+      z.strictObject({
+        ...graphFields,
+        folders: foldersSchema(1_000).default(['inbox']),
+        push: z.boolean().default(false).meta({ description: 'Graph tells of new mail, which is imported at once.' }),
+      }),
+    ],
+    { error: unionError('protocol') },
+  )
+  .meta({ id: 'Store' });
 
 /** Longest time until a deletion, in days: ten years. */
 export const maxAfterDays = 3660;
@@ -195,15 +199,8 @@ export const maxAfterDays = 3660;
 const mebibyte = 1024 * 1024;
 
 const importSchema = z.strictObject({
-  schedule: z
-    .string()
-    .superRefine((schedule, context) => {
-      const mistake = scheduleMistake(schedule);
-      if (mistake !== undefined) context.addIssue({ code: 'custom', message: mistake });
-    })
-    .nullable()
-    .default('0 */5 * * * *')
-    .meta({ description: 'NCRONTAB expression of six or five fields, in UTC; null: only on request.' }),
+  /** Default: see `defaultSchedules`. */
+  schedule: scheduleSchema.optional(),
   /** Default: true where the protocol has a read state. */
   markRead: z.boolean().optional(),
   delete: z
@@ -230,6 +227,9 @@ const limitsSchema = z.strictObject({
   /** Connections to the server at a time, over all processes. Servers refuse more than some tens (Dovecot: 10). */
   connections: z.int().min(1).max(50).default(5),
 });
+
+/** Where the account's events are posted, signed with the secret. */
+const webhookSchema = z.strictObject({ ...webhookFields, secret: secretNameSchema });
 
 /** A mailbox in the form of a mail header. */
 const mailboxTextSchema = singleLine(600).superRefine((text, context) => {
@@ -260,12 +260,13 @@ export const accountInputSchema = z.strictObject({
   store: storeSchema.nullish(),
   import: importSchema.prefault({}),
   limits: limitsSchema.prefault({}),
-  webhook: onlyNull('a webhook'),
+  webhook: webhookSchema.nullable().default(null),
   enabled: z.boolean().default(true),
   /** The protocol dialogue in the log, redacted, for one hour. */
   debug: z.boolean().default(false),
 });
 
+/** Parts of an account, with the defaults filled in that depend on no other field. */
 export type AccountInput = z.output<typeof accountInputSchema>;
 export type TransportConfig = z.output<typeof transportSchema>;
 export type StoreConfig = z.output<typeof storeSchema>;
@@ -275,16 +276,17 @@ export type ServerAuth = z.output<typeof authSchema>;
 export type TlsConfig = z.output<typeof tlsSchema>;
 export type GraphCredential = z.output<typeof credentialSchema>;
 export type GraphTransportConfig = Extract<TransportConfig, { protocol: 'graph' }>;
+export type SinkTransportConfig = Extract<TransportConfig, { protocol: 'sink' }>;
 export type GraphStoreConfig = Extract<StoreConfig, { protocol: 'graph' }>;
 /** Endpoints with a host and a port. */
-export type ServerTransportConfig = Exclude<TransportConfig, { protocol: 'graph' }>;
+export type ServerTransportConfig = Exclude<TransportConfig, { protocol: 'graph' | 'sink' }>;
 export type ServerStoreConfig = Exclude<StoreConfig, { protocol: 'graph' }>;
 /** Fields every host-and-port endpoint has, whatever its protocol. */
 export type ServerConfig = Pick<ServerStoreConfig, 'host' | 'port' | 'auth' | 'tls' | 'connectionTimeout' | 'timeout'>;
 /** An endpoint as it is used: with its port, where it has one. */
-export type Located<T> = T extends { readonly protocol: 'graph' } ? T : T & { readonly port: number };
+export type Located<T> = T extends { readonly protocol: 'graph' | 'sink' } ? T : T & { readonly port: number };
 
 /** Ports that IANA has assigned to the protocols. */
 export const defaultPorts = { smtp: 25, smtps: 465, imap: 143, imaps: 993, pop3: 110, pop3s: 995 } as const;
 
-export { authSchema, importSchema, storeSchema, tlsSchema, transportSchema };
+export { authSchema, importSchema, limitsSchema, storeSchema, tlsSchema, transportSchema };

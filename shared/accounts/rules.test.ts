@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { HttpProblem } from '../http/problem.ts';
+import { Refusal } from '../platform/refusal.ts';
 import { accountInputSchema } from './model.ts';
 import { resolveAccount } from './rules.ts';
 
@@ -21,7 +21,7 @@ function mistakesOf(input: unknown, name = 'corpus') {
     resolveAccount(name, input);
     return [];
   } catch (error) {
-    if (error instanceof HttpProblem && error.status === 400) return error.errors ?? [];
+    if (error instanceof Refusal && error.reason === 'invalid') return error.mistakes ?? [];
     throw error;
   }
 }
@@ -86,7 +86,7 @@ describe('resolveAccount', () => {
     expect(resolveAccount('corpus', JSON.parse(JSON.stringify(account))).account).toEqual(account);
   });
 
-  it('tells every mistake at once, those across fields too', () => {
+  it('names every mistake at once, those across fields too', () => {
     const input = {
       name: 'other',
       from: 'nobody',
@@ -115,7 +115,7 @@ describe('resolveAccount', () => {
         '/transport/auth/user',
         '/transport/folder',
         '/transport/port',
-        '/webhook',
+        '/webhook/secret',
       ].sort(),
     );
   });
@@ -144,6 +144,8 @@ describe('resolveAccount', () => {
     ],
     [{ ...base, store: { ...imaps, auth: { ...password, secret: 'corpus2-x' } } }, '/store/auth/secret', /"corpus-"/],
     [{ ...base, store: { ...imaps, host: 'https://h' } }, '/store/host', /without scheme/],
+    [{ ...base, store: { ...imaps, host: 'mail.example.com:993' } }, '/store/host', /without scheme or port/],
+    [{ ...base, store: { ...imaps, host: '127.0.0.1:993' } }, '/store/host', /without scheme or port/],
     [{ ...base, store: { ...imaps, folders: ['a\nb'] } }, '/store/folders/0', /line breaks/],
     [{ ...base, transport: { ...smtp, tls: { ca: 'x' } } }, '/transport/tls/ca', /PEM/],
     [{ ...base, allowedFrom: ['example.com'] }, '/allowedFrom/0', /address/],

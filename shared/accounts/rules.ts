@@ -1,7 +1,9 @@
-import { parseFolderName } from '../adapters/graph/folder-name.ts';
-import { isReadableBundle } from '../adapters/tls.ts';
-import type { Mistake } from '../http/problem.ts';
-import { checkFields, peek, toPointer } from '../http/validation.ts';
+import type { Webhook } from '../events/webhooks/webhook.ts';
+import type { Mistake } from '../platform/refusal.ts';
+import { checkFields, peek, toPointer } from '../platform/validation.ts';
+import { isReadableBundle } from './certificate-bundle.ts';
+import { parseFolderName } from './graph-folder-name.ts';
+import { defaultSchedules } from './import-schedule.ts';
 import {
   type AccountInput,
   type AccountLimits,
@@ -9,7 +11,6 @@ import {
   accountNameSchema,
   defaultPorts,
   type GraphStoreConfig,
-  type GraphTransportConfig,
   type ImportRule,
   type Located,
   type ServerStoreConfig,
@@ -26,16 +27,27 @@ export interface Account {
   readonly allowedFrom: readonly string[];
   readonly transport?: Located<TransportConfig>;
   readonly store?: Located<StoreConfig>;
-  readonly import: ImportRule & { readonly deleteMode: 'trash' | 'permanent'; readonly markRead: boolean };
+  readonly import: ImportRule & {
+    readonly schedule: string | null;
+    readonly deleteMode: 'trash' | 'permanent';
+    readonly markRead: boolean;
+  };
   readonly limits: AccountLimits & { readonly perMinute: number | null };
-  readonly webhook: null;
+  readonly webhook: Webhook | null;
   readonly enabled: boolean;
   readonly debug: boolean;
 }
 
+/** What a rule goes by that the account does not say. */
+export interface RuleOptions {
+  /** Microsoft Graph can call the app: it has a public URL. Default: it can. */
+  readonly reachable?: boolean;
+}
+
+/** An account that an input describes, and what to warn of. */
 export interface ResolvedAccount {
   readonly account: Account;
-  /** What is allowed and yet hardly meant. */
+  /** What is allowed but probably not meant. */
   readonly warnings: readonly Mistake[];
 }
 
@@ -51,35 +63,33 @@ function folderKey(folder: string, graph: boolean): string {
 const isPop = (protocol: unknown): boolean => protocol === 'pop3' || protocol === 'pop3s';
 const isSmtp = (protocol: unknown): boolean => protocol === 'smtp' || protocol === 'smtps';
 
-/** A secret that an account names, and where in its document. */
-export interface NamedSecret {
-  readonly pointer: string;
-  readonly name: string;
+/** Whether a secret's name is one that the account may use. Letter case is no matter, as in Key Vault. */
+export function isSecretNameOf(account: string, secret: string): boolean {
+  const prefix = `${account}-`;
+  return secret.length > prefix.length && secret.toLowerCase().startsWith(prefix.toLowerCase());
 }
 
-/** Every secret an account names. */
-export function secretsOf({ transport, store }: Pick<Account, 'transport' | 'store'>): readonly NamedSecret[] {
-  return (['transport', 'store'] as const).flatMap((side) => {
-    const end = side === 'transport' ? transport : store;
-    if (!end) return [];
-    if (end.protocol !== 'graph' && end.auth.type === 'password')
-      return [{ pointer: `/${side}/auth/secret`, name: end.auth.secret }];
-    const [field, credential] =
-      end.protocol === 'graph'
-        ? ['credential', end.credential]
-        : ['auth/credential', end.auth.type === 'oauth2' ? end.auth.credential : undefined];
-    return !credential || credential.type === 'managedIdentity'
-      ? []
-      : [{ pointer: `/${side}/${field}/secret`, name: credential.secret }];
-  });
+/** The name that a person may have meant who gave a label such as `Corpus_Mail`; undefined where none can be made of it. */
+function suggestedName(name: string): string | undefined {
+  const plain = name
+    .slice(0, 200)
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 33)
+    .replace(/^-|-$/g, '')
+    .slice(0, 32)
+    .replace(/-$/, '');
+  return accountNameSchema.safeParse(plain).success ? plain : undefined;
 }
 
 const folderDetail =
   'must be a well-known name such as inbox, "id:" with a folder\'s id, or a path such as inbox/Invoices (\\/ for a slash in a name)';
 
 /**
- * Rules across fields, tried on the input as it came, so that they also speak when another field is wrong. Whatever has
- * the wrong type here is told by the schema.
+ * Rules across fields, tried on the input as it came, so that their mistakes are found even if another field is wrong.
+ * Whatever has the wrong type here is a mistake that the schema finds.
  */
 function crossMistakes(name: string, input: unknown): readonly Mistake[] {
   const mistakes: Mistake[] = [];
@@ -87,13 +97,16 @@ function crossMistakes(name: string, input: unknown): readonly Mistake[] {
   if (typeof inputName === 'string' && inputName !== name)
     mistakes.push({ pointer: '/name', detail: 'is not the account of the path' });
 
-  for (const side of ['transport', 'store']) {
-    for (const fields of [['auth'], ['credential'], ['auth', 'credential']]) {
-      const path = [side, ...fields, 'secret'];
-      const secret = peek(input, path);
-      if (typeof secret === 'string' && !(secret.startsWith(`${name}-`) && secret.length > name.length + 1))
-        mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
-    }
+  const signIns = ['transport', 'store'].flatMap((side) => [
+    [side, 'auth'],
+    [side, 'credential'],
+    [side, 'auth', 'credential'],
+  ]);
+  for (const object of [...signIns, ['webhook']]) {
+    const path = [...object, 'secret'];
+    const secret = peek(input, path);
+    if (typeof secret === 'string' && !isSecretNameOf(name, secret))
+      mistakes.push({ pointer: toPointer(path), detail: `must start with "${name}-"` });
   }
 
   const storeProtocol = peek(input, ['store', 'protocol']);
@@ -147,7 +160,9 @@ function serverWarnings(
   if (!encrypts && auth.type !== 'none')
     warn(
       '/tls/starttls',
-      `the ${auth.type === 'oauth2' ? 'access token' : 'password'} crosses the network unencrypted`,
+      auth.type === 'oauth2'
+        ? 'is never, and an access token is not sent unencrypted: every connection will be refused'
+        : 'the password crosses the network unencrypted',
     );
   if (encrypts && tls.trust === '*') warn('/tls/trust', "the server's certificate is not checked at all");
   if (encrypts && Array.isArray(tls.trust) && !tls.trust.some((each) => each.toLowerCase() === host.toLowerCase()))
@@ -171,23 +186,36 @@ function serverWarnings(
   return warnings;
 }
 
-function graphWarnings(account: Account, store: GraphStoreConfig): readonly Mistake[] {
+function graphWarnings(account: Account, store: GraphStoreConfig, reachable: boolean): readonly Mistake[] {
+  const warnings: Mistake[] = [];
+  const warn = (pointer: string, detail: string) => warnings.push({ pointer, detail });
   // Microsoft Learn, "message: permanentDelete": the global cloud only.
-  return store.cloud !== 'global' && account.import.deleteMode === 'permanent'
-    ? [{ pointer: '/import/deleteMode', detail: 'this cloud cannot delete for good: mail goes to Deleted Items' }]
-    : [];
+  if (store.cloud !== 'global' && account.import.deleteMode === 'permanent')
+    warn('/import/deleteMode', 'this cloud cannot delete for good: mail goes to Deleted Items');
+  if (!store.push) return warnings;
+  if (!reachable)
+    warn('/store/push', 'Microsoft Graph cannot reach the app, which has no PUBLIC_URL: mail is found by the schedule');
+  else if (account.import.schedule === null)
+    warn('/import/schedule', 'is null: mail whose notification is lost waits for the next one, or for a request');
+  // Microsoft Learn, "subscription resource type": such a name does not work in the resource.
+  if (store.userId.includes("'"))
+    warn('/store/userId', 'has an apostrophe, with which Graph makes no subscription: name the object id for push');
+  return warnings;
 }
 
-function warningsOf(account: Account): readonly Mistake[] {
+function warningsOf(account: Account, reachable: boolean): readonly Mistake[] {
   const { transport, store } = account;
   const warnings: Mistake[] = [];
   if (!transport && !store)
     warnings.push({ pointer: '', detail: 'has neither transport nor store: it can neither send nor import' });
-  if (transport && transport.protocol !== 'graph') warnings.push(...serverWarnings('transport', transport));
-  if (account.sender !== undefined && transport && !isSmtp(transport.protocol))
+  if (transport && transport.protocol !== 'graph' && transport.protocol !== 'sink')
+    warnings.push(...serverWarnings('transport', transport));
+  if (account.sender !== undefined && transport && !isSmtp(transport.protocol) && transport.protocol !== 'sink')
     warnings.push({ pointer: '/sender', detail: `${transport.protocol} sends without an envelope: it is not used` });
   if (store)
-    warnings.push(...(store.protocol === 'graph' ? graphWarnings(account, store) : serverWarnings('store', store)));
+    warnings.push(
+      ...(store.protocol === 'graph' ? graphWarnings(account, store, reachable) : serverWarnings('store', store)),
+    );
   if (isPop(store?.protocol) && account.import.markRead)
     warnings.push({ pointer: '/import/markRead', detail: 'POP3 has no read state: nothing is marked' });
   return warnings;
@@ -198,14 +226,15 @@ function withPort<T extends ServerTransportConfig | ServerStoreConfig>(server: T
 }
 
 const located = {
-  transport: (end: TransportConfig): GraphTransportConfig | (ServerTransportConfig & { readonly port: number }) =>
-    end.protocol === 'graph' ? end : withPort(end),
+  transport: (end: TransportConfig): Located<TransportConfig> =>
+    end.protocol === 'graph' || end.protocol === 'sink' ? end : withPort(end),
   store: (end: StoreConfig): GraphStoreConfig | (ServerStoreConfig & { readonly port: number }) =>
     end.protocol === 'graph' ? end : withPort(end),
 };
 
-function withDefaults(name: string, input: AccountInput): Account {
+function withDefaults(name: string, input: AccountInput, reachable: boolean): Account {
   const { transport, store } = input;
+  const pushed = store?.protocol === 'graph' && store.push && reachable;
   return {
     name,
     from: input.from.trim(),
@@ -216,6 +245,8 @@ function withDefaults(name: string, input: AccountInput): Account {
     // IMAP has no trash of its own; a \Trash folder is used only where it is asked for. Every Graph mailbox has one.
     import: {
       ...input.import,
+      schedule:
+        input.import.schedule === undefined ? defaultSchedules[pushed ? 'pushed' : 'polled'] : input.import.schedule,
       markRead: input.import.markRead ?? !isPop(store?.protocol),
       deleteMode: input.import.deleteMode ?? (store?.protocol === 'graph' ? 'trash' : 'permanent'),
     },
@@ -232,13 +263,19 @@ function withDefaults(name: string, input: AccountInput): Account {
 }
 
 /**
- * The account that an input of `PUT /accounts/{name}` describes. Throws HttpProblem 400 with every mistake at once. An
+ * The account that an input of `PUT /accounts/{name}` describes. Throws Refusal `invalid` with every mistake at once. An
  * account that was answered once resolves to itself.
  */
-export function resolveAccount(name: string, input: unknown): ResolvedAccount {
+export function resolveAccount(name: string, input: unknown, options: RuleOptions = {}): ResolvedAccount {
+  const { reachable = true } = options;
   const nameIssues = accountNameSchema.safeParse(name).error?.issues ?? [];
-  const nameMistakes = nameIssues.map(({ message }) => ({ pointer: '', detail: `the account's name ${message}` }));
+  const suggestion = nameIssues.length > 0 ? suggestedName(name) : undefined;
+  const hint = suggestion === undefined ? '' : `; try "${suggestion}"`;
+  const nameMistakes = nameIssues.map(({ message }) => ({
+    pointer: '',
+    detail: `the account's name ${message}${hint}`,
+  }));
   const more = nameMistakes.length > 0 ? nameMistakes : crossMistakes(name, input);
-  const account = withDefaults(name, checkFields(accountInputSchema, input).complete(more));
-  return { account, warnings: warningsOf(account) };
+  const account = withDefaults(name, checkFields(accountInputSchema, input).complete(more), reachable);
+  return { account, warnings: warningsOf(account, reachable) };
 }

@@ -14,7 +14,7 @@ function linesOf(write: (dialogue: ReturnType<typeof dialogueLog>) => void): unk
 const said = (line: string) =>
   linesOf((dialogue) => dialogue.server(line)).map((each) => (each as { line: string }).line)[0];
 
-it('tells who said what, on which account', () => {
+it('says who said what, on which account', () => {
   const lines = linesOf((dialogue) => {
     dialogue.client('A1 SELECT INBOX');
     dialogue.server('A1 OK [READ-WRITE] done');
@@ -55,4 +55,17 @@ it('writes to the log of whoever uses the connection now', () => {
   inLogScope({ sink: (_, line) => second.push(line) }, () => dialogue.attach());
   dialogue.client('two');
   expect([first.length, second.length]).toEqual([1, 1]);
+});
+
+it.each([
+  ['lines', (n: number) => `* ${n} EXISTS`, 5_000],
+  ['characters', () => 'x y '.repeat(200), 1_000_000 / 500],
+])('is bounded in %s a connection, and says so once', (_, line, most) => {
+  const lines = linesOf((dialogue) => {
+    for (let n = 0; n < 20_000; n += 1) dialogue.server(line(n));
+  }) as readonly { readonly event: string }[];
+  const events = lines.map(({ event }) => event);
+  expect(events.filter((event) => event === 'debug.dialogue').length).toBeLessThanOrEqual(most);
+  expect(events.filter((event) => event === 'debug.dialogueCut')).toHaveLength(1);
+  expect(events.at(-1)).toBe('debug.dialogueCut');
 });

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { log } from '../platform/log.ts';
-import type { Scrub } from './sasl.ts';
+import type { Scrub } from './redaction.ts';
 
 /** The protocol dialogue of an account with `debug`, in the log: without credentials, tokens and contents of mails. */
 export interface DialogueLog {
@@ -26,17 +26,31 @@ export function dialogueOf(
   return debug ? { dialogue: (scrub) => dialogueLog({ account: name, protocol }, scrub) } : {};
 }
 
-/** Longest line kept; what a server says beyond it is seldom worth reading. */
+/** Longest line kept, in characters; what a server says beyond it is seldom worth reading. */
 const maxLine = 500;
+/** What one connection may write at most: a server that floods must not fill the log. */
+const maxLines = 5_000;
+const maxCharacters = 1_000_000;
 
-/** Writes lines as `debug.dialogue` events. */
+/** Writes lines as `debug.dialogue` events, as many as a connection may; the last one says that there would be more. */
 export function dialogueLog(
   about: { readonly account: string; readonly protocol: string },
   scrub: Scrub = (text) => text,
 ): DialogueLog {
   let here = AsyncLocalStorage.snapshot();
+  let lines = 0;
+  let characters = 0;
   const write = (by: 'client' | 'server', line: string) => {
+    // Looked at before anything is made of the line: the flood costs nothing then.
+    if (lines > maxLines) return;
+    lines += 1;
+    if (lines > maxLines || characters > maxCharacters) {
+      lines = maxLines + 1;
+      here(() => log.info('debug.dialogueCut', { ...about, maxLines, maxCharacters }));
+      return;
+    }
     const safe = withoutContents(withoutTokens(scrub(line)));
+    characters += safe.length;
     here(() => log.info('debug.dialogue', { ...about, by, line: safe }));
   };
   return {

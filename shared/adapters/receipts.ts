@@ -1,24 +1,27 @@
-import type { TextFailure } from './commit-gate.ts';
-import type { FrozenMail, Receipt, RecipientResult } from './transport.ts';
-import type { Trouble } from './trouble.ts';
+import type { TextFailure } from './mail-text.ts';
+import type { FrozenMail, Receipt, RecipientOutcome, RecipientResult, Trouble } from './transport.ts';
 
-/** Nothing was offered to the server: every recipient waits. */
-export function allDeferred(mail: FrozenMail, trouble: Trouble): Receipt {
-  return { recipients: mail.envelope.to.map((address) => deferred(address, trouble)), trouble };
-}
-
-/** A recipient who waits, with what stands in the way. */
-export function deferred(address: string, trouble: Trouble): RecipientResult {
+/** The receipt of a mail that became the same for all its recipients; `trouble`: what stands in its way. */
+export function receiptForAll(mail: FrozenMail, outcome: RecipientOutcome, trouble?: Trouble): Receipt {
+  const result = resultWith(outcome, trouble);
   return {
-    address,
-    outcome: 'deferred',
-    ...(trouble.code === undefined ? {} : { code: trouble.code }),
-    ...(trouble.reply === undefined ? {} : { reply: trouble.reply }),
+    recipients: mail.envelope.to.map((address) => ({ address, ...result })),
+    ...(trouble ? { trouble } : {}),
   };
 }
 
-/** The trouble of a text that stopped before its end. */
-export const textTroubles: Readonly<Record<TextFailure, Trouble>> = {
+/** What one recipient's result says where a trouble is the reason for it. */
+export function resultWith(outcome: RecipientOutcome, trouble: Trouble | undefined): Omit<RecipientResult, 'address'> {
+  const { code, reply } = trouble ?? {};
+  return {
+    outcome,
+    ...(code === undefined ? {} : { code }),
+    ...(reply === undefined ? {} : { reply }),
+  };
+}
+
+/** The trouble of a mail whose stored text cannot be used, or whose commit point could not be written. */
+export const textTroubles: Readonly<Record<TextFailure | 'commitRefused', Trouble>> = {
   unreadable: {
     scope: 'message',
     code: 'TEXT_UNREADABLE',
@@ -28,6 +31,11 @@ export const textTroubles: Readonly<Record<TextFailure, Trouble>> = {
     scope: 'message',
     code: 'TEXT_SIZE',
     hint: 'The stored text of the mail does not have the size it was accepted with. Nothing was sent.',
+  },
+  changed: {
+    scope: 'message',
+    code: 'TEXT_SIZE',
+    hint: 'The stored text of the mail changed while it was read. Nothing was sent.',
   },
   commitRefused: {
     scope: 'message',

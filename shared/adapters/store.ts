@@ -1,4 +1,5 @@
-import type { Readable } from 'node:stream';
+import type { MailContent } from './mail-content.ts';
+import type { StoreFolder } from './store-folder.ts';
 import type { Step } from './verify/steps.ts';
 
 /**
@@ -18,12 +19,11 @@ export interface ListedMail {
   readonly source: SourceId;
   /** The folder as the account names it. */
   readonly folder: string;
-  /** Bytes as the server counts them; absent where the server does not tell. */
+  /** Bytes as the server counts them; absent where the server does not say. */
   readonly size?: number;
   /** Milliseconds since the epoch: IMAP INTERNALDATE, Graph receivedDateTime; absent on POP3. */
   readonly receivedAt?: number;
   readonly draft?: boolean;
-  readonly seen?: boolean;
   /** Only with `details`: the Message-ID header with its angle brackets, and the decoded subject. */
   readonly messageId?: string;
   readonly subject?: string;
@@ -32,17 +32,28 @@ export interface ListedMail {
 /** Where the next round begins. The adapter's own JSON; opaque to everyone else. */
 export type Checkpoint = Readonly<Record<string, string | number>>;
 
+/** One page of a round over a folder. */
 export interface ChangePage {
   /** Mail that is in the folder and was not there, or may not have been, at the checkpoint. Duplicates are allowed. */
   readonly mails: readonly ListedMail[];
-  /** True where known mail may be among `mails` (a first or a full round): every id is asked of the ledger anyway. */
-  readonly full: boolean;
   /** To be saved once every mail of this page is checked in or pending. */
   readonly checkpoint: Checkpoint;
-  /** Mails after this page that this round will still bring, where the server tells. */
+  /** Mails after this page that this round will still bring, where the server says. */
   readonly remaining?: number;
+  /** What the server did wrong, for the operator, where the round is gone on with in another way. */
+  readonly trouble?: string;
 }
 
+/** Where a folder ends, by the server's own order. */
+export interface FolderEnd {
+  readonly scope: string;
+  /** The last item given out: what arrives later sorts behind it. */
+  readonly item: string;
+  /** When the latest mail came by the server's clock, in ms; absent where the folder is empty. */
+  readonly newestAt?: number;
+}
+
+/** How a folder is listed. */
 export interface ChangesOptions {
   readonly signal: AbortSignal;
   /** Mails a page; a page may be shorter, or empty. */
@@ -51,24 +62,22 @@ export interface ChangesOptions {
   readonly details?: boolean;
 }
 
-/** The bytes of a mail. `bytes` where it is small enough to hold (consumers may then go on to the next); else `stream`. */
-export type MailContent =
-  | { readonly kind: 'bytes'; readonly bytes: Buffer }
-  | { readonly kind: 'stream'; readonly stream: Readable }
-  /** The server no longer has it: nothing to import. */
-  | { readonly kind: 'gone' }
-  /** The server could not produce this one mail. Counts as an attempt of the mail. */
-  | { readonly kind: 'broken'; readonly reason: string };
-
+/** A listed mail with its bytes, or with the reason why there are none. */
 export interface FetchedMail {
   readonly mail: ListedMail;
   readonly content: MailContent;
 }
 
+/** How contents are fetched. */
 export interface FetchOptions {
   readonly signal: AbortSignal;
   /** Only the header section (mail above the account's `maxMessageSize`). */
   readonly headersOnly?: boolean;
+  /**
+   * When it is aborted, nobody waits any longer for what has not come: an adapter that can break an answer off without
+   * losing its session does so, and is free for what comes next.
+   */
+  readonly limit?: AbortSignal;
 }
 
 /** What to do with an original. */
@@ -77,33 +86,49 @@ export type Disposal =
   | { readonly action: 'delete'; readonly mode: 'trash' | 'permanent' }
   | { readonly action: 'move'; readonly folder: string };
 
-/** `markedOnly`: an IMAP server with neither UIDPLUS nor MOVE. `mismatch`: that id names another mail now; left alone. */
-export type DisposalOutcome = 'done' | 'gone' | 'markedOnly' | 'mismatch';
+/** The server refused this one original, and perhaps not the others. */
+export interface DisposalRefused {
+  readonly refused: StoreError;
+  /** The folder that holds a copy of it by now: what failed is the removal, which is all that a next try has to do. */
+  readonly copiedTo?: string;
+  /** No answer came: the server may have done it. */
+  readonly unanswered?: true;
+}
+
+/**
+ * `markedOnly`: an IMAP server with neither UIDPLUS nor MOVE. `moved`: it is in another folder than it was imported from.
+ * `mismatch`: that id names another mail now. Both are left alone.
+ */
+export type DisposalOutcome = 'done' | 'gone' | 'markedOnly' | 'moved' | 'mismatch' | DisposalRefused;
 
 /** An original that a disposal names: with what the ledger knows of it, so that another mail is never hit. */
 export interface DisposalTarget {
   readonly source: SourceId;
   readonly folder: string;
-  /** Compared where the protocol can (and `verify` is asked for). */
+  /** Compared (where `verify` is asked for) only if the protocol's ids may name another mail one day. */
   readonly size?: number;
   readonly receivedAt?: number;
+  /** Of the octets as they were imported: decides where ids do not last and the size is another one now. */
+  readonly sha256?: string;
+  /** What an earlier try answered as `copiedTo`. */
+  readonly copiedTo?: string;
 }
 
+/** How originals are disposed of. */
 export interface DisposeOptions {
   readonly signal: AbortSignal;
-  /** Compare size and received time first: asked for whenever the mail was not fetched in this same session. */
+  /** Look first whether it is still that mail and there: asked for whenever it was not fetched in this same session. */
   readonly verify: boolean;
 }
 
 /** What a protocol can do; defaults and warnings of the account model follow from it. */
 export interface StoreAbilities {
   readonly markRead: boolean;
-  readonly move: boolean;
   /** The same mail has the same bytes whenever it is read (not Graph, which rebuilds MIME). */
   readonly stableBytes: boolean;
   /**
-   * Within a scope an id names one mail for good. Not on POP3: there ids may be given anew, or to several mails at once,
-   * and no scope tells. The ledger then also knows a mail by its id and content (`{id} {hash}` for `{id}`).
+   * Within a scope an id names one mail for good. Not on POP3: there ids may change, or be those of several mails at
+   * once, and no scope shows it. The ledger then also knows a mail by its id and content (`{id} {hash}` for `{id}`).
    */
   readonly lastingIds: boolean;
 }
@@ -118,6 +143,7 @@ export interface VerifyStoreOptions {
   readonly changes: boolean;
 }
 
+/** How a session is opened. */
 export interface OpenOptions {
   /** Ends the opening. */
   readonly signal: AbortSignal;
@@ -149,26 +175,41 @@ export interface Vanished {
 
 /** One signed-in session; used by one run at a time. Every method throws StoreError and nothing else. */
 export interface StoreSession {
-  /** The scope that sources of this folder have now (IMAP: with the current UIDVALIDITY). Throws `folderMissing`. */
-  scope(folder: string, signal: AbortSignal): Promise<string>;
   /**
-   * Mail since `checkpoint`, page by page; without one, or when it is of another scope, everything (`full`). What the
-   * server can tell about the end of the folder is read before the first page, so that mail arriving meanwhile is left
+   * The scope that sources of this folder have now (IMAP: with the current UIDVALIDITY). `checkpoint`: what is known of
+   * the folder, by which it is noticed if the server uses its ids again under the same scope. Throws `folderMissing`.
+   */
+  scope(folder: string, signal: AbortSignal, checkpoint?: Checkpoint): Promise<string>;
+  /** Only where items sort by arrival (IMAP): where the folder ends now. */
+  end?(folder: string, signal: AbortSignal): Promise<FolderEnd>;
+  /**
+   * Mail since `checkpoint`, page by page; without one, or when it is of another scope, everything. What the
+   * server says about the end of the folder is read before the first page, so that mail arriving meanwhile is left
    * to the next round. An expired token throws StoreError `resync`: forget the checkpoint, keep the ledger, ask again.
    */
   changes(folder: string, checkpoint: Checkpoint | undefined, options: ChangesOptions): AsyncIterable<ChangePage>;
   /** Everything in the folder now, independent of checkpoints (the sweep, and "is it still listed"). */
   list(folder: string, options: ChangesOptions): AsyncIterable<readonly ListedMail[]>;
+  /**
+   * Those of these mails that the server lists now, asked after their content was not to be had: a mail is gone when it is
+   * no longer listed, and not because one request for it failed.
+   */
+  stillListed(mails: readonly ListedMail[], signal: AbortSignal): Promise<ReadonlySet<ListedMail>>;
   /** Contents, one after the other, in any order. A `stream` must be read to its end or destroyed before the next is asked for. */
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail>;
   /**
-   * When mails arrived, by their headers, as far as these tell: only where the listing tells no `receivedAt` (POP3), and
+   * When mails arrived, by their headers, as far as these say: only where the listing has no `receivedAt` (POP3), and
    * asked for only where something depends on it.
    */
   receivedTimes?(mails: readonly ListedMail[], signal: AbortSignal): Promise<ReadonlyMap<ListedMail, number>>;
-  /** Only where ids do not last: whether they seem to have been given anew since the checkpoint. */
+  /** The folders of the mailbox, at most some hundreds; `selected`: folders as the account names them. */
+  folders(selected: readonly string[], signal: AbortSignal): Promise<readonly StoreFolder[]>;
+  /** Only where ids do not last: whether they seem to have changed since the checkpoint. */
   vanished?(folder: string, checkpoint: Checkpoint, signal: AbortSignal): Promise<Vanished>;
-  /** Disposes of originals in as few commands as the protocol allows. Outcomes in the order of the targets. */
+  /**
+   * Disposes of originals in as few commands as the protocol allows. Outcomes in the order of the targets. What the server
+   * refuses of one mail is that one's outcome; thrown is what concerns them all, or the connection: then some may be done.
+   */
   dispose(
     targets: readonly DisposalTarget[],
     disposal: Disposal,
@@ -181,8 +222,8 @@ export interface StoreSession {
 /**
  * What went wrong, by whose trouble it is: `connection` (not reached, went away, silent), `signIn` (credentials really
  * refused), `permission`, `throttled`, `folderMissing`, `resync` (the checkpoint is no longer good), `protocol` (an
- * answer that makes no sense), `busy` (other processes use all connections that the account's limits allow; nothing was
- * tried). None of them is an attempt of a message.
+ * answer that makes no sense), `noConnection` (other processes use all connections that the account's limits allow;
+ * nothing was tried). None of them is an attempt of a message.
  */
 export type StoreErrorKind =
   | 'connection'
@@ -192,8 +233,9 @@ export type StoreErrorKind =
   | 'folderMissing'
   | 'resync'
   | 'protocol'
-  | 'busy';
+  | 'noConnection';
 
+/** The one error of stores and their sessions. The message and the hint are for a person, and repeat no words of the server. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly kind: StoreErrorKind;

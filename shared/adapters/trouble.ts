@@ -1,7 +1,4 @@
-import type { Receipt } from './transport.ts';
-
-/** What stands in the way of a mail, as a receipt tells it. */
-export type Trouble = NonNullable<Receipt['trouble']>;
+import type { Trouble } from './transport.ts';
 
 /** The reason an abort carries when the transport is closed. */
 export class TransportClosed extends Error {

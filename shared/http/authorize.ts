@@ -15,6 +15,7 @@ const maxPrincipalLength = 64 * 1024;
 
 const principalSchema = z.object({ claims: z.array(z.object({ typ: z.string(), val: z.string() })) });
 
+/** Who decides over callers. */
 export interface AuthorizeOptions {
   /**
    * Entra sign-in is in front of the app (`WEBSITE_AUTH_ENABLED`). Only then is X-MS-CLIENT-PRINCIPAL the platform's

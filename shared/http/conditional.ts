@@ -1,23 +1,31 @@
-import { badInput, HttpProblem } from './problem.ts';
+import { badInput } from '../platform/refusal.ts';
+import { listMembers } from './header-list.ts';
+import { HttpProblem } from './problem.ts';
 
 type Tags = '*' | readonly string[];
 
-const entityTag = /(?:W\/)?"([\u0021\u0023-\u007e\u0080-\u00ff]*)"/;
-const tagList = new RegExp(`^(?:\\s*,)*\\s*${entityTag.source}(?:\\s*,\\s*(?:${entityTag.source})?)*\\s*$`);
-
-/** Longer than any list of tags a client has reason to send; keeps the matching cheap. */
-const maxHeaderLength = 8192;
+const entityTag = /^(?:W\/)?"([\u0021\u0023-\u007e\u0080-\u00ff]*)"$/;
 
 /** Opaque parts of the entity tags of a conditional header (RFC 9110 section 8.8.3). Throws 400 when malformed. */
 function parseTags(name: string, header: string): Tags {
   if (header.trim() === '*') return '*';
-  if (header.length > maxHeaderLength || !tagList.test(header))
+  const tags = listMembers(header)?.map((member) => entityTag.exec(member)?.[1]);
+  const right = tags?.filter((tag) => tag !== undefined) ?? [];
+  if (right.length === 0 || right.length !== tags?.length)
     throw badInput([{ pointer: '', detail: `${name} must be "*" or a list of quoted entity tags` }]);
-  return [...header.matchAll(new RegExp(entityTag.source, 'g'))].map((match) => match[1] ?? '');
+  return right;
 }
 
 function opaque(etag: string): string {
   return entityTag.exec(etag)?.[1] ?? etag;
+}
+
+/** Whether the caller has this version already (If-None-Match of a GET, RFC 9110 section 13.1.2): the answer is 304. */
+export function isNotModified(headers: { get(name: string): string | null }, current: string): boolean {
+  const header = headers.get('if-none-match');
+  if (header === null) return false;
+  const tags = parseTags('If-None-Match', header);
+  return tags === '*' || tags.includes(opaque(current));
 }
 
 /**

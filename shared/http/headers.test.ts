@@ -1,18 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { authorize } from './authorize.ts';
 import { checkPreconditions } from './conditional.ts';
-import { encodeContinue, parsePaging } from './paging.ts';
+import { listAnswer, pageOf, parsePage } from './paging.ts';
 import { preferenceApplied, waitSeconds } from './prefer.ts';
-import { HttpProblem } from './problem.ts';
+import { toProblem } from './problem.ts';
 
 function statusOf(work: () => unknown): number | undefined {
   try {
     work();
     return undefined;
   } catch (error) {
-    if (error instanceof HttpProblem) return error.status;
-    throw error;
+    return toProblem(error).status;
   }
 }
 
@@ -40,34 +38,36 @@ describe('waitSeconds', () => {
     expect(waitSeconds(new Headers({ prefer: header }))).toBe(expected);
   });
 
-  it('reads several headers, none, and a hostile one in no time', () => {
+  it('reads several headers, and none', () => {
     const several = new Headers([
       ['Prefer', 'respond-async'],
       ['Prefer', 'wait=8'],
     ]);
     expect(waitSeconds(several)).toBe(8);
     expect(waitSeconds(new Headers())).toBeUndefined();
-    const start = performance.now();
-    for (const part of ['a;', '"', ';"', 'a=",', 'a;b="c"', ' ', '\\"'])
-      waitSeconds({ get: () => `x="${part.repeat(8000)}` });
-    expect(performance.now() - start).toBeLessThan(2000);
     expect(preferenceApplied(8)).toEqual({ 'Preference-Applied': 'wait=8' });
   });
 });
 
-describe('parsePaging', () => {
-  const schema = z.strictObject({ row: z.string() });
-  const parse = (query: string) => parsePaging(new URLSearchParams(query), schema);
+describe('parsePage', () => {
+  const parse = (query: string) => parsePage(new URLSearchParams(query));
 
   it('has a default, and takes its own token back', () => {
     expect(parse('')).toEqual({ top: 100 });
-    expect(parse(`top=1000&continue=${encodeContinue({ row: 'ü' })}&account=x`)).toEqual({
-      top: 1000,
-      continue: { row: 'ü' },
-    });
+    const { continue: token } = listAnswer([], 'ü');
+    expect(parse(`top=1000&continue=${token}`)).toEqual({ top: 1000, after: 'ü' });
+  });
+
+  it('names the next page where there is one', () => {
+    const key = (item: string) => item;
+    expect(pageOf(['a', 'b', 'c'], 2, key)).toEqual({ items: ['a', 'b'], next: 'b' });
+    expect(pageOf(['a', 'b'], 2, key)).toEqual({ items: ['a', 'b'], next: undefined });
+    expect(pageOf([], 2, key)).toEqual({ items: [], next: undefined });
+    expect(listAnswer(['a'], undefined)).toEqual({ items: ['a'] });
   });
 
   it.each([
+    'account=x',
     'top=0',
     'top=1001',
     'top=-1',
@@ -77,7 +77,9 @@ describe('parsePaging', () => {
     'continue=%',
     'continue=',
     'continue=e30',
-    `continue=${Buffer.from('{"row":1}').toString('base64url')}`,
+    `continue=${Buffer.from('{"after":1}').toString('base64url')}`,
+    `continue=${Buffer.from('{"after":"a","more":1}').toString('base64url')}`,
+    `continue=${Buffer.from(JSON.stringify({ after: 'a'.repeat(101) })).toString('base64url')}`,
     `continue=${'a'.repeat(5000)}`,
   ])('refuses %s', (query) => {
     expect(statusOf(() => parse(query))).toBe(400);
@@ -134,16 +136,25 @@ describe('checkPreconditions', () => {
   ])('holds %j against %s', (headers, current, expected) => {
     expect(statusOf(() => checkPreconditions(new Headers(Object.entries(headers)), current))).toBe(expected);
   });
+});
 
-  it('is not slowed down by a hostile header', () => {
-    const start = performance.now();
-    for (const part of [' ,', '"a",', ', ', '"'])
-      statusOf(() =>
-        checkPreconditions(
-          { get: (name) => (name === 'if-match' ? `${part.repeat(4000).slice(0, 8000)}x` : null) },
-          '"1"',
-        ),
-      );
-    expect(performance.now() - start).toBeLessThan(2000);
+/** Each would hold the process for minutes or for ever, were a part of it looked at more than once. */
+const parts = [' ', ' ,', '"a",', ', ', '"', 'a;', ';"', 'a=",', 'a;b="c"', '\\"', '"a", , '];
+
+describe('headers of a megabyte', () => {
+  it.each(parts)('%j again and again are read in one pass, or not at all', (part) => {
+    for (const length of [8_000, 1_000_000]) {
+      for (const [begin, end] of [
+        ['', 'x!'],
+        ['"a"', '!'],
+        ['x="', ''],
+        ['a', 'x!'],
+      ]) {
+        const header = begin + part.repeat(length / part.length) + end;
+        waitSeconds({ get: () => header });
+        statusOf(() => checkPreconditions({ get: (name) => (name === 'if-match' ? header : null) }, '"1"'));
+        statusOf(() => checkPreconditions({ get: (name) => (name === 'if-none-match' ? header : null) }, '"1"'));
+      }
+    }
   });
 });

@@ -1,9 +1,11 @@
 import { type BodySource, mediaType, type ReadBodyOptions, readBody } from './body.ts';
+import { checkJsonBounds, type JsonBounds } from './json-bounds.ts';
 import { HttpProblem } from './problem.ts';
 
 /** Ordinary requests: accounts, secrets, imports. */
-export const defaultJsonBytes = 1024 * 1024;
+const defaultJsonBytes = 1024 * 1024;
 
+/** What a JSON body may be. */
 export interface JsonBodyOptions extends Partial<ReadBodyOptions> {
   /** An empty body is allowed and answers undefined. */
   readonly optional?: boolean;
@@ -21,8 +23,12 @@ export function requireJson(source: Pick<BodySource, 'headers'>, also?: string):
     );
 }
 
-/** JSON from bytes. 400 for bytes that are no UTF-8 (nothing is replaced silently) and for anything but one JSON text. */
-export function parseJson(bytes: Uint8Array): unknown {
+/** As many values as the properties of an account, and several times over. */
+const defaultBounds: JsonBounds = { maxValues: 5_000 };
+
+/** JSON from bytes, within `bounds`. 400 for bytes that are no UTF-8 (nothing is replaced silently) and for anything but one JSON text. */
+export function parseJson(bytes: Buffer, bounds: JsonBounds = defaultBounds): unknown {
+  checkJsonBounds(bytes, bounds);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -41,9 +47,9 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 /** Reads a JSON body. Throws HttpProblem 413, 415 or 400. */
 export async function readJsonBody(source: BodySource, options: JsonBodyOptions = {}): Promise<unknown> {
-  const { optional = false, maxBytes = defaultJsonBytes, signal } = options;
+  const { optional = false, maxBytes = defaultJsonBytes } = options;
   if (!optional) requireJson(source);
-  const bytes = await readBody(source, signal === undefined ? { maxBytes } : { maxBytes, signal });
+  const bytes = await readBody(source, { maxBytes });
   if (optional) {
     if (bytes.length === 0) return undefined;
     requireJson(source);

@@ -1,11 +1,7 @@
 import { STATUS_CODES } from 'node:http';
+import { type Mistake, Refusal, type RefusalReason } from '../platform/refusal.ts';
 
-/** One mistake in the input: where (RFC 6901 JSON pointer into it) and what is wrong. */
-export interface Mistake {
-  readonly pointer: string;
-  readonly detail: string;
-}
-
+/** What a problem says beside its status and detail. */
 export interface HttpProblemOptions {
   readonly title?: string;
   readonly errors?: readonly Mistake[];
@@ -15,8 +11,19 @@ export interface HttpProblemOptions {
   readonly cause?: unknown;
 }
 
-/** Enough for a person to work with; a body of a million wrong fields must not become an answer of a million lines. */
-const maxErrors = 100;
+/** The status of each reason for which something is refused (RFC 9110 section 15.5). */
+const statusOf: Readonly<Record<RefusalReason, number>> = {
+  invalid: 400,
+  notFound: 404,
+  conflict: 409,
+  gone: 410,
+  changed: 412,
+  tooLarge: 413,
+  keyReused: 422,
+  // RFC 6585 section 4.
+  tooMany: 429,
+  unavailable: 503,
+};
 
 /** An answer other than success, thrown out of a handler. `detail` and `errors` are shown to the caller: no secrets, no contents. */
 export class HttpProblem extends Error {
@@ -36,15 +43,10 @@ export class HttpProblem extends Error {
     this.detail = detail;
     // Bad input that no field can be named for is wrong as a whole: RFC 6901's empty pointer.
     const whole = status === 400 && detail !== undefined ? [{ pointer: '', detail }] : undefined;
-    this.errors = options.errors?.slice(0, maxErrors) ?? whole;
+    this.errors = options.errors ?? whole;
     this.headers = options.headers ?? {};
     this.extensions = options.extensions ?? {};
   }
-}
-
-/** 400 with every mistake found. */
-export function badInput(mistakes: readonly Mistake[], detail = 'The request has mistakes.'): HttpProblem {
-  return new HttpProblem(400, detail, { errors: mistakes });
 }
 
 /** What an Azure Functions handler may return as it is. */
@@ -64,9 +66,28 @@ export function problemResponse(problem: HttpProblem): ProblemResponse {
   };
 }
 
-/** Any thrown value as a problem; what is not one becomes a 500 that tells the caller nothing of the inside. */
+/** While a setting is missing or wrong. Which one is for the operator: `reference` finds the line in the log. */
+export function notSetUp(reference: string): HttpProblem {
+  return new HttpProblem(503, 'The service is not set up. Its log says what is wrong, at the reference.', {
+    extensions: { reference },
+  });
+}
+
+/** Any thrown value as a problem; what is neither a problem nor a refusal becomes a 500 that says nothing of the inside. */
 export function toProblem(error: unknown): HttpProblem {
-  return error instanceof HttpProblem
-    ? error
-    : new HttpProblem(500, 'The request could not be processed.', { cause: error });
+  if (error instanceof HttpProblem) {
+    return error;
+  }
+  if (error instanceof Refusal) {
+    return new HttpProblem(statusOf[error.reason], error.message, {
+      ...(error.mistakes ? { errors: error.mistakes } : {}),
+      extensions: error.details,
+      // RFC 9110 section 10.2.3: whole seconds.
+      ...(error.retryAfterMs === undefined
+        ? {}
+        : { headers: { 'Retry-After': String(Math.ceil(error.retryAfterMs / 1000)) } }),
+      cause: error,
+    });
+  }
+  return new HttpProblem(500, 'The request could not be processed.', { cause: error });
 }

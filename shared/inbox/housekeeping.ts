@@ -1,33 +1,40 @@
 import { newestFirst } from '../platform/ids.ts';
+import { forEachAccount } from '../platform/isolated-jobs.ts';
+import type { Row } from '../platform/rows.ts';
 import type { InboxContext } from './context.ts';
-import { leaseHolder, leaseMs } from './lease.ts';
-import { failDeadRuns } from './runs.ts';
+import { endOf, prefixes } from './keys.ts';
+import { failDeadRuns } from './ledger/runs.ts';
+import { leaseHolder, leaseMs } from './session/lease.ts';
 
-/** Runs removed of one account in one run of the timer at most; the next hour brings the rest. */
+/** Rows removed of one account in one run of the timer at most; the next hour brings the rest. */
 const batch = 5_000;
 
-/** Removes runs older than `days`. The ledger is never touched: it is what keeps mail from being imported twice. */
+/** Removes runs older than `days`, and the rows of dropped disposals. The ledger is never touched: it keeps mail from being imported twice. */
 export async function removeOldRuns(
   { rows, clock, accountNames }: InboxContext,
   days: number,
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
   const before = clock.now() - days * 86_400_000;
-  for (const account of await accountNames(options.signal)) {
-    const old: string[] = [];
+  const remove = async (account: string) => {
+    const old: Row[] = [];
     const range = { ...options, top: batch, select: ['status'] };
-    for await (const row of rows.range(account, `r:${newestFirst(before)}`, 'r;', range)) {
-      old.push(row.key);
+    for (const prefix of [prefixes.run, prefixes.dropped]) {
+      for await (const row of rows.range(account, prefix + newestFirst(before), endOf(prefix), range)) {
+        old.push(row);
+      }
     }
-    await rows.deleteAll(account, old);
-  }
+    await rows.deleteEach(account, old);
+  };
+  await forEachAccount(await accountNames(options.signal), remove, { ...options, task: 'removeOldRuns' });
 }
 
-/** Tells runs that died as failed, also where no later run comes to do it. */
-export async function closeDeadRuns(context: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
-  for (const account of await context.accountNames(options.signal)) {
-    const holder = await leaseHolder(context, account, options);
+/** Marks runs that died as failed, also where no later run would do it. */
+export async function closeDeadRuns(inbox: InboxContext, options: { readonly signal: AbortSignal }): Promise<void> {
+  const close = async (account: string) => {
+    const holder = await leaseHolder(inbox, account, options);
     // A run may have taken the lease since.
-    await failDeadRuns(context, account, holder?.runId, { ...options, graceMs: leaseMs });
-  }
+    await failDeadRuns(inbox, account, holder?.runId, { ...options, graceMs: leaseMs });
+  };
+  await forEachAccount(await inbox.accountNames(options.signal), close, { ...options, task: 'closeDeadRuns' });
 }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { assetRest, doubleKeys, dueKey, fingerprintPrefix, ledgerKey, singleKey } from './keys.ts';
+import { assetLocalId, contentKeyRange, dueKey, fingerprintPrefix, idKey, ledgerKey } from './keys.ts';
 
 const source = (item: string, scope = '', store = 'graph:a@example.com') => ({ store, scope, item });
 
 describe('ledger keys', () => {
-  it('tell ids apart that differ in letter case alone', () => {
+  it('distinguish ids that differ in letter case alone', () => {
     expect(ledgerKey(source('AAMkAGI'))).not.toBe(ledgerKey(source('AAMkAGi')));
-    expect(assetRest('a', source('AAMkAGI'))).not.toBe(assetRest('a', source('AAMkAGi')));
+    expect(assetLocalId('a', source('AAMkAGI'))).not.toBe(assetLocalId('a', source('AAMkAGi')));
   });
 
   it('sort as UIDs do within a folder', () => {
@@ -25,21 +25,21 @@ describe('ledger keys', () => {
   );
 
   it('do not run into one another where parts are cut differently', () => {
-    expect(assetRest('a', source('bc', 'a'))).not.toBe(assetRest('a', source('c', 'ab')));
+    expect(assetLocalId('a', source('bc', 'a'))).not.toBe(assetLocalId('a', source('c', 'ab')));
   });
 });
 
 it('the key of an id with a content leads to that of the id, whatever the id holds, and lies in its range', () => {
   for (const id of ['x', 'a b=20=c', '1', 'a+/=']) {
-    const [single, double] = [id, `${id} ${'0'.repeat(64)}`].map((item) => ledgerKey(source(item)));
-    if (!single || !double) throw new Error('no keys');
-    expect(singleKey(double)).toBe(single);
-    const [from, to] = doubleKeys(single);
-    expect(double >= from && double < to).toBe(true);
+    const [single, withContent] = [id, `${id} ${'0'.repeat(64)}`].map((item) => ledgerKey(source(item)));
+    if (!single || !withContent) throw new Error('no keys');
+    expect(idKey(withContent)).toBe(single);
+    const [from, to] = contentKeyRange(single);
+    expect(withContent >= from && withContent < to).toBe(true);
   }
   // Mails without any id have nothing in common.
   const nameless = ledgerKey(source(` ${'0'.repeat(64)}`));
-  expect(singleKey(nameless)).toBe(nameless);
+  expect(idKey(nameless)).toBe(nameless);
 });
 
 it('a fingerprint is the id itself, whatever stands around it', () => {

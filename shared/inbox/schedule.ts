@@ -1,6 +1,6 @@
-import { nextOccurrence } from '../accounts/schedule.ts';
 import { errorText, log } from '../platform/log.ts';
-import type { RowTable } from '../platform/rows.ts';
+import type { Rows } from '../platform/rows.ts';
+import { nextOccurrence } from '../platform/schedule.ts';
 import type { InboxContext } from './context.ts';
 
 const partition = 'schedule';
@@ -10,17 +10,17 @@ const partition = 'schedule';
  * ran is made up by one import. `accounts` is the table in which the last times are kept. Answers how many were queued.
  */
 export async function scheduleImports(
-  context: InboxContext,
-  accounts: RowTable,
+  inbox: InboxContext,
+  accounts: Rows,
   options: { readonly signal: AbortSignal },
 ): Promise<number> {
-  const now = context.clock.now();
+  const now = inbox.clock.now();
   const lastAt = new Map<string, number>();
   for await (const row of accounts.prefix(partition, '', { signal: options.signal })) {
     lastAt.set(row.key, typeof row.columns.at === 'number' ? row.columns.at : 0);
   }
   let queued = 0;
-  for (const { account } of await context.accounts(options.signal)) {
+  for (const { account } of await inbox.accounts(options.signal)) {
     const { schedule } = account.import;
     if (!account.enabled || !account.store || schedule === null) {
       continue;
@@ -31,7 +31,7 @@ export async function scheduleImports(
       continue;
     }
     try {
-      await context.enqueue(account.name, {});
+      await inbox.enqueue(account.name, {});
       await accounts.write(partition, [{ kind: 'put', key: account.name, columns: { at: now } }]);
       queued += 1;
     } catch (error) {

@@ -1,12 +1,17 @@
+import { z } from 'zod';
 import type { StoredAccount } from '../accounts/account-store.ts';
-import { endState } from '../accounts/ending-secrets.ts';
-import type { FailingSince } from '../accounts/health.ts';
-import { secretsOf } from '../accounts/rules.ts';
+import { secretsOf } from '../accounts/destinations.ts';
+import { expiryState } from '../accounts/expiring-secrets.ts';
+import { failingSinceSchema } from '../accounts/health.ts';
 import { toIso } from '../platform/clock.ts';
+import { instantSchema } from '../platform/validation.ts';
+import type { View } from '../platform/view.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
-import { readPending } from './pending.ts';
-import { listRuns, type RunView, runView } from './runs.ts';
+import { prefixes } from './keys.ts';
+import { readPending } from './ledger/pending.ts';
+import { listRuns, runView, runViewSchema } from './ledger/runs.ts';
+import { disposalsFailing, disposalsFailingSchema } from './originals/refused.ts';
 
 /** Rows counted at most; beyond it the number stands for "at least". */
 const countLimit = 5_000;
@@ -14,33 +19,45 @@ const countLimit = 5_000;
 /** Runs looked at for errors. */
 const recentRuns = 20;
 
-/** A secret that the account names; `ending`: within 30 days; `unknown`: Key Vault could not be asked. */
-export interface SecretState {
-  readonly name: string;
-  readonly state: 'ok' | 'ending' | 'ended' | 'missing' | 'unknown';
-  /** Null: it has no end. */
-  readonly expiresAt: string | null;
-}
+const secretStateSchema = z
+  .object({
+    name: z.string(),
+    state: z.enum(['ok', 'ending', 'ended', 'missing', 'unknown']),
+    expiresAt: instantSchema.nullable().meta({ description: 'Null: it has no end.' }),
+  })
+  .meta({
+    description: 'A secret that the account names; `ending`: within 30 days; `unknown`: Key Vault could not be asked.',
+  });
+export type SecretState = View<typeof secretStateSchema>;
 
-export interface AccountStatus {
-  readonly account: string;
-  readonly enabled: boolean;
-  readonly lastRun: RunView | null;
-  /** Mail that the last run which came to its end saw and left. */
-  readonly backlog: number;
-  /** Received time of the oldest mail not imported yet. */
-  readonly oldestNotImported: string | null;
-  readonly pending: number;
-  readonly quarantined: number;
-  readonly deletionsToCome: number;
-  readonly failing: readonly FailingSince[];
-  readonly lastErrors: readonly { readonly runId: string; readonly at: string; readonly error: string }[];
-  readonly secrets: readonly SecretState[];
-}
+/** What an operator asks first about an account, but for its webhook. */
+export const accountStatusSchema = z.object({
+  account: z.string(),
+  enabled: z.boolean(),
+  lastRun: runViewSchema.nullable(),
+  backlog: z.int().meta({ description: 'Mail that the last run which came to its end saw and left.' }),
+  oldestNotImported: instantSchema
+    .nullable()
+    .meta({ description: 'Received time of the oldest mail not imported yet.' }),
+  pending: z.int(),
+  quarantined: z.int(),
+  deletionsToCome: z.int(),
+  disposalsFailing: disposalsFailingSchema.meta({
+    description: 'Originals that the server refused to mark, move or delete, and that are tried again.',
+  }),
+  disposalsDropped: z.int().meta({
+    description:
+      'Originals that were left alone although they were to be moved or deleted: moved by others, or another mail now.',
+  }),
+  failing: z.array(failingSinceSchema),
+  lastErrors: z.array(z.object({ runId: z.string(), at: instantSchema, error: z.string() })),
+  secrets: z.array(secretStateSchema),
+});
+export type AccountStatus = View<typeof accountStatusSchema>;
 
-async function countRows(context: InboxContext, account: string, prefix: string, signal: AbortSignal): Promise<number> {
+async function countRows(inbox: InboxContext, account: string, prefix: string, signal: AbortSignal): Promise<number> {
   let count = 0;
-  for await (const _ of context.rows.prefix(account, prefix, { select: ['at'], top: countLimit, signal })) {
+  for await (const _ of inbox.rows.prefix(account, prefix, { select: ['at'], top: countLimit, signal })) {
     count += 1;
   }
   return count;
@@ -57,10 +74,10 @@ async function secretStates(
     [...names].map(async (name) => {
       try {
         const expiresAt = await secrets.expiry(name, { signal });
-        const state: SecretState['state'] = expiresAt === undefined ? 'missing' : endState(expiresAt, now);
+        const state: SecretState['state'] = expiresAt === undefined ? 'missing' : expiryState(expiresAt, now);
         return { name, state, expiresAt: expiresAt?.toISOString() ?? null };
       } catch {
-        // An account's status must be told while Key Vault is away.
+        // An account's status must be answered while Key Vault is away.
         return { name, state: 'unknown', expiresAt: null };
       }
     }),
@@ -69,36 +86,40 @@ async function secretStates(
 
 /** What an operator asks first about an account. */
 export async function accountStatus(
-  context: InboxContext,
+  inbox: InboxContext,
   secrets: SecretStore,
   stored: StoredAccount,
   options: { readonly signal: AbortSignal },
 ): Promise<AccountStatus> {
   const { name } = stored.account;
   const { signal } = options;
-  const [runs, pending, quarantined, deletionsToCome, failing, states] = await Promise.all([
-    listRuns(context, name, { signal, top: recentRuns }),
-    readPending(context, name, { signal }),
-    countRows(context, name, 'q:', signal),
-    countRows(context, name, 'd:', signal),
-    context.health.current(name),
-    secretStates(secrets, stored, context.clock.now(), signal),
+  const [runs, pending, quarantined, deletionsToCome, refused, dropped, failing, states] = await Promise.all([
+    listRuns(inbox, name, { signal, top: recentRuns }),
+    readPending(inbox, name, { signal }),
+    countRows(inbox, name, prefixes.quarantine, signal),
+    countRows(inbox, name, prefixes.due, signal),
+    disposalsFailing(inbox, name, { signal, limit: countLimit }),
+    countRows(inbox, name, prefixes.dropped, signal),
+    inbox.health.current(name),
+    secretStates(secrets, stored, inbox.clock.now(), signal),
   ]);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
   // A run under way, or one that failed, cannot say what it leaves: until then the one before counts.
-  const told = runs.find((run) => run.backlog !== undefined);
-  const waiting = [told?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(
+  const known = runs.find((run) => run.backlog !== undefined);
+  const waiting = [known?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(
     (at): at is number => at !== undefined,
   );
   return {
     account: name,
     enabled: stored.account.enabled,
     lastRun: last ? runView(last) : null,
-    backlog: told?.backlog ?? 0,
+    backlog: known?.backlog ?? 0,
     oldestNotImported: waiting.length === 0 ? null : toIso(Math.min(...waiting)),
     pending: pending.length,
     quarantined,
     deletionsToCome,
+    disposalsFailing: refused,
+    disposalsDropped: dropped,
     failing,
     lastErrors: runs.flatMap((run) =>
       run.error ? [{ runId: run.id, at: toIso(run.finishedAt ?? run.startedAt), error: run.error }] : [],

@@ -1,9 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
+
 /** The one source of time. Reads the system's clock, so that the whole service can run under a shifted one. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
 }
 
+/** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now() };
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -11,21 +14,15 @@ export function toIso(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-/** Resolves after `milliseconds`; rejects with the signal's reason as soon as it is aborted. Never keeps a process alive. */
-export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
+/**
+ * Resolves after `milliseconds`. Rejects with the signal's reason as soon as it is aborted, where Node's own timer
+ * rejects with an AbortError. The process stays alive meanwhile.
+ */
+export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await setTimeout(milliseconds, undefined, signal ? { signal } : {});
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
 }

@@ -19,15 +19,28 @@ export function timerSchedule(setting: keyof typeof defaultSchedules): string {
 
 /**
  * App Service authentication stands in front: then app roles decide who may call, in place of function keys, and the
- * principal header can be trusted.
+ * principal header can be trusted, since the platform takes that of callers away.
  */
 export function signInInFront(): boolean {
-  return environment().WEBSITE_AUTH_ENABLED?.toLowerCase() === 'true';
+  return saysSignIn(environment()) && !signInSetByHand();
 }
 
-/** Where the app answers, by the platform's own word: the Host header of a request is anybody's. */
-export function ownOrigin(): string | undefined {
-  const host = environment().WEBSITE_HOSTNAME;
+/**
+ * `WEBSITE_AUTH_ENABLED` without the platform's sign-in: set as an app setting, which the platform shows a second time
+ * with a prefix, or where there is no platform. An app that trusted it would accept any principal that a caller claims.
+ */
+export function signInSetByHand(given: Readonly<Record<string, string | undefined>> = environment()): boolean {
+  const onPlatform = (given.WEBSITE_INSTANCE_ID ?? given.CONTAINER_NAME ?? '') !== '';
+  return saysSignIn(given) && (!onPlatform || given.APPSETTING_WEBSITE_AUTH_ENABLED !== undefined);
+}
+
+function saysSignIn(given: Readonly<Record<string, string | undefined>>): boolean {
+  return given.WEBSITE_AUTH_ENABLED?.toLowerCase() === 'true';
+}
+
+/** Where the app answers, as the platform says: the Host header of a request can be forged. */
+export function ownOrigin(given: Readonly<Record<string, string | undefined>> = environment()): string | undefined {
+  const host = given.WEBSITE_HOSTNAME;
   if (!host) {
     return undefined;
   }

@@ -33,8 +33,8 @@ export function digest(length: number, ...parts: readonly string[]): string {
 }
 
 /** An id that begins with the account's name: whoever holds it can find its partition. Names hold no dot. */
-export function accountId(account: string, rest: string): string {
-  return `${account}.${rest}`;
+export function accountId(account: string, localId: string): string {
+  return `${account}.${localId}`;
 }
 
 /** The account that a text names, by itself or by an `accountId`; undefined for anything that can be neither. */
@@ -43,7 +43,7 @@ export function accountNamed(text: string): string | undefined {
 }
 
 /** Takes an `accountId` apart; undefined for anything that cannot be one. */
-export function splitAccountId(id: string): { account: string; rest: string } | undefined {
+export function splitAccountId(id: string): { account: string; localId: string } | undefined {
   const match = /^([a-z0-9][a-z0-9-]{0,31})\.([0-9a-z]{16,64})$/.exec(id);
-  return match?.[1] && match[2] ? { account: match[1], rest: match[2] } : undefined;
+  return match?.[1] && match[2] ? { account: match[1], localId: match[2] } : undefined;
 }

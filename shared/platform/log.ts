@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 /** Fields of a log line: identifiers, counts and durations only. Secrets, addresses and message contents never go in. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
+/** Severity of a log line. */
 export type LogLevel = 'info' | 'warn' | 'error';
 
 /** Where log lines go: the invocation's own log inside Azure Functions, so that lines are correlated there. */
@@ -19,6 +20,7 @@ export interface LogScope {
 
 const scopes = new AsyncLocalStorage<LogScope>();
 
+/** Writes to the process's own output. */
 export const consoleSink: LogSink = (level, line) => {
   (level === 'error' ? console.error : level === 'warn' ? console.warn : console.info)(line);
 };

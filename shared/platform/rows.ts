@@ -1,119 +1,17 @@
 import type { TableClient } from '@azure/data-tables';
+import { LaterGroups } from './later-groups.ts';
+import { fittingGroups, type Group, maxEntitiesPerTransaction, newGroup } from './row-groups.ts';
+import { odataText, prefixEnd } from './row-ranges.ts';
+import { type Row, RowConflict, type RowWrite } from './row-types.ts';
 import { storageStatus } from './storage.ts';
-import { submitOne, toAction, toRow } from './table-entities.ts';
+import { toRow, writeIdOf } from './table-entities.ts';
+import { submit } from './table-requests.ts';
 
-/** A column's value. Dates are ISO text or milliseconds as a number, so that they sort and compare. */
-export type Column = string | number | boolean;
+export { jsonColumns, jsonOf } from './row-json.ts';
+export { odataText, prefixEnd } from './row-ranges.ts';
+export { type Column, type Columns, ignoreConflict, type Row, RowConflict, type RowWrite } from './row-types.ts';
 
-export interface Row {
-  readonly key: string;
-  readonly etag: string;
-  readonly columns: Readonly<Record<string, Column | undefined>>;
-}
-
-/**
- * One write. `insert` fails where the row exists; `replace` and `merge` fail where it does not, or where its etag is
- * another than the one given; `delete` fails where it does not exist (the SDK's transactions drop an etag on a delete,
- * so none can be given); `put` writes in any case.
- */
-export type RowWrite =
-  | {
-      readonly kind: 'insert' | 'put';
-      readonly key: string;
-      readonly columns: Readonly<Record<string, Column | undefined>>;
-    }
-  | {
-      readonly kind: 'replace' | 'merge';
-      readonly key: string;
-      readonly columns: Readonly<Record<string, Column | undefined>>;
-      readonly etag?: string;
-    }
-  | { readonly kind: 'delete'; readonly key: string };
-
-/**
- * A conditional write that did not hold. `exists`: an insert met a row; `changed`: the etag is another; `missing`: no
- * such row. Nothing of the group was written. Storage may have carried out a write whose answer was lost and that the
- * SDK then repeated: whoever gets one of these reads the row before it believes that somebody else was there.
- */
-export class RowConflict extends Error {
-  override readonly name = 'RowConflict';
-  readonly reason: 'exists' | 'changed' | 'missing';
-  constructor(reason: 'exists' | 'changed' | 'missing') {
-    super(`Conditional write failed: ${reason}`);
-    this.reason = reason;
-  }
-}
-
-/** Entity-group transactions hold at most 100 entities and 4 MiB (Microsoft: "Performing entity group transactions"). */
-const maxEntitiesPerTransaction = 100;
-const maxBytesPerTransaction = 3_500_000;
-
-/** Storage keeps at most 32 Ki UTF-16 units in one string property; longer texts are cut over several. */
-const maxPropertyLength = 32_000;
-
-/** Columns for a JSON document of any length up to the entity's 1 MiB: `json0`, `json1`, ... */
-export function jsonColumns(document: unknown): Record<string, string> {
-  // ASCII alone: a character cut in two between chunks of a request was seen to be lost in Azurite.
-  const text = JSON.stringify(document).replace(
-    /[\u0080-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  const columns: Record<string, string> = {};
-  for (let part = 0; part * maxPropertyLength < text.length; part += 1) {
-    columns[`json${part}`] = text.slice(part * maxPropertyLength, (part + 1) * maxPropertyLength);
-  }
-  return columns;
-}
-
-/** The document that `jsonColumns` cut up; still to be parsed by a schema. */
-export function jsonOf(row: Row): unknown {
-  let text = '';
-  for (let part = 0; ; part += 1) {
-    const piece = row.columns[`json${part}`];
-    if (typeof piece !== 'string') {
-      break;
-    }
-    text += piece;
-  }
-  return text === '' ? undefined : JSON.parse(text);
-}
-
-interface Group {
-  readonly writes: readonly RowWrite[];
-  readonly bytes: number;
-  resolve(etags: readonly string[]): void;
-  reject(error: unknown): void;
-}
-
-function sizeOf(writes: readonly RowWrite[]): number {
-  let bytes = 0;
-  for (const write of writes) {
-    bytes += 400;
-    if (write.kind !== 'delete') {
-      for (const value of Object.values(write.columns)) {
-        bytes += typeof value === 'string' ? value.length * 2 : 16;
-      }
-    }
-  }
-  return bytes;
-}
-
-function conflictOf(error: unknown, writes: readonly RowWrite[]): unknown {
-  switch (storageStatus(error)) {
-    case 409:
-      return new RowConflict('exists');
-    case 412:
-      return new RowConflict('changed');
-    case 404:
-      // A missing row, unless nothing in the group needs one to exist.
-      return writes.some((write) => write.kind !== 'insert' && write.kind !== 'put')
-        ? new RowConflict('missing')
-        : error;
-    default:
-      return error;
-  }
-}
-
+/** Which rows of a range are read, and which of their columns. */
 export interface RangeOptions {
   readonly signal?: AbortSignal;
   /** OData condition on columns, added to the range. */
@@ -123,39 +21,37 @@ export interface RangeOptions {
   readonly top?: number;
 }
 
-/** Escapes a text for an OData string literal. */
-export function odataText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
+/** An etag that no row has. It stands for a row that we wrote and that somebody else has written since. */
+const etagOfNone = 'W/"datetime\'1601-01-01T00%3A00%3A00.0000000Z\'"';
 
 /**
- * One table, read by point and by range, written in groups that are carried out whole or not at all. Groups written to
- * one partition while a transaction is under way are carried out together in the next one: storage transactions are
- * what a mail costs, so they are shared wherever callers overlap.
+ * One table of Azure Table storage. Rows are read by key and by range, and written in groups: a group is written whole or
+ * not at all.
+ *
+ * Groups for one partition that come while a transaction is under way share the next transaction, since transactions are
+ * what storage costs. A group never fails because of another one in its transaction.
+ *
+ * The SDK repeats a write whose answer was lost, and the repetition then conflicts with the first try. So each group
+ * writes an id of its own into its rows (`writeId`). After a repetition a conflict is checked against that id: callers get
+ * a conflict only for what others wrote.
  */
 export class RowTable {
   readonly #client: () => Promise<TableClient>;
-  readonly #waiting = new Map<string, Group[]>();
-  readonly #busy = new Set<string>();
+  readonly #pending = new Map<string, Group[]>();
+  readonly #writing = new Set<string>();
+  readonly #later = new LaterGroups((partition, groups) => this.#write(partition, groups));
 
   constructor(client: () => Promise<TableClient>) {
     this.#client = client;
   }
 
+  /** One row; undefined if there is none. */
   async get(partition: string, key: string, options: { signal?: AbortSignal } = {}): Promise<Row | undefined> {
-    const client = await this.#client();
-    try {
-      const entity = await client.getEntity(partition, key, options.signal ? { abortSignal: options.signal } : {});
-      return toRow(entity);
-    } catch (error) {
-      if (storageStatus(error) === 404) {
-        return undefined;
-      }
-      throw error;
-    }
+    const entity = await this.#entity(partition, key, options);
+    return entity && toRow(entity);
   }
 
-  /** Rows with `from <= key < before`, in key order, as pages arrive. */
+  /** Rows with `from <= key < before`, in the order of their keys, read page by page. */
   async *range(partition: string, from: string, before: string, options: RangeOptions = {}): AsyncGenerator<Row> {
     const client = await this.#client();
     let filter = `PartitionKey eq ${odataText(partition)} and RowKey ge ${odataText(from)} and RowKey lt ${odataText(before)}`;
@@ -163,6 +59,7 @@ export class RowTable {
       filter += ` and (${options.filter})`;
     }
     let left = options.top ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
     const pages = client
       .listEntities({
         queryOptions: { filter, ...(options.select ? { select: ['RowKey', ...options.select] } : {}) },
@@ -189,130 +86,206 @@ export class RowTable {
   }
 
   /**
-   * Carries out a group of writes, whole or not at all; answers the new etags in their order (empty for a delete).
-   * At most 100 rows, each named once. Throws RowConflict where a condition did not hold.
+   * Writes a group of rows, whole or not at all: at most 100 rows of one partition, each named once. Answers the new etags
+   * in the order of the writes (empty for a delete). Throws RowConflict if a condition did not hold.
    */
   write(partition: string, writes: readonly RowWrite[]): Promise<readonly string[]> {
     if (writes.length === 0) {
       return Promise.resolve([]);
     }
+    return new Promise((resolve, reject) => this.#write(partition, [newGroup(writes, { resolve, reject })]));
+  }
+
+  /**
+   * As `write`, for what nobody waits for: it goes with the next transaction of its partition, and costs none of its own
+   * where one comes within `withinMs`. A process that ends before has not written it.
+   */
+  writeSoon(partition: string, writes: readonly RowWrite[], withinMs: number): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
-      const group: Group = { writes, bytes: sizeOf(writes), resolve, reject };
-      const waiting = this.#waiting.get(partition);
-      if (waiting) {
-        waiting.push(group);
-      } else {
-        this.#waiting.set(partition, [group]);
-      }
-      if (!this.#busy.has(partition)) {
-        void this.#drain(partition);
-      }
+      this.#later.add(partition, newGroup(writes, { resolve, reject }), withinMs);
     });
   }
 
-  /** Writes any number of rows, each transaction as full as it may be: only for writes that need not stand together. */
+  /** Writes at once what `writeSoon` still keeps back. */
+  endWaiting(): void {
+    this.#later.endAll();
+  }
+
+  /** Writes any number of rows in groups of 100. Each group is written whole or not at all, all of them together are not. */
   async writeAll(partition: string, writes: readonly RowWrite[]): Promise<void> {
     for (let from = 0; from < writes.length; from += maxEntitiesPerTransaction) {
       await this.write(partition, writes.slice(from, from + maxEntitiesPerTransaction));
     }
   }
 
-  /** Deletes any number of rows that exist. */
-  async deleteAll(partition: string, keys: readonly string[]): Promise<void> {
-    await this.writeAll(
-      partition,
-      keys.map((key) => ({ kind: 'delete', key })),
-    );
+  /** Deletes any number of rows, each by itself. A row that is gone, or has another etag than given, is left alone. */
+  async deleteEach(
+    partition: string,
+    rows: readonly { readonly key: string; readonly etag?: string }[],
+  ): Promise<void> {
+    for (let from = 0; from < rows.length; from += maxEntitiesPerTransaction) {
+      const some = rows.slice(from, from + maxEntitiesPerTransaction);
+      // Groups of the same turn share a transaction.
+      const results = await Promise.allSettled(
+        some.map(({ key, etag }) =>
+          this.write(partition, [{ kind: 'delete', key, ...(etag === undefined ? {} : { etag }) }]),
+        ),
+      );
+      for (const result of results) {
+        if (result.status === 'rejected' && !(result.reason instanceof RowConflict)) {
+          throw result.reason;
+        }
+      }
+    }
   }
 
-  async #drain(partition: string): Promise<void> {
-    this.#busy.add(partition);
+  async #entity(partition: string, key: string, options: { signal?: AbortSignal } = {}) {
+    const client = await this.#client();
+    try {
+      return await client.getEntity(partition, key, options.signal ? { abortSignal: options.signal } : {});
+    } catch (error) {
+      if (storageStatus(error) === 404) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  #write(partition: string, groups: readonly Group[]): void {
+    const pending = this.#pending.get(partition);
+    if (pending) pending.push(...groups);
+    else this.#pending.set(partition, [...groups]);
+    if (!this.#writing.has(partition)) void this.#writePending(partition);
+  }
+
+  async #writePending(partition: string): Promise<void> {
+    this.#writing.add(partition);
     // Callers of the same turn of the event loop share the first transaction too.
     await Promise.resolve();
-    for (let groups = this.#take(partition); groups.length > 0; groups = this.#take(partition)) {
-      await this.#carryOut(partition, groups);
+    for (let groups = this.#nextGroups(partition); groups.length > 0; groups = this.#nextGroups(partition)) {
+      await this.#writeGroups(partition, groups);
     }
-    this.#busy.delete(partition);
+    this.#writing.delete(partition);
   }
 
-  /** The next groups that fit one transaction: no row may be named twice in one. */
-  #take(partition: string): Group[] {
-    const waiting = this.#waiting.get(partition);
-    if (!waiting) {
+  /** The next groups that fit one transaction. */
+  #nextGroups(partition: string): readonly Group[] {
+    const pending = this.#pending.get(partition);
+    if (!pending) {
       return [];
     }
-    const keys = new Set<string>();
-    let bytes = 0;
-    let taken = 0;
-    for (const group of waiting) {
-      const fits =
-        keys.size + group.writes.length <= maxEntitiesPerTransaction &&
-        bytes + group.bytes <= maxBytesPerTransaction &&
-        group.writes.every((write) => !keys.has(write.key));
-      if (!fits && taken > 0) {
-        break;
-      }
-      for (const write of group.writes) {
-        keys.add(write.key);
-      }
-      bytes += group.bytes;
-      taken += 1;
+    const groups = pending.splice(0, fittingGroups(pending));
+    if (pending.length === 0) {
+      this.#pending.delete(partition);
     }
-    const groups = waiting.splice(0, taken);
-    if (waiting.length === 0) {
-      this.#waiting.delete(partition);
-    }
-    return groups;
+    return [...groups, ...this.#later.takeFitting(partition, groups)];
   }
 
-  async #carryOut(partition: string, groups: readonly Group[]): Promise<void> {
+  /**
+   * Writes groups in one transaction. If it fails, each group is written on its own: the failure may be the conflict or the
+   * refusal (400, 413) of a single group, the answer may be lost, or storage may be away. After two groups in a row failed
+   * for no reason of their own, storage is away, and the others fail too.
+   */
+  async #writeGroups(partition: string, groups: readonly Group[]): Promise<void> {
+    let client: TableClient;
     try {
-      const etags = await this.#submit(
-        partition,
-        groups.flatMap((group) => group.writes),
-      );
-      let offset = 0;
-      for (const group of groups) {
-        group.resolve(etags.slice(offset, offset + group.writes.length));
-        offset += group.writes.length;
-      }
+      client = await this.#client();
     } catch (error) {
-      const only = groups[0];
-      if (groups.length === 1 && only) {
-        only.reject(conflictOf(error, only.writes));
-        return;
-      }
-      const status = storageStatus(error);
-      if (status === 404 || status === 409 || status === 412) {
-        // One group's condition failed and took the others with it: each again on its own.
+      for (const group of groups) group.reject(error);
+      return;
+    }
+    let repeated = false;
+    if (groups.length > 1) {
+      const submitted = await submit(client, groups.flatMap(sentWrites(partition)));
+      if (submitted.ok) {
+        let offset = 0;
         for (const group of groups) {
-          await this.#carryOut(partition, [group]);
+          group.resolve(submitted.etags.slice(offset, offset + group.writes.length));
+          offset += group.writes.length;
         }
         return;
       }
-      for (const group of groups) {
-        group.reject(error);
+      repeated = submitted.repeated || isStorageTrouble(submitted.error);
+    }
+    let failed = 0;
+    let last: unknown;
+    for (const group of groups) {
+      if (failed === 2) {
+        group.reject(last);
+        continue;
       }
+      last = await this.#writeGroup(client, partition, group, repeated);
+      failed = last !== undefined && isStorageTrouble(last) ? failed + 1 : 0;
     }
   }
 
-  async #submit(partition: string, writes: readonly RowWrite[]): Promise<readonly string[]> {
-    const client = await this.#client();
-    const only = writes[0];
-    if (writes.length === 1 && only) {
-      return [await submitOne(client, partition, only)];
+  /** Writes one group and settles its promise. `repeated`: it may have been written already. Answers the error, if any. */
+  async #writeGroup(client: TableClient, partition: string, group: Group, repeated: boolean): Promise<unknown> {
+    const submitted = await submit(client, sentWrites(partition)(group));
+    if (submitted.ok) {
+      group.resolve(submitted.etags);
+      return undefined;
     }
-    const response = await client.submitTransaction(writes.map((write) => toAction(partition, write)));
-    // Answers stand in the order of the operations; only inserts name their row.
-    return writes.map((_, index) => response.subResponses[index]?.etag ?? '');
+    const error = conflictOf(submitted.error, group.writes);
+    const mayBeOurs = repeated || submitted.repeated || isStorageTrouble(submitted.error);
+    const etags = mayBeOurs ? await this.#etagsIfOurs(partition, group, error).catch(() => undefined) : undefined;
+    if (etags) {
+      group.resolve(etags);
+      return undefined;
+    }
+    group.reject(error);
+    return error;
+  }
+
+  /** The etags of a group that was written although it seemed to fail; undefined if it was not written. */
+  async #etagsIfOurs(partition: string, group: Group, error: unknown): Promise<readonly string[] | undefined> {
+    const { writes, writeId } = group;
+    const entities = await Promise.all(writes.map(({ key }) => this.#entity(partition, key)));
+    if (writes.every(({ kind }) => kind === 'delete')) {
+      // A deleted row has no id any more. All rows are gone, as they were to be.
+      const gone = error instanceof RowConflict && entities.every((entity) => entity === undefined);
+      return gone ? writes.map(() => '') : undefined;
+    }
+    const isOurs = entities.map((entity) => entity !== undefined && writeIdOf(entity) === writeId);
+    // A group is written whole: one row proves it for all.
+    if (!isOurs.includes(true)) {
+      return undefined;
+    }
+    return writes.map(({ kind }, index) => {
+      if (kind === 'delete') return '';
+      const entity = entities[index];
+      return isOurs[index] && entity ? entity.etag : etagOfNone;
+    });
   }
 }
 
-/** The first key after every key that begins with `prefix`. */
-export function prefixEnd(prefix: string): string {
-  if (prefix === '') {
-    return '\uffff';
+/** Rows as they are used, wherever they are kept. */
+export type Rows = Pick<RowTable, keyof RowTable>;
+
+const sentWrites = (partition: string) => (group: Group) =>
+  group.writes.map((write) => ({ partition, write, writeId: group.writeId }));
+
+/** Whether an error says nothing about the writes themselves. They may even have been made. */
+function isStorageTrouble(error: unknown): boolean {
+  if (error instanceof RowConflict) {
+    return false;
   }
-  const last = prefix.charCodeAt(prefix.length - 1);
-  return prefix.slice(0, -1) + String.fromCharCode(last + 1);
+  const status = storageStatus(error);
+  return status === undefined || status >= 500 || [401, 403, 408, 429].includes(status);
+}
+
+function conflictOf(error: unknown, writes: readonly RowWrite[]): unknown {
+  switch (storageStatus(error)) {
+    case 409:
+      return new RowConflict('exists');
+    case 412:
+      return new RowConflict('changed');
+    case 404:
+      // A missing row, unless nothing in the group needs one to exist.
+      return writes.some((write) => write.kind !== 'insert' && write.kind !== 'put')
+        ? new RowConflict('missing')
+        : error;
+    default:
+      return error;
+  }
 }

@@ -5,12 +5,37 @@ import type { QueueClient } from '@azure/storage-queue';
 import type { StorageSettings } from './settings.ts';
 
 /** Every container, queue and table Mailroom uses; the deployment declares the same ones. */
-export const containerNames = { assets: 'assets', outbox: 'outbox', quarantine: 'quarantine' } as const;
-export const queueNames = { send: 'mail-send', import: 'mail-import', events: 'mail-events' } as const;
-export const tableNames = { accounts: 'accounts', inbox: 'inbox', limits: 'limits', outbox: 'outbox' } as const;
+export const containerNames = {
+  assets: 'assets',
+  outbox: 'outbox',
+  quarantine: 'quarantine',
+  uploads: 'uploads',
+} as const;
+/** The queues that Mailroom uses. */
+export const queueNames = {
+  send: 'mail-send',
+  import: 'mail-import',
+  events: 'mail-events',
+  webhooks: 'mail-webhooks',
+} as const;
+/** Where the host puts what it gave up of a queue with a trigger. */
+export const poisonNames = {
+  send: 'mail-send-poison',
+  import: 'mail-import-poison',
+  webhooks: 'mail-webhooks-poison',
+} as const;
+/** The tables that Mailroom uses. */
+export const tableNames = {
+  accounts: 'accounts',
+  events: 'events',
+  inbox: 'inbox',
+  limits: 'limits',
+  outbox: 'outbox',
+} as const;
 
 export type ContainerName = (typeof containerNames)[keyof typeof containerNames];
-export type QueueName = (typeof queueNames)[keyof typeof queueNames];
+export type PoisonQueueName = (typeof poisonNames)[keyof typeof poisonNames];
+export type QueueName = (typeof queueNames)[keyof typeof queueNames] | PoisonQueueName;
 export type TableName = (typeof tableNames)[keyof typeof tableNames];
 
 /** Storage clients, one of each per process; each is made, and its resource created where absent, at its first use. */
@@ -35,6 +60,7 @@ function once<N extends string, T>(make: (name: N) => Promise<T>): (name: N) => 
   };
 }
 
+/** Clients of the storage account, each made at its first use. */
 export function storageClients(settings: StorageSettings, credential: () => Promise<TokenCredential>): StorageClients {
   return {
     container: once(async (name) => {

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { BlobServiceClient, type BlockBlobClient, type ContainerClient } from '@azure/storage-blob';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
 import { uploadUnknown } from './upload.ts';
 
 const mebibyte = 1 << 20;
-const never = new AbortController().signal;
+const plain = { contentType: 'message/rfc822', signal: new AbortController().signal };
 
 let azurite: Azurite;
 let container: ContainerClient;
@@ -35,24 +35,26 @@ it.each([
 ])('%i bytes in chunks of %i are there as they were', async (length, chunk) => {
   const bytes = randomBytes(length);
   const path = `${length}/${chunk}`;
-  expect(await uploadUnknown(container, path, inChunks(bytes, chunk), 'message/rfc822', never)).toBe(length);
-  const blob = container.getBlobClient(path);
+  const blob = container.getBlockBlobClient(path);
+  expect(await uploadUnknown(blob, inChunks(bytes, chunk), plain)).toBe(length);
   // Again over what is there: a check-in that is done twice.
-  await uploadUnknown(container, path, inChunks(bytes, chunk), 'message/rfc822', never);
+  await uploadUnknown(blob, inChunks(bytes, chunk), plain);
   expect(sha256(await blob.downloadToBuffer())).toBe(sha256(bytes));
   expect((await blob.getProperties()).contentType).toBe('message/rfc822');
 });
 
-it.each([1, 3, 6])('a source that fails after %i MiB leaves no blob, and its error is told', async (good) => {
+it.each([1, 3, 6])('a source that fails after %i MiB leaves no blob, and its error is reported', async (good) => {
   async function* failing(): AsyncGenerator<Buffer> {
     for (let n = 0; n < good; n += 1) yield randomBytes(mebibyte);
     throw new Error('the source broke off');
   }
-  await expect(uploadUnknown(container, `fails/${good}`, failing(), 'x/y', never)).rejects.toThrow('broke off');
+  await expect(uploadUnknown(container.getBlockBlobClient(`fails/${good}`), failing(), plain)).rejects.toThrow(
+    'broke off',
+  );
   expect(await container.getBlobClient(`fails/${good}`).exists()).toBe(false);
 });
 
-it('storage that refuses a block is told, and the source is left', async () => {
+it('storage that refuses a block is reported, and the source is left', async () => {
   const elsewhere = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient('not-there');
   let left = false;
   async function* endless(): AsyncGenerator<Buffer> {
@@ -62,7 +64,9 @@ it('storage that refuses a block is told, and the source is left', async () => {
       left = true;
     }
   }
-  await expect(uploadUnknown(elsewhere, 'any', endless(), 'x/y', never)).rejects.toMatchObject({ statusCode: 404 });
+  await expect(uploadUnknown(elsewhere.getBlockBlobClient('any'), endless(), plain)).rejects.toMatchObject({
+    statusCode: 404,
+  });
   expect(left).toBe(true);
 });
 
@@ -74,6 +78,54 @@ it('ends when it is aborted', async () => {
       yield randomBytes(mebibyte);
     }
   }
-  await expect(uploadUnknown(container, 'aborted', slow(), 'x/y', cut.signal)).rejects.toThrow(/abort/i);
+  await expect(
+    uploadUnknown(container.getBlockBlobClient('aborted'), slow(), { ...plain, signal: cut.signal }),
+  ).rejects.toThrow(/abort/i);
   expect(await container.getBlobClient('aborted').exists()).toBe(false);
+});
+
+it('ends when it is aborted while little of the source has come and no more does', async () => {
+  const cut = new AbortController();
+  async function* standing(): AsyncGenerator<Buffer> {
+    yield randomBytes(1_000);
+    setImmediate(() => cut.abort());
+    await new Promise(() => undefined);
+  }
+  await expect(
+    uploadUnknown(container.getBlockBlobClient('standing'), standing(), { ...plain, signal: cut.signal }),
+  ).rejects.toThrow(/abort/i);
+  expect(await container.getBlobClient('standing').exists()).toBe(false);
+});
+
+describe.each([
+  ['in one request', 1_000],
+  ['in blocks', 5 * mebibyte],
+])('where others may write the same blob, %s', (way, length) => {
+  const content = (letter: string) => inChunks(Buffer.alloc(length, letter), mebibyte);
+  const letterOf = async (blob: BlockBlobClient) => (await blob.downloadToBuffer(0, 1)).toString();
+
+  it('creates it without asking, and replaces it only after asking', async () => {
+    const blob = container.getBlockBlobClient(`shared/${way}`);
+    let asked = 0;
+    const mayReplace = async () => {
+      asked += 1;
+    };
+    await uploadUnknown(blob, content('a'), { ...plain, mayReplace });
+    expect([await letterOf(blob), asked]).toEqual(['a', 0]);
+    await uploadUnknown(blob, content('b'), { ...plain, mayReplace });
+    expect([await letterOf(blob), asked]).toEqual(['b', 1]);
+  });
+
+  it('leaves what another wrote after the last asking', async () => {
+    const blob = container.getBlockBlobClient(`taken/${way}`);
+    await uploadUnknown(blob, content('a'), plain);
+    let asked = 0;
+    const mayReplace = async () => {
+      asked += 1;
+      if (asked > 1) throw new Error('no longer the one');
+      await uploadUnknown(blob, content('c'), plain);
+    };
+    await expect(uploadUnknown(blob, content('b'), { ...plain, mayReplace })).rejects.toThrow('no longer the one');
+    expect(await letterOf(blob)).toBe('c');
+  });
 });

@@ -1,62 +1,174 @@
-import { Readable } from 'node:stream';
-import type { ContainerClient } from '@azure/storage-blob';
+import { randomUUID } from 'node:crypto';
+import type { BlobRequestConditions, BlockBlobClient } from '@azure/storage-blob';
+import { untilAborted } from './abort.ts';
+import { BoundedTasks } from './concurrency.ts';
+import { storageStatus } from './storage.ts';
 
 /** Streams up to this size go in one request. */
 const wholeSize = 4 << 20;
 
 /** Longer ones go in blocks of this size, two under way at a time; a blob of 50,000 of them holds 97 GiB. */
 const blockSize = 2 << 20;
+const concurrentBlocks = 2;
+
+/** Times that a blob which others write as well is looked at again, before that is an error. */
+const maxConflicts = 20;
+
+/** How a blob is uploaded. */
+export interface UploadOptions {
+  readonly contentType: string;
+  readonly signal: AbortSignal;
+  /**
+   * The blob is created only where there is none, by the same one request. Where there is one, its ETag is read, then
+   * this is asked, and only then is that very blob replaced; it throws where the caller may no longer write. Absent: the
+   * blob is written in any case.
+   */
+  readonly mayReplace?: () => Promise<void>;
+  /** What is kept beside the bytes; asked for once all of them have come. */
+  readonly metadata?: () => Readonly<Record<string, string>>;
+}
+
+/** Uploads bytes in one request. Throws what `mayReplace` throws. */
+export async function uploadWhole(blob: BlockBlobClient, bytes: Buffer, options: UploadOptions): Promise<void> {
+  await conditionally(blob, options, async (conditions) => {
+    await blob.upload(bytes, bytes.length, { ...requestOptions(options), conditions });
+  });
+}
 
 /**
- * Uploads a stream whose length is not known, with a few blocks in memory. A short one costs one storage
- * transaction. Answers its bytes. However it ends, the stream is not read on.
+ * Uploads a stream whose length is not known, with a few blocks in memory. A short one costs one storage transaction.
+ * Answers its bytes. However it ends, the stream is not read on. Throws what `mayReplace` throws.
  */
 export async function uploadUnknown(
-  container: ContainerClient,
-  path: string,
+  blob: BlockBlobClient,
   content: AsyncIterable<Buffer>,
-  contentType: string,
-  signal: AbortSignal,
+  options: UploadOptions,
 ): Promise<number> {
-  const blob = container.getBlockBlobClient(path);
-  const options = { abortSignal: signal, blobHTTPHeaders: { blobContentType: contentType } };
+  const { signal } = options;
+  const chunks = content[Symbol.asyncIterator]();
   const head: Buffer[] = [];
   let size = 0;
-  const chunks = content[Symbol.asyncIterator]();
-  while (size < wholeSize) {
-    const next = await chunks.next();
-    if (next.done) {
-      const whole = Buffer.concat(head, size);
-      await blob.upload(whole, whole.length, options);
-      return size;
-    }
-    head.push(next.value);
-    size += next.value.length;
-  }
-  async function* all(): AsyncGenerator<Buffer> {
-    try {
-      yield Buffer.concat(head.splice(0));
-      for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-        size += next.value.length;
-        yield next.value;
-      }
-    } finally {
-      await chunks.return?.();
-    }
-  }
-  const stream = Readable.from(all(), { objectMode: false });
-  const cut = () => stream.destroy(asError(signal.reason));
-  signal.addEventListener('abort', cut, { once: true });
   try {
-    signal.throwIfAborted();
-    await blob.uploadStream(stream, blockSize, 2, options);
-    return size;
+    while (size < wholeSize) {
+      // A stream that stands still, or comes slowly, must not keep an upload that was aborted.
+      const next = await untilAborted(chunks.next(), signal);
+      if (next.done) {
+        await uploadWhole(blob, Buffer.concat(head, size), options);
+        return size;
+      }
+      head.push(next.value);
+      size += next.value.length;
+    }
+    const staged = await stageBlocks(blob, head, chunks, signal);
+    await conditionally(blob, options, async (conditions) => {
+      await blob.commitBlockList([...staged.ids], { ...requestOptions(options), conditions });
+    });
+    return staged.size;
   } finally {
-    signal.removeEventListener('abort', cut);
-    stream.destroy();
+    const left = chunks.return?.();
+    left?.catch(() => undefined);
+    if (!signal.aborted) {
+      // A source that stands still would be waited for.
+      await left;
+    }
   }
 }
 
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error('The upload was cut', { cause: reason });
+function requestOptions({ contentType, signal, metadata }: UploadOptions) {
+  return {
+    abortSignal: signal,
+    blobHTTPHeaders: { blobContentType: contentType },
+    ...(metadata ? { metadata: { ...metadata() } } : {}),
+  };
+}
+
+/** Carries out a write under the condition that nobody else wrote the blob since this caller was seen to be allowed to. */
+async function conditionally(
+  blob: BlockBlobClient,
+  { mayReplace, signal }: UploadOptions,
+  write: (conditions: BlobRequestConditions) => Promise<void>,
+): Promise<void> {
+  if (!mayReplace) {
+    await write({});
+    return;
+  }
+  let conditions: BlobRequestConditions = { ifNoneMatch: '*' };
+  for (let conflicts = 0; ; conflicts += 1) {
+    try {
+      await write(conditions);
+      return;
+    } catch (error) {
+      const status = storageStatus(error);
+      if ((status !== 409 && status !== 412) || conflicts >= maxConflicts) {
+        throw error;
+      }
+    }
+    // The order matters: whoever takes over first makes `mayReplace` throw, and then writes the blob again.
+    const etag = await etagOf(blob, signal);
+    await mayReplace();
+    conditions = etag === undefined ? { ifNoneMatch: '*' } : { ifMatch: etag };
+  }
+}
+
+async function etagOf(blob: BlockBlobClient, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return (await blob.getProperties({ abortSignal: signal })).etag;
+  } catch (error) {
+    if (storageStatus(error) === 404) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+interface Staged {
+  /** Ids of the blocks, in the order of the bytes. */
+  readonly ids: readonly string[];
+  readonly size: number;
+}
+
+async function stageBlocks(
+  blob: BlockBlobClient,
+  head: Buffer[],
+  chunks: AsyncIterator<Buffer>,
+  signal: AbortSignal,
+): Promise<Staged> {
+  const ids: string[] = [];
+  const staging = new BoundedTasks({ tasks: concurrentBlocks });
+  let pieces = head;
+  let held = pieces.reduce((sum, { length }) => sum + length, 0);
+  let size = held;
+  const prefix = randomUUID();
+  const stage = async () => {
+    const block = Buffer.concat(pieces, held);
+    pieces = [];
+    held = 0;
+    // All ids of one blob have the same length, also those of blocks that an earlier attempt left (Put Block, remarks).
+    const id = Buffer.from(prefix + String(ids.length).padStart(48 - prefix.length, '0')).toString('base64');
+    ids.push(id);
+    await staging.start(() => blob.stageBlock(id, block, block.length, { abortSignal: signal }));
+  };
+  try {
+    while (!staging.failed) {
+      signal.throwIfAborted();
+      if (held >= blockSize) {
+        await stage();
+        continue;
+      }
+      const next = await untilAborted(chunks.next(), signal);
+      if (next.done) {
+        break;
+      }
+      pieces.push(next.value);
+      held += next.value.length;
+      size += next.value.length;
+    }
+    if (held > 0 && !staging.failed) {
+      await stage();
+    }
+  } finally {
+    await staging.idle();
+  }
+  await staging.finish();
+  return { ids, size };
 }

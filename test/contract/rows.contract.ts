@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  jsonColumns,
-  jsonOf,
-  prefixEnd,
-  RowConflict,
-  type RowTable,
-  type RowWrite,
-} from '../../shared/platform/rows.ts';
+import { jsonColumns, jsonOf, prefixEnd, RowConflict, type Rows, type RowWrite } from '../../shared/platform/rows.ts';
 
 const put = (key: string, columns: Record<string, string | number | boolean> = {}): RowWrite => ({
   kind: 'put',
@@ -15,7 +8,7 @@ const put = (key: string, columns: Record<string, string | number | boolean> = {
 });
 
 /** What rows must do, however the storage is opened. `table` is asked for within the tests. */
-export function rowsContract(table: () => RowTable): void {
+export function rowsContract(table: () => Rows): void {
   describe('a group of writes', () => {
     it('answers the etag of each row, in the order of the writes, whatever they are', async () => {
       // The SDK gives etags without names: this is what conditional writes rest on.
@@ -42,6 +35,29 @@ export function rowsContract(table: () => RowTable): void {
       }
     });
 
+    it.each<[string, RowWrite, RowConflict['reason']]>([
+      ['an insert of a row that exists', { kind: 'insert', key: 'there', columns: {} }, 'exists'],
+      ['a replace of a row that does not', { kind: 'replace', key: 'not there', columns: {} }, 'missing'],
+      ['a merge of a row that does not', { kind: 'merge', key: 'not there', columns: {} }, 'missing'],
+      ['a delete of a row that does not', { kind: 'delete', key: 'not there' }, 'missing'],
+      ['a replace of a row with another etag', { kind: 'replace', key: 'there', columns: {}, etag: 'old' }, 'changed'],
+      ['a merge of a row with another etag', { kind: 'merge', key: 'there', columns: {}, etag: 'old' }, 'changed'],
+      ['a delete of a row with another etag', { kind: 'delete', key: 'there', etag: 'old' }, 'changed'],
+    ])('fails by %s, and says why', async (_, write, reason) => {
+      const partition = 'conditions';
+      const [old = ''] = await table().write(partition, [put('there', { n: 1 })]);
+      await table().write(partition, [put('there', { n: 2 })]);
+      const given = 'etag' in write && write.etag === 'old' ? { ...write, etag: old } : write;
+      const refused = table().write(partition, [given]);
+      await expect(refused).rejects.toBeInstanceOf(RowConflict);
+      await expect(refused).rejects.toMatchObject({ reason });
+      expect((await table().get(partition, 'there'))?.columns).toEqual({ n: 2 });
+    });
+
+    it('of no rows is no write', async () => {
+      expect(await table().write('nothing', [])).toEqual([]);
+    });
+
     it('is carried out whole or not at all', async () => {
       await table().write('whole', [put('there')]);
       const writes: RowWrite[] = [put('other'), { kind: 'insert', key: 'there', columns: {} }];
@@ -49,20 +65,40 @@ export function rowsContract(table: () => RowTable): void {
       expect(await table().get('whole', 'other')).toBeUndefined();
     });
 
-    it.each<[string, RowWrite, RowConflict['reason']]>([
-      ['an insert of a row that exists', { kind: 'insert', key: 'there', columns: {} }, 'exists'],
-      [
-        'a merge with an old etag',
-        { kind: 'merge', key: 'there', columns: {}, etag: 'W/"datetime\'2020\'"' },
-        'changed',
-      ],
-      ['a merge of a row that is missing', { kind: 'merge', key: 'missing', columns: {} }, 'missing'],
-      ['a delete of a row that is missing', { kind: 'delete', key: 'missing' }, 'missing'],
-    ])('refuses %s', async (_, write, reason) => {
-      await table().write('refused', [put('there')]);
-      const refused = table().write('refused', [write]);
-      await expect(refused).rejects.toBeInstanceOf(RowConflict);
-      await expect(refused).rejects.toMatchObject({ reason });
+    it('deletes on condition, also beside others', async () => {
+      for (const others of [[], [put('beside', { text: 'DELETE x\r\nIf-Match: *' })]]) {
+        const [etag = ''] = await table().write('condition', [put('row', { n: 0 }), put('second')]);
+        await table().write('condition', [{ kind: 'merge', key: 'row', columns: { n: 1 } }]);
+        const deletes: RowWrite[] = [
+          { kind: 'delete', key: 'second' },
+          { kind: 'delete', key: 'row', etag },
+        ];
+        await expect(table().write('condition', [...others, ...deletes])).rejects.toMatchObject({ reason: 'changed' });
+        const row = await table().get('condition', 'row');
+        expect(row?.columns).toEqual({ n: 1 });
+        const now: RowWrite[] = [
+          { kind: 'delete', key: 'second' },
+          { kind: 'delete', key: 'row', etag: row?.etag ?? '' },
+        ];
+        await table().write('condition', [...others, ...now]);
+        expect(await table().get('condition', 'row')).toBeUndefined();
+      }
+    });
+
+    it('deletes each row that is still as it was listed', async () => {
+      const keys = Array.from({ length: 120 }, (_, n) => `l${n}`);
+      await table().writeAll(
+        'each',
+        keys.map((key) => put(key)),
+      );
+      const listed: { key: string; etag: string }[] = [];
+      for await (const { key, etag } of table().prefix('each', 'l', { select: ['n'] })) listed.push({ key, etag });
+      await table().write('each', [{ kind: 'merge', key: 'l7', columns: { n: 7 } }]);
+      await table().write('each', [{ kind: 'delete', key: 'l9' }]);
+      await table().deleteEach('each', listed);
+      const left: string[] = [];
+      for await (const { key } of table().prefix('each', '')) left.push(key);
+      expect(left).toEqual(['l7']);
     });
 
     it('that fails does not take along those that shared its transaction', async () => {
@@ -108,6 +144,28 @@ export function rowsContract(table: () => RowTable): void {
         text: "it's",
         yes: true,
       });
+    });
+
+    it('are read up to a number, and none beyond it', async () => {
+      const keys = ['a', 'b', 'c'];
+      await table().write(
+        'some',
+        keys.map((key) => put(key)),
+      );
+      const read = async (top: number) => {
+        const found: string[] = [];
+        for await (const { key } of table().prefix('some', '', { top })) found.push(key);
+        return found;
+      };
+      expect([await read(0), await read(2), await read(3), await read(4)]).toEqual([[], ['a', 'b'], keys, keys]);
+    });
+
+    it("have keys with ' in them, which are read and found like any other", async () => {
+      await table().write("o'clock", [put("it's"), put('its')]);
+      expect((await table().get("o'clock", "it's"))?.key).toBe("it's");
+      const found: string[] = [];
+      for await (const { key } of table().prefix("o'clock", "it'")) found.push(key);
+      expect(found).toEqual(["it's"]);
     });
 
     it('are read by range, in order, and not beyond it', async () => {

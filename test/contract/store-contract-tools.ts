@@ -22,6 +22,8 @@ export interface StoreFixture {
   readonly otherFolder?: string;
   /** Where `delete` with mode `trash` puts mail; absent where there is no trash. */
   readonly trashFolder?: string;
+  /** A page says how many mails the round will still bring. */
+  readonly tellsRemaining: boolean;
   store(): MailStore;
   /** As `store`, with a password the server refuses. */
   storeWithWrongPassword(): MailStore;
@@ -46,7 +48,6 @@ export interface StoreFixture {
 export interface Round {
   readonly pages: readonly ChangePage[];
   readonly mails: readonly ListedMail[];
-  readonly full: boolean;
   readonly checkpoint: Checkpoint;
 }
 
@@ -75,7 +76,7 @@ export function contractTools(fixture: () => StoreFixture): ContractTools {
       for await (const page of session.changes(fixture().folder, checkpoint, options)) pages.push(page);
       const last = pages.at(-1);
       if (!last) throw new Error('a round brings at least one page');
-      return { pages, mails: pages.flatMap((page) => page.mails), full: last.full, checkpoint: last.checkpoint };
+      return { pages, mails: pages.flatMap((page) => page.mails), checkpoint: last.checkpoint };
     },
     deliver: async (...subjects) => {
       for (const subject of subjects) await fixture().deliver(mail(subject));

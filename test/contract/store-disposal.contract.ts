@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Disposal, ListedMail } from '../../shared/adapters/store.ts';
-import { never } from '../support/store-helpers.ts';
+import { fetchAll, never } from '../support/store-helpers.ts';
 import { type ContractTools, failure, mailAt } from './store-contract-tools.ts';
 
 /** What becomes of originals. */
@@ -35,7 +36,7 @@ export function disposalContract({ fixture, withSession, round, deliver }: Contr
       expect(await fixture().witnessFlags(mailAt(mails, 1))).toEqual([]);
     });
 
-    it('deletes for good what it was told to, and nothing else', async () => {
+    it('deletes for good what it was asked to, and nothing else', async () => {
       await deliver('one', 'two', 'three');
       const { mails, outcomes } = await disposeIn({ action: 'delete', mode: 'permanent' }, (all) => [
         ...all.slice(0, 1),
@@ -47,8 +48,10 @@ export function disposalContract({ fixture, withSession, round, deliver }: Contr
     });
 
     it('moves to a folder and to the trash, or says that the protocol has neither', async () => {
-      if (!fixture().store().abilities.move) return await refuses({ action: 'move', folder: 'Done' });
       const { otherFolder, trashFolder } = fixture();
+      if (otherFolder === undefined && trashFolder === undefined) {
+        return await refuses({ action: 'move', folder: 'Done' });
+      }
       if (otherFolder === undefined || trashFolder === undefined) throw new Error('the fixture lacks folders');
       await deliver('one', 'two');
       expect((await disposeIn({ action: 'move', folder: otherFolder }, (all) => all.slice(0, 1))).outcomes).toEqual([
@@ -75,17 +78,35 @@ export function disposalContract({ fixture, withSession, round, deliver }: Contr
       });
     });
 
-    it('leaves alone a mail that differs from what the ledger knows', async () => {
+    it('disposes of a mail whose size is another one now, by its id or its content', async () => {
+      await deliver('one');
+      await withSession(async (session) => {
+        const { mails } = await round(session);
+        const [fetched] = await fetchAll(session, mails);
+        if (!fetched) throw new Error('nothing was fetched');
+        const sha256 = createHash('sha256').update(fetched.bytes).digest('hex');
+        const target = { ...targetOf(fetched.mail), size: (fetched.mail.size ?? 0) + 29, sha256 };
+        const action: Disposal = { action: 'delete', mode: 'permanent' };
+        expect(await session.dispose([target], action, { signal: never, verify: true })).toEqual(['done']);
+      });
+      expect(await fixture().witnessCount(fixture().folder)).toBe(0);
+    });
+
+    it('leaves alone what is another mail than the ledger knows', async () => {
       await deliver('one');
       await withSession(async (session) => {
         const [one] = (await round(session)).mails;
         if (!one) throw new Error('nothing was listed');
         const action: Disposal = { action: 'delete', mode: 'permanent' };
-        // By its size, or where the server tells none by its time of arrival.
-        const differing =
-          one.size === undefined ? { receivedAt: (one.receivedAt ?? 0) + 60_000 } : { size: one.size + 1 };
-        const other = [{ ...targetOf(one), ...differing }];
-        expect(await session.dispose(other, action, { signal: never, verify: true })).toEqual(['mismatch']);
+        // Ids of Graph name one mail for good; others may be given again, where servers are restored or ids are hashes.
+        if (one.size !== undefined) {
+          const differing = {
+            size: one.size + 1,
+            ...(one.receivedAt === undefined ? {} : { receivedAt: one.receivedAt + 60_000 }),
+          };
+          const other = [{ ...targetOf(one), ...differing }];
+          expect(await session.dispose(other, action, { signal: never, verify: true })).toEqual(['mismatch']);
+        }
         const foreign = [{ ...targetOf(one), source: { ...one.source, store: 'imap://someone@elsewhere.invalid' } }];
         expect(await session.dispose(foreign, action, { signal: never, verify: false })).toEqual(['mismatch']);
       });

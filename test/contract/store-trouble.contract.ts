@@ -23,7 +23,6 @@ export function troubleContract({ fixture, round, deliver }: ContractTools): voi
         await deliver('one');
         await fixture().deliver(mail('two', `${'y'.repeat(70)}\r\n`.repeat(20_000)));
         const store = await fixture().storeFallingSilent(moment);
-        const started = performance.now();
         const error = await failure(
           (async () => {
             const session = await store.open({ signal: never });
@@ -36,7 +35,6 @@ export function troubleContract({ fixture, round, deliver }: ContractTools): voi
           })(),
         );
         expect(error.kind).toBe('connection');
-        expect(performance.now() - started).toBeLessThan(10_000);
       });
     }
 
@@ -63,6 +61,7 @@ export function troubleContract({ fixture, round, deliver }: ContractTools): voi
       await session.close();
       await session.close();
       await failure(session.scope(fixture().folder, never));
+      await failure(session.folders([], never));
       await failure(round(session));
     });
   });

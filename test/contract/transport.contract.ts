@@ -10,27 +10,31 @@ export interface DeliveredMail {
   readonly recipients: readonly string[];
 }
 
-/** A server and what a test may do to it. Faults last until `heal`. */
-export interface TransportSubject {
-  /** A transport for this server, at most `maxConnections` at a time (default 5). The test closes it. */
+/** Where mail goes. */
+export interface MailSubject {
+  /** A transport that leads there, at most `maxConnections` at a time (default 5). The test closes it. */
   transport(options?: { readonly maxConnections?: number }): MailTransport;
+  delivered(): Promise<readonly DeliveredMail[]>;
+  /** Bytes of mail text that came for the mail under way, where that can be known. */
+  received?(): number;
+  /** Recipients that are refused for good and for now, where the protocol refuses them one by one. */
+  readonly refuses?: { readonly forGood: string; readonly forNow: string };
+  stop(): Promise<void>;
+}
+
+/** A server and what a test may do to it. Faults last until `heal`. */
+export interface TransportSubject extends MailSubject {
   /** A transport for a place where nothing listens. */
   unreachable(): MailTransport;
-  delivered(): Promise<readonly DeliveredMail[]>;
   /** Connections (or, where a protocol has none, sign-ins) the server has seen in all. */
   connections(): number;
   /** Connections open now. */
   openConnections(): number;
-  /** Bytes of mail text that came for the mail under way, where the server can tell. */
-  received?(): number;
-  /** Recipients the server refuses for good and for now, where the protocol refuses them one by one. */
-  readonly refuses?: { readonly forGood: string; readonly forNow: string };
   /** The server takes the next mail whole and cuts the connection instead of answering. */
   loseAnswer(): void;
   /** The server answers nothing any more, on open connections and new ones. */
   goSilent(): void;
   heal(): void;
-  stop(): Promise<void>;
 }
 
 /** Longest a test waits for something that ought to happen at once. */
@@ -52,6 +56,7 @@ export interface MailParts {
   readonly size?: number;
   readonly open?: FrozenMail['open'];
   readonly envelope?: Partial<FrozenMail['envelope']>;
+  readonly smtpUtf8?: boolean;
 }
 
 /** A frozen mail and its text. */
@@ -77,6 +82,7 @@ export function frozenMail(parts: MailParts = {}): FrozenMail & { readonly text:
     bcc: [],
     headerFrom: 'corpus@example.com',
     date: Date.UTC(2026, 2, 2, 8),
+    ...(parts.smtpUtf8 === undefined ? {} : { smtpUtf8: parts.smtpUtf8 }),
     size: parts.size ?? text.length,
     open: parts.open ?? (async () => Readable.from([text])),
     text,
@@ -118,26 +124,32 @@ export function longBody(size: number): Buffer {
   return Buffer.alloc(Math.ceil(size / line.length) * line.length, line);
 }
 
-/** What every transport must keep, whatever its protocol. `setUp` starts a server for each test. */
-export function transportContract(name: string, setUp: () => Promise<TransportSubject>): void {
-  describe(`${name}: the contract of a transport`, () => {
-    const open: MailTransport[] = [];
-    let subject: TransportSubject | undefined;
-
-    async function start(): Promise<TransportSubject> {
+/** Starts what a test asks for, and ends it after the test. */
+function subjects<S extends MailSubject>(setUp: () => Promise<S>) {
+  const open: MailTransport[] = [];
+  let subject: S | undefined;
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((transport) => transport.close()));
+    await subject?.stop();
+    subject = undefined;
+  });
+  return {
+    async start(): Promise<S> {
       const started = await setUp();
       subject = started;
       return started;
-    }
-    function kept(transport: MailTransport): MailTransport {
+    },
+    kept(transport: MailTransport): MailTransport {
       open.push(transport);
       return transport;
-    }
-    afterEach(async () => {
-      await Promise.all(open.splice(0).map((transport) => transport.close()));
-      await subject?.stop();
-      subject = undefined;
-    });
+    },
+  };
+}
+
+/** What every transport must keep, also one that speaks to no server. */
+export function mailContract(name: string, setUp: () => Promise<MailSubject>): void {
+  describe(`${name}: the contract of a transport`, () => {
+    const { start, kept } = subjects(setUp);
 
     it('brings every byte unchanged, for every recipient', async () => {
       const server = await start();
@@ -230,6 +242,34 @@ export function transportContract(name: string, setUp: () => Promise<TransportSu
       expect(await server.delivered()).toHaveLength(1);
     });
 
+    it('judges each recipient alone, or takes the mail for all of them where the protocol knows no other way', async () => {
+      const server = await start();
+      const { refuses } = server;
+      if (!refuses) {
+        const everybody = ['anna@example.org', 'bert@example.org'];
+        const receipt = await kept(server.transport()).send(frozenMail({ to: everybody }), sendOptions());
+        expect(outcomes(receipt)).toEqual(['accepted', 'accepted']);
+        expect((await server.delivered()).map((mail) => [...mail.recipients].sort())).toEqual([everybody]);
+        return;
+      }
+      const to = [refuses.forGood, 'anna@example.org', refuses.forNow];
+      const receipt = await kept(server.transport()).send(frozenMail({ to }), sendOptions());
+      expect(outcomes(receipt)).toEqual(['rejected', 'accepted', 'deferred']);
+      expect(receipt.recipients[0]?.code).toMatch(/^5\d\d$/);
+      expect(receipt.recipients[2]?.code).toMatch(/^4\d\d$/);
+      expect(receipt.recipients[0]?.reply).toBeTruthy();
+      expect(receipt.trouble?.scope).toBe('message');
+      expect((await server.delivered()).map((mail) => mail.recipients)).toEqual([['anna@example.org']]);
+    });
+  });
+}
+
+/** What every transport must keep that speaks to a server. `setUp` starts a server for each test. */
+export function transportContract(name: string, setUp: () => Promise<TransportSubject>): void {
+  mailContract(name, setUp);
+  describe(`${name}: the contract of a transport`, () => {
+    const { start, kept } = subjects(setUp);
+
     it('answers uncertain, and sends nothing again, when the answer is lost', async () => {
       const server = await start();
       const transport = kept(server.transport());
@@ -297,26 +337,6 @@ export function transportContract(name: string, setUp: () => Promise<TransportSu
       for (const mail of mails) expect(delivered.filter(({ bytes }) => bytes.equals(mail.text))).toHaveLength(1);
     });
 
-    it('judges each recipient alone, or takes the mail for all of them where the protocol knows no other way', async () => {
-      const server = await start();
-      const { refuses } = server;
-      if (!refuses) {
-        const everybody = ['anna@example.org', 'bert@example.org'];
-        const receipt = await kept(server.transport()).send(frozenMail({ to: everybody }), sendOptions());
-        expect(outcomes(receipt)).toEqual(['accepted', 'accepted']);
-        expect((await server.delivered()).map((mail) => [...mail.recipients].sort())).toEqual([everybody]);
-        return;
-      }
-      const to = [refuses.forGood, 'anna@example.org', refuses.forNow];
-      const receipt = await kept(server.transport()).send(frozenMail({ to }), sendOptions());
-      expect(outcomes(receipt)).toEqual(['rejected', 'accepted', 'deferred']);
-      expect(receipt.recipients[0]?.code).toMatch(/^5\d\d$/);
-      expect(receipt.recipients[2]?.code).toMatch(/^4\d\d$/);
-      expect(receipt.recipients[0]?.reply).toBeTruthy();
-      expect(receipt.trouble?.scope).toBe('message');
-      expect((await server.delivered()).map((mail) => mail.recipients)).toEqual([['anna@example.org']]);
-    });
-
     it('ends its connections when it is closed, cuts a send under way and takes no other', async () => {
       const server = await start();
       const idle = server.transport();
@@ -326,6 +346,7 @@ export function transportContract(name: string, setUp: () => Promise<TransportSu
       await eventually('the idle connection ends', () => server.openConnections() === 0);
       const late = await idle.send(frozenMail(), sendOptions());
       expect(outcomes(late)).toEqual(['deferred']);
+      expect(late.trouble).toMatchObject({ scope: 'connection', code: 'CLOSED' });
 
       const busy = server.transport();
       onTestFinished(() => busy.close());
@@ -333,7 +354,9 @@ export function transportContract(name: string, setUp: () => Promise<TransportSu
       const sending = busy.send(frozenMail(), sendOptions());
       await eventually('the silent connection opens', () => server.openConnections() > 0);
       await busy.close();
-      expect(outcomes(await sending)).toEqual(['deferred']);
+      const cut = await sending;
+      expect(outcomes(cut)).toEqual(['deferred']);
+      expect(cut.trouble).toMatchObject({ scope: 'connection', code: 'CLOSED' });
       server.heal();
       await eventually('the cut connection ends', () => server.openConnections() === 0);
       await busy.close();

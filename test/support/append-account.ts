@@ -42,7 +42,8 @@ export interface FoundMail {
 /** All mails of a folder; none where there is no such folder. `folder` in modified UTF-7. */
 export async function mailsIn(client: RawImap, folder: string): Promise<readonly FoundMail[]> {
   const { status } = await client.command(`STATUS "${folder}" (MESSAGES)`);
-  if (!status.startsWith('OK')) return [];
+  if (/NONEXISTENT|doesn't exist/.test(status)) return [];
+  if (!status.startsWith('OK')) throw new Error(`STATUS: ${status}`);
   const mails: FoundMail[] = [];
   for (const uid of await client.uids(folder)) {
     const { lines } = await client.ok(`UID FETCH ${uid} (INTERNALDATE)`);

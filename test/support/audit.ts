@@ -35,9 +35,14 @@ export async function removeRow(mailroom: Mailroom, account: string, key: string
 export interface AuditOptions {
   /** Mails whose MIME is fetched and compared byte for byte; all by default. */
   readonly compare?: number;
+  /** How many imports are counted: as many as there are mails, unless the counts were lost. */
+  readonly counted?: number;
 }
 
-/** Every mail exactly one asset and one ledger row, bytes as they were; nothing left in work, unfinished or pending. */
+/**
+ * Every mail exactly one asset and one ledger row, bytes as they were, counted once; nothing left in work, unfinished or
+ * pending.
+ */
 export async function audit(
   mailroom: Mailroom,
   account: string,
@@ -64,5 +69,7 @@ export async function audit(
   expect(new Set(ledger.map((row) => row.columns.asset)).size).toBe(mails.length);
   expect(ledger.length).toBe(mails.length);
   expect(ledger.filter((row) => row.columns.todoEvent || row.columns.todoDispose)).toEqual([]);
+  const counted = rows.filter((row) => row.key.startsWith('t:')).map((row) => Number(row.columns.imported ?? 0));
+  expect(counted.reduce((sum, count) => sum + count, 0)).toBe(options.counted ?? mails.length);
   expect(rows.filter((row) => /^[wup]:/.test(row.key)).map((row) => row.key)).toEqual([]);
 }

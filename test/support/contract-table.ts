@@ -7,7 +7,7 @@ const contracts: readonly (readonly [contract: string, name: RegExp])[] = [
   ['TLS', /^TLS contract: (.+)$/],
 ];
 
-const protocols = ['pop3', 'pop3s', 'imap', 'imaps', 'graph', 'smtp', 'smtps'] as const;
+const protocols = ['pop3', 'pop3s', 'imap', 'imaps', 'graph', 'smtp', 'smtps', 'sink'] as const;
 
 export type CellState = 'passed' | 'failed' | 'skipped' | 'pending';
 

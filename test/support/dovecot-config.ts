@@ -1,6 +1,22 @@
 import { join } from 'node:path';
 import type { TestCertificates } from './certificates.ts';
-import type { DovecotPorts, MailOwner } from './dovecot.ts';
+
+export interface DovecotPorts {
+  readonly imap: number;
+  readonly imaps: number;
+  readonly pop3: number;
+  readonly pop3s: number;
+  /** Absent where the package dovecot-lmtpd is not installed. */
+  readonly lmtp?: number;
+}
+
+export interface MailOwner {
+  readonly name: string;
+  readonly group: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly root: boolean;
+}
 
 export interface DovecotConfigOptions {
   readonly base: string;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeTestCertificates, type TestCertificates } from './certificates.ts';
-import { dovecotConfig, oauth2Config } from './dovecot-config.ts';
+import { type DovecotPorts, dovecotConfig, type MailOwner, oauth2Config } from './dovecot-config.ts';
 import { type AppendOptions, RawImap } from './raw-imap.ts';
 
 const run = promisify(execFile);
@@ -21,15 +21,6 @@ export interface DovecotOptions {
   readonly extra?: string;
   /** Default: a good one for localhost and 127.0.0.1. */
   readonly certificate?: 'good' | 'expired' | 'wrongHost' | 'selfSigned';
-}
-
-export interface DovecotPorts {
-  readonly imap: number;
-  readonly imaps: number;
-  readonly pop3: number;
-  readonly pop3s: number;
-  /** Absent where the package dovecot-lmtpd is not installed. */
-  readonly lmtp?: number;
 }
 
 export interface Delivery extends AppendOptions {
@@ -189,14 +180,6 @@ function exists(path: string): Promise<boolean> {
 }
 
 const doveadmBinary = (dovecot: string) => dovecot.replace(/sbin\/dovecot$/, 'bin/doveadm');
-
-export interface MailOwner {
-  readonly name: string;
-  readonly group: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly root: boolean;
-}
 
 /** As root mail belongs to the package's own user (Dovecot refuses uid 0 for mail); otherwise to the current user. */
 async function mailOwner(): Promise<MailOwner> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Entra } from '../../local/entra/entra.ts';
-import type { CredentialsContext } from '../../shared/adapters/credentials.ts';
+import type { CredentialsContext } from '../../shared/adapters/sign-in/credentials.ts';
+import { onThisMachine } from './on-this-machine.ts';
 import { startTestEntra, testClient, testSecret, testTenant } from './scripted-graph.ts';
 
 /** An account that signs in by XOAUTH2, with the Entra stand-in that makes its tokens. */
@@ -26,6 +27,6 @@ export async function exchangeAccount(): Promise<ExchangeAccount> {
         secret: `corpus-${randomUUID()}`,
       },
     }),
-    context: { secret: async () => testSecret, overrides: { authorityHost: entra.authorityHost } },
+    context: { secret: async () => testSecret, ...onThisMachine, overrides: { authorityHost: entra.authorityHost } },
   };
 }

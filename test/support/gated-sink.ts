@@ -1,10 +1,10 @@
-import { type SunkMail, startSmtpSink } from '../../local/smtp-sink.ts';
+import { type SinkMail, startSmtpSink } from '../../local/smtp-sink.ts';
 
 /** An SMTP server that takes every mail, but only while its gate is open: a mail that comes meanwhile waits at its end. */
 export interface GatedSink {
   readonly port: number;
   /** Mails with exactly this subject, in the order of arrival. */
-  bySubject(subject: string): readonly SunkMail[];
+  bySubject(subject: string): readonly SinkMail[];
   close(): void;
   open(): void;
   stop(): Promise<void>;

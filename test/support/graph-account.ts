@@ -4,6 +4,8 @@ export interface GraphAccountOptions {
   readonly user: string;
   readonly rule?: Readonly<Record<string, unknown>>;
   readonly folders?: readonly string[];
+  readonly push?: boolean;
+  readonly enabled?: boolean;
   readonly transport?: Readonly<Record<string, unknown>> | null;
   readonly allowedFrom?: readonly string[];
 }
@@ -27,7 +29,12 @@ export async function graphAccount(mailroom: Mailroom, name: string, options: Gr
       from: options.user,
       ...(options.allowedFrom ? { allowedFrom: options.allowedFrom } : {}),
       transport: options.transport === null ? null : { ...end, ...options.transport },
-      store: { ...end, folders: options.folders ?? ['inbox'] },
+      store: {
+        ...end,
+        folders: options.folders ?? ['inbox'],
+        ...(options.push === undefined ? {} : { push: options.push }),
+      },
+      ...(options.enabled === undefined ? {} : { enabled: options.enabled }),
       import: { schedule: null, ...options.rule },
     },
   });

@@ -9,9 +9,9 @@ import {
   storeSchema,
   transportSchema,
 } from '../../shared/accounts/model.ts';
-import type { CloudOverrides } from '../../shared/adapters/entra/place.ts';
-import { createGraphStore, type GraphContext } from '../../shared/adapters/graph/graph-store.ts';
-import { createGraphTransport, type GraphTransportContext } from '../../shared/adapters/graph/graph-transport.ts';
+import { createGraphTransport, type GraphTransportContext } from '../../shared/adapters/graph/send/graph-transport.ts';
+import { createGraphStore, type GraphContext } from '../../shared/adapters/graph/store/graph-store.ts';
+import type { CloudOverrides } from '../../shared/adapters/sign-in/entra/place.ts';
 import type { MailStore } from '../../shared/adapters/store.ts';
 import type { MailTransport } from '../../shared/adapters/transport.ts';
 import type { SilentMoment, StoreFixture } from '../contract/store.contract.ts';
@@ -119,6 +119,7 @@ export async function graphFixture(): Promise<StoreFixture & { readonly site: Gr
     folder: 'inbox',
     otherFolder: `/${otherFolder}`,
     trashFolder: 'deleteditems',
+    tellsRemaining: false,
     store: () => site.store(),
     storeWithWrongPassword: () => site.store({}, { secret: async () => 'wrong-password' }),
     storeAtClosedPort: () =>
@@ -151,7 +152,7 @@ export async function graphFixture(): Promise<StoreFixture & { readonly site: Gr
   };
 }
 
-/** An authority that tells where its token endpoint is, which then says nothing. */
+/** An authority that says where its token endpoint is, which then says nothing. */
 async function startSilentTokenEndpoint(): Promise<ScriptedServer> {
   const server = await startScriptedServer((request, response) => {
     if (request.method !== 'GET') return;

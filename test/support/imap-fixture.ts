@@ -1,10 +1,11 @@
 import { createServer } from 'node:net';
 import { type StoreConfig, storeSchema } from '../../shared/accounts/model.ts';
-import { createImapStore } from '../../shared/adapters/imap/imap-store.ts';
 import { decodeScope } from '../../shared/adapters/imap/source-id.ts';
+import { createImapStore } from '../../shared/adapters/imap/store/imap-store.ts';
 import type { ListedMail, MailStore } from '../../shared/adapters/store.ts';
 import type { SilentMoment, StoreFixture } from '../contract/store.contract.ts';
 import { type Dovecot, startDovecot } from './dovecot.ts';
+import { onThisMachine } from './on-this-machine.ts';
 import type { RawImap } from './raw-imap.ts';
 import { startStallProxy, type Trouble } from './stall-proxy.ts';
 
@@ -24,7 +25,7 @@ export function imapConfig(settings: Readonly<Record<string, unknown>>): ImapCon
 }
 
 export const imapStore = (settings: Readonly<Record<string, unknown>>, password = 'secret'): MailStore =>
-  createImapStore(imapConfig(settings), { secret: async () => password });
+  createImapStore(imapConfig(settings), { secret: async () => password, ...onThisMachine });
 
 /** A port that was free a moment ago, so that a connection to it is refused. */
 export async function closedPort(): Promise<number> {
@@ -65,6 +66,7 @@ export async function imapFixture(protocol: 'imap' | 'imaps'): Promise<StoreFixt
   return {
     dovecot,
     folder: 'INBOX',
+    tellsRemaining: true,
     otherFolder: OTHER_FOLDER,
     trashFolder: 'Trash',
     store: () => imapStore(settings),

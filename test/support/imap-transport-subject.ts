@@ -3,11 +3,12 @@ import {
   createImapTransport,
   type ImapTransportContext,
   newMailIn,
-} from '../../shared/adapters/imap/imap-transport.ts';
+} from '../../shared/adapters/imap/append/imap-transport.ts';
 import type { MailTransport } from '../../shared/adapters/transport.ts';
 import type { DeliveredMail, TransportSubject } from '../contract/transport.contract.ts';
 import type { Dovecot } from './dovecot.ts';
 import { closedPort } from './imap-fixture.ts';
+import { onThisMachine } from './on-this-machine.ts';
 import { startStallProxy } from './stall-proxy.ts';
 
 /** A transport by IMAP as the account model would give it. */
@@ -24,7 +25,7 @@ export function imapTransport(
     ...fields,
   });
   if (config.protocol !== 'imap' && config.protocol !== 'imaps') throw new Error('not an IMAP transport');
-  const parts = { secret: async () => 'secret', maxConnections: 5, ...context };
+  const parts = { secret: async () => 'secret', maxConnections: 5, ...onThisMachine, ...context };
   return createImapTransport(config, parts, newMailIn(config.folder));
 }
 

@@ -7,7 +7,7 @@ export interface StorageMoment {
   readonly method?: string;
   /** In its path or body. */
   readonly text: string;
-  /** The first such request, unless told. */
+  /** The first such request by default. */
   readonly nth?: number;
 }
 
@@ -44,22 +44,27 @@ const queuePut = ['queue', '/mail-send/messages'] as const;
 const eventPut = ['queue', '/mail-events/messages'] as const;
 const secondPiece = { at: 'before', service: 'blob', method: 'GET', text: '/outbox/', nth: 2 } as const;
 
-const sentAtOnce = { ends: 'sent', copies: 1, attempts: ['sent'] } as const;
+const sentImmediately = { ends: 'sent', copies: 1, attempts: ['sent'] } as const;
 const sentAgain = { ends: 'sent', copies: 1, attempts: ['interrupted', 'sent'] } as const;
 const inDoubt = { ends: 'uncertain', attempts: ['uncertain'] } as const;
 
 /** Every state of a send, in order (design section 4). */
 export const killMoments: readonly KillMoment[] = [
-  { when: 'the text is stored, the record is not', caught: before(...recordWrite), unanswered: true, ...sentAtOnce },
-  { when: 'the record is durable, nobody knows', caught: after(...recordWrite), unanswered: true, ...sentAtOnce },
-  { when: 'accepted, not yet queued', caught: before(...queuePut), unanswered: true, ...sentAtOnce },
-  { when: 'queued, not yet claimed', caught: before(...claimWrite), ...sentAtOnce },
+  {
+    when: 'the text is stored, the record is not',
+    caught: before(...recordWrite),
+    unanswered: true,
+    ...sentImmediately,
+  },
+  { when: 'the record is durable, nobody knows', caught: after(...recordWrite), unanswered: true, ...sentImmediately },
+  { when: 'accepted, not yet queued', caught: before(...queuePut), unanswered: true, ...sentImmediately },
+  { when: 'queued, not yet claimed', caught: before(...claimWrite), ...sentImmediately },
   {
     when: 'accepted, the caller waits, not yet claimed',
     caught: before(...claimWrite),
     wait: true,
     unanswered: true,
-    ...sentAtOnce,
+    ...sentImmediately,
   },
   { when: 'claimed, not yet connected', caught: after(...claimWrite), ...sentAgain },
   { when: 'connected, not yet greeted', caught: { smtp: 'GREETING' }, ...sentAgain },
@@ -89,9 +94,9 @@ export const killMoments: readonly KillMoment[] = [
   },
   { when: 'the dot has left, no answer came', caught: { smtp: 'END' }, copies: 1, ...inDoubt },
   { when: 'the server said yes, the receipt is not written', caught: before(...receiptWrite), copies: 1, ...inDoubt },
-  { when: 'the receipt is durable, nobody knows', caught: after(...receiptWrite), ...sentAtOnce },
-  { when: 'the receipt is written, the event is not put', caught: before(...eventPut), ...sentAtOnce },
-  { when: 'the event is put, the books are not closed', caught: after(...eventPut), ...sentAtOnce },
+  { when: 'the receipt is durable, nobody knows', caught: after(...receiptWrite), ...sentImmediately },
+  { when: 'the receipt is written, the event is not put', caught: before(...eventPut), ...sentImmediately },
+  { when: 'the event is put, the row of open messages is not removed', caught: after(...eventPut), ...sentImmediately },
   {
     when: 'put off, the next attempt is not queued',
     caught: { storage: { at: 'before', service: 'queue', text: '/mail-send/messages', nth: 2 } },

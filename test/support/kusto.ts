@@ -19,14 +19,19 @@ interface KustoLanguage {
   };
 }
 
+/** Columns of each service's log of a storage account that are used. */
+const storageLogs =
+  '(TimeGenerated: datetime, OperationName: string, StatusCode: string, StatusText: string, Uri: string, AccountName: string)';
+
 /** Columns that are used of Azure Monitor's tables (Microsoft Learn, "AppTraces", "AppRequests", "StorageQueueLogs"). */
 const tables = {
   AppTraces:
     '(TimeGenerated: datetime, Message: string, SeverityLevel: int, OperationId: string, Properties: dynamic, AppRoleName: string)',
   AppRequests:
     '(TimeGenerated: datetime, Name: string, OperationId: string, ResultCode: string, DurationMs: real, Success: bool, AppRoleName: string)',
-  StorageQueueLogs:
-    '(TimeGenerated: datetime, OperationName: string, StatusCode: string, StatusText: string, Uri: string, AccountName: string)',
+  StorageBlobLogs: storageLogs,
+  StorageQueueLogs: storageLogs,
+  StorageTableLogs: storageLogs,
 } as const;
 
 let loaded: { readonly language: KustoLanguage; readonly globals: object } | undefined;

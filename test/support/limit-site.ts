@@ -1,8 +1,7 @@
-import { TableClient } from '@azure/data-tables';
-import { type Azurite, startAzurite } from '../../local/azurite.ts';
-import { type LimitRows, limitRows } from '../../shared/accounts/limits/limit-rows.ts';
-import type { Ticker } from '../../shared/accounts/limits/ticker.ts';
-import { RowTable } from '../../shared/platform/rows.ts';
+import { type LimitRows, limitRows } from '../../shared/limits/limit-rows.ts';
+import type { Ticker } from '../../shared/limits/ticker.ts';
+import { random } from './mails.ts';
+import { MemoryRows } from './memory-rows.ts';
 
 /** A process as the limits see it: with a clock, a timer and storage of its own, all in the test's hands. */
 export interface SimulatedProcess {
@@ -26,17 +25,25 @@ export interface LimitSite {
   process(account: string): SimulatedProcess;
   /** Lets time pass in steps of at most a second, every process's timer with it. */
   pass(milliseconds: number, each?: () => void): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Storage calls of all processes that are under way. */
 let underWay = 0;
 
-async function counted<T>(call: () => Promise<T>): Promise<T> {
+const latency = random(1);
+
+/** As long as a way to storage or back takes: some turns of the event loop, so that calls overtake one another. */
+async function onTheWay(): Promise<void> {
+  for (let turns = 1 + Math.floor(latency() * 3); turns > 0; turns -= 1) await new Promise(setImmediate);
+}
+
+async function called<T>(call: () => Promise<T>): Promise<T> {
   underWay += 1;
   try {
+    await onTheWay();
     return await call();
   } finally {
+    await onTheWay();
     underWay -= 1;
   }
 }
@@ -46,31 +53,27 @@ export async function settled(): Promise<void> {
   for (let quiet = 0; quiet < 10; quiet = underWay > 0 ? 0 : quiet + 1) await new Promise(setImmediate);
 }
 
-export async function startLimitSite(): Promise<LimitSite> {
-  const azurite: Azurite = await startAzurite();
-  const client = TableClient.fromConnectionString(azurite.connectionString, 'limits', {
-    allowInsecureConnection: true,
-  });
-  await client.createTable();
+/** Processes that share one storage, which is in memory and holds to the conditions of each write. */
+export function startLimitSite(): LimitSite {
+  const storage = new MemoryRows();
   const processes: SimulatedProcess[] = [];
   const site: LimitSite = {
     now: 1_800_000_000_000,
     process(account) {
       const ticks = new Set<() => void>();
       const calls = { reads: 0, writes: 0 };
-      // Each has a table of its own: only one process's writes share transactions.
-      const table = new (class extends RowTable {
-        override async get(...args: Parameters<RowTable['get']>) {
+      const table: LimitRows['table'] = {
+        async get(...args) {
           calls.reads += 1;
           if (one.cutOff) throw new Error('storage is away');
-          return await counted(() => super.get(...args));
-        }
-        override async write(...args: Parameters<RowTable['write']>) {
+          return await called(() => storage.get(...args));
+        },
+        async write(...args) {
           calls.writes += 1;
           if (one.cutOff) throw new Error('storage is away');
-          return await counted(() => super.write(...args));
-        }
-      })(async () => client);
+          return await called(() => storage.write(...args));
+        },
+      };
       const one: SimulatedProcess = {
         rows: limitRows(table, account, { now: () => site.now + one.skewMs }),
         ticker: (tick) => {
@@ -96,7 +99,6 @@ export async function startLimitSite(): Promise<LimitSite> {
         each?.();
       }
     },
-    stop: () => azurite.stop(),
   };
   return site;
 }

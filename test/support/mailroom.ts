@@ -13,6 +13,9 @@ import { type Entra, startEntra } from '../../local/entra/entra.ts';
 import { type ManagedIdentityEndpoint, startManagedIdentity } from '../../local/entra/managed-identity.ts';
 import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
+import { freePort } from './free-port.ts';
+import { loopback } from './on-this-machine.ts';
+import { OpenApiCheck } from './openapi-check.ts';
 import { SecretWatch } from './secret-watch.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,11 +32,21 @@ const managedApp = { tenantId: identity.tenantId, clientId: '33333333-3333-4333-
 const managedStorage = { tenantId: identity.tenantId, clientId: '44444444-4444-4444-8444-444444444444' };
 const functionKey = 'test-function-key';
 const masterKey = 'test-master-key';
+/** Keys that open one function each. */
+export const singleFunctionKeys = {
+  'account-put': 'test-key-of-account-put',
+  'account-patch': 'test-key-of-account-patch',
+  'account-verify': 'test-key-of-account-verify',
+  'accounts-list': 'test-key-of-accounts-list',
+} as const;
 
 /** Never by itself: the tests fire the timers. */
-const never = '0 0 0 1 1 *';
+const never = '0 0 0 29 2 *';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Made at the first call: what every call and answer of the tests is held against. */
+let described: OpenApiCheck | undefined;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface MailroomOptions {
   /** Settings on top of the test's own; undefined takes one away. A function is asked at every start. */
@@ -44,11 +57,31 @@ export interface MailroomOptions {
   readonly apps?: readonly RegisteredApp[];
   /** Microsoft Graph beside it, with these mailboxes. */
   readonly graph?: readonly MailboxOptions[];
+  /** The app has a public URL, at which Graph calls it. */
+  readonly reachable?: boolean;
   /** Storage over https, the host's and the mail's, opened by this identity; no connection string is given. */
   readonly storageBy?: 'managedIdentity' | 'clientSecret';
 }
 
+export interface BesideOptions {
+  /** Its clock runs so far ahead of the machine's. */
+  readonly shiftMs?: number;
+  /** Settings on top of those of the first process. */
+  readonly env?: Environment;
+}
+
+/** A second functions process. */
+export interface Beside {
+  readonly url: string;
+  readonly pid: number;
+  /** From now on its clock runs so far ahead of the machine's; it must not go back. */
+  setClock(shiftMs: number): Promise<void>;
+  kill(): Promise<void>;
+}
+
 export interface CallOptions {
+  /** Another process than the first is asked. */
+  readonly url?: string;
   readonly body?: unknown;
   readonly raw?: Buffer | ReadableStream<Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -119,6 +152,7 @@ export class Mailroom {
       options.storageBy === 'managedIdentity' ? await startManagedIdentity({ entra, identities }) : undefined;
     const parts = { directory, azurite, entra, keyVault, graph, managed, certificate };
     const mailroom = new Mailroom(parts, options);
+    if (options.reachable) mailroom.#port = await freePort();
     await mailroom.run();
     return mailroom;
   }
@@ -133,8 +167,18 @@ export class Mailroom {
     return this.#certificate.ca;
   }
 
+  /** Of everything here that speaks https; trusted by the functions process. */
+  get certificate(): StoredCertificate {
+    return this.#certificate;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** For a request that `call` cannot make. */
+  get keyHeader(): Readonly<Record<string, string>> {
+    return { 'x-functions-key': functionKey };
   }
 
   get pid(): number {
@@ -155,20 +199,42 @@ export class Mailroom {
     this.#port = port;
   }
 
+  /**
+   * From now on the clock of the functions process runs `shiftMs` ahead of the machine's: for a test that only lets time
+   * pass, in a tenth of the time of a new process. A clock that goes back takes a new one, since in a process it never
+   * does. One that was killed is started again.
+   */
+  async setClock(shiftMs: number): Promise<void> {
+    const child = this.#child;
+    if (!child?.connected || shiftMs < this.#shiftMs) {
+      await this.kill();
+      return await this.run({ shiftMs });
+    }
+    await tellTime(child, shiftMs);
+    this.#shiftMs = shiftMs;
+  }
+
   /** Another functions process on the same storage, as Azure has several of them. Its log is `log('beside.log')`. */
-  async beside(): Promise<{ kill(): Promise<void> }> {
-    const { child } = await this.#fork(0, 'beside.log', (started) => this.#others.push(started));
-    return { kill: () => killed(child) };
+  async beside(options: BesideOptions = {}): Promise<Beside> {
+    const { child, port } = await this.#fork(0, 'beside.log', (started) => this.#others.push(started), options);
+    const setClock = (shiftMs: number) => tellTime(child, shiftMs);
+    return { url: `http://127.0.0.1:${port}`, pid: child.pid ?? 0, setClock, kill: () => killed(child) };
   }
 
   async #fork(
     at: number,
     log: string,
     begun: (child: ChildProcess) => void,
+    { shiftMs, env }: BesideOptions = {},
   ): Promise<{ child: ChildProcess; port: number }> {
     const child = fork(host, ['--app', root], {
       cwd: root,
-      env: { ...this.environment(), PORT: String(at) },
+      env: {
+        ...this.environment(),
+        PORT: String(at),
+        ...(shiftMs === undefined ? {} : { CLOCK_SHIFT_MS: String(shiftMs) }),
+        ...env,
+      },
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -192,8 +258,10 @@ export class Mailroom {
     const given: Record<string, string | undefined> = {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       LOCAL_FUNCTION_KEY: functionKey,
       LOCAL_MASTER_KEY: masterKey,
+      LOCAL_SINGLE_FUNCTION_KEYS: JSON.stringify(singleFunctionKeys),
       AzureWebJobsStorage: this.azurite.connectionString,
       MailStorage: this.azurite.connectionString,
       KEY_VAULT_URI: this.keyVault.uri,
@@ -202,11 +270,14 @@ export class Mailroom {
       AZURE_CLIENT_ID: identity.clientId,
       AZURE_CLIENT_SECRET: identity.secret,
       GRAPH_ENDPOINT: this.#graph?.endpoint,
+      PUBLIC_URL: this.#options.reachable ? this.url : undefined,
       NODE_EXTRA_CA_CERTS: this.#certificate.caFile,
+      MAIL_ALLOWED_NETWORKS: loopback.join(),
+      MAIL_OAUTH2_HOSTS: '127.0.0.1,localhost',
       IMPORT_SCHEDULE: never,
       RETENTION_SCHEDULE: never,
       SWEEP_SCHEDULE: never,
-      NODE_OPTIONS: `--import ${shiftedClock}`,
+      NODE_OPTIONS: `--import ${shiftedClock} --max-http-header-size=65536`,
       CLOCK_SHIFT_MS: String(this.#shiftMs),
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
       AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
@@ -277,7 +348,7 @@ export class Mailroom {
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const key = options.key === undefined ? (path.startsWith('/admin/') ? masterKey : functionKey) : options.key;
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
-    const response = await fetch(this.url + path, {
+    const response = await fetch((options.url ?? this.url) + path, {
       method,
       headers: {
         ...(key === null ? {} : { 'x-functions-key': key }),
@@ -289,12 +360,18 @@ export class Mailroom {
     const bytes = Buffer.from(await response.arrayBuffer());
     this.watch.look(`answer of ${method} ${path}`, bytes);
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return {
-      status: response.status,
-      headers: response.headers,
+    const { status, headers } = response;
+    const answer = {
+      status,
+      headers,
       bytes,
       json: isJson && bytes.length > 0 ? JSON.parse(bytes.toString()) : undefined,
     };
+    if (path.startsWith('/api')) {
+      described ??= new OpenApiCheck();
+      described.check({ method, path, ...answer, body: options.body, contentType: options.headers?.['content-type'] });
+    }
+    return answer;
   }
 
   /** Like `call`, for answers that must have one of these statuses. */
@@ -312,18 +389,19 @@ export class Mailroom {
   }
 
   /** Fires a timer by hand. */
-  async fire(timer: 'import-schedule' | 'outbox-recovery' | 'retention' | 'sweep'): Promise<void> {
+  async fire(timer: 'import-schedule' | 'outbox-recovery' | 'outbox-release' | 'retention' | 'sweep'): Promise<void> {
     await this.expect(202, 'POST', `/admin/functions/${timer}`, { body: {} });
   }
 
   /** Fires a timer by hand and waits for its end. */
-  async fireToEnd(timer: 'retention' | 'sweep'): Promise<void> {
+  async fireToEnd(timer: 'outbox-recovery' | 'retention' | 'sweep'): Promise<void> {
     const ended = async () => (await this.log()).split(`Executed 'Functions.${timer}'`).length;
     const before = await ended();
     await this.fire(timer);
     await until(`the end of ${timer}`, 60, async () => (await ended()) > before);
   }
 
+  /** Writes a secret. */
   async secret(account: string, name: string, value: string): Promise<void> {
     this.watch.add(value);
     await this.expect(200, 'PUT', `/api/accounts/${account}/secrets/${name}`, { body: { value } });
@@ -345,17 +423,34 @@ export class Mailroom {
   }
 
   /** Every asset of an account, page by page. */
-  async assets(account: string): Promise<Answer['json'][]> {
+  async assets(account: string, options: { readonly url?: string } = {}): Promise<Answer['json'][]> {
     const items: Answer['json'][] = [];
     let token: string | undefined;
     do {
       const next: string = token === undefined ? '' : `&continue=${token}`;
-      const { json } = await this.expect(200, 'GET', `/api/assets?account=${account}&top=1000${next}`);
+      const { json } = await this.expect(200, 'GET', `/api/assets?account=${account}&top=1000${next}`, options);
       items.push(...json.items);
       token = json.continue;
     } while (token !== undefined);
     return items;
   }
+}
+
+/** Sets the clock of a functions process, and returns when it has taken the time. */
+async function tellTime(child: ChildProcess, shiftMs: number): Promise<void> {
+  const heard = new AbortController();
+  const { signal } = heard;
+  const listen = (message: { type?: string }) => {
+    if (message.type === 'clock') heard.abort();
+  };
+  child.on('message', listen);
+  try {
+    child.send({ type: 'clock', shiftMs });
+    await once(child, 'exit', { signal }).catch(() => undefined);
+  } finally {
+    child.off('message', listen);
+  }
+  if (!signal.aborted) throw new Error('The functions process ended before it took the new time.');
 }
 
 async function killed(child: ChildProcess): Promise<void> {

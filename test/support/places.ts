@@ -1,4 +1,4 @@
-import type { ConnectionSlot, ConnectionSlots } from '../../shared/adapters/connection-slots.ts';
+import type { ConnectionSlot, ConnectionSlots } from '../../shared/limits/connection-slots.ts';
 
 export interface Places {
   readonly slots: ConnectionSlots;
@@ -37,12 +37,12 @@ export function placesOf(count: number): Places {
         most = Math.max(most, held.size);
         return slot;
       },
-      giveWay() {
+      shouldYield() {
         if (wanted === 0) return false;
         wanted -= 1;
         return true;
       },
-      onWanted(giveUp) {
+      onDemand(giveUp) {
         giveUps.add(giveUp);
         return () => giveUps.delete(giveUp);
       },

@@ -3,6 +3,7 @@ import { createPop3Store, type StoreContext } from '../../shared/adapters/pop3/p
 import type { ListedMail, MailStore } from '../../shared/adapters/store.ts';
 import type { SilentMoment, StoreFixture } from '../contract/store.contract.ts';
 import { type Dovecot, startDovecot } from './dovecot.ts';
+import { onThisMachine } from './on-this-machine.ts';
 import { startStallProxy, type Trouble } from './stall-proxy.ts';
 
 export type Pop3Config = Extract<StoreConfig, { protocol: 'pop3' | 'pop3s' }>;
@@ -23,7 +24,7 @@ export function pop3Config(settings: Readonly<Record<string, unknown>>): Pop3Con
 export const pop3Store = (
   settings: Readonly<Record<string, unknown>>,
   context: Partial<StoreContext> = {},
-): MailStore => createPop3Store(pop3Config(settings), { secret: async () => 'secret', ...context });
+): MailStore => createPop3Store(pop3Config(settings), { secret: async () => 'secret', ...onThisMachine, ...context });
 
 /** Short enough for a test, long enough for a busy machine to answer in. */
 const SILENCE_LIMIT = 700;
@@ -54,6 +55,7 @@ export async function pop3Fixture(protocol: 'pop3' | 'pop3s'): Promise<StoreFixt
   return {
     dovecot,
     folder: 'INBOX',
+    tellsRemaining: true,
     store: () => pop3Store(settings),
     storeWithWrongPassword: () => pop3Store(settings, { secret: async () => 'wrong-password' }),
     storeAtClosedPort: () => pop3Store({ ...settings, port: 1 }),

@@ -7,6 +7,8 @@ const problemSchema = z.strictObject({
   title: z.string().min(1),
   status: z.int(),
   detail: z.string().min(1),
+  /** Finds the line of the log that says more. */
+  reference: z.string().optional(),
   errors: z
     .array(z.strictObject({ pointer: z.string().regex(/^(\/|$)/), detail: z.string().min(1) }))
     .min(1)
@@ -27,10 +29,10 @@ export interface ReadProblem {
 export function problem(answer: Answer, status: number): ReadProblem {
   expect({ status: answer.status, body: answer.bytes.toString('utf8', 0, 500) }).toMatchObject({ status });
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
-  const { title, status: told, detail, errors = [] } = problemSchema.parse(answer.json);
-  // Bad input is always told by where it is.
+  const { title, status: reported, detail, errors = [] } = problemSchema.parse(answer.json);
+  // Bad input is always named by where it is.
   if (status === 400) expect(errors).not.toEqual([]);
-  expect({ title, told }).toEqual({ title: STATUS_CODES[status], told: status });
+  expect({ title, reported }).toEqual({ title: STATUS_CODES[status], reported: status });
   return {
     detail,
     pointers: errors.map(({ pointer }) => pointer).sort(),

@@ -83,7 +83,7 @@ export class RawImap {
     return answer;
   }
 
-  /** Answers the UID where the server tells it (UIDPLUS). */
+  /** Answers the UID where the server says it (UIDPLUS). */
   async append(folder: string, bytes: Buffer, options: AppendOptions = {}): Promise<number | undefined> {
     const tag = `a${++this.#tag}`;
     const flags = options.flags ? ` (${options.flags.join(' ')})` : '';

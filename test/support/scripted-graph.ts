@@ -11,7 +11,7 @@ export const testTenant = '11111111-2222-3333-4444-555555555555';
 export const testClient = '66666666-7777-8888-9999-aaaaaaaaaaaa';
 export const testSecret = 'the-client-secret';
 
-const certificate = makeCertificate();
+const certificate = await makeCertificate();
 
 /** Makes this process trust the certificate of all servers made here. */
 export function trustTestServers(ca: string = certificate.ca): void {
@@ -39,7 +39,7 @@ export interface ScriptedServer {
   stop(): Promise<void>;
 }
 
-/** An https server on 127.0.0.1 that answers as a test tells it. */
+/** An https server on 127.0.0.1 that answers as a test says. */
 export async function startScriptedServer(answer: Script): Promise<ScriptedServer> {
   const requests: SeenRequest[] = [];
   const sockets = new Set<Duplex>();

@@ -34,6 +34,7 @@ const ordinary: ImapScript = {
   SELECT: (tag) => `${opened}${tag} OK [READ-WRITE] done\r\n`,
   'UID SEARCH': (tag) => `* SEARCH 1\r\n${tag} OK done\r\n`,
   'UID FETCH': (tag) => `* 1 FETCH (UID 1 RFC822.SIZE 24 FLAGS ())\r\n${tag} OK done\r\n`,
+  FETCH: (tag) => `* 1 FETCH (UID 1)\r\n${tag} OK done\r\n`,
   STATUS: (tag) => `* STATUS INBOX (UIDVALIDITY 7 UIDNEXT 2)\r\n${tag} OK done\r\n`,
   APPEND: () => '+ go on\r\n',
   'APPEND END': (tag) => `${tag} OK [APPENDUID 7 2] done\r\n`,

@@ -29,6 +29,8 @@ export interface ScriptedSmtp {
   textBytes(): number;
   connections(): number;
   openConnections(): number;
+  /** From now on the server answers as `answer` says, and as the script's no more. */
+  answers(answer: NonNullable<Script['answer']>): void;
   stop(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
   const sockets = new Set<net.Socket>();
   let connections = 0;
   let textBytes = 0;
+  let say: Script['answer'] = (...asked) => script.answer?.(...asked);
 
   const ordinary: Readonly<Record<string, string>> = {
     GREETING: '220 scripted.example ESMTP',
@@ -67,7 +70,7 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
     let recipients: string[] = [];
 
     function answer(step: string, line = ''): boolean {
-      const given = script.answer?.(step, line, connection) ?? ordinary[step] ?? '250 2.0.0 ok';
+      const given = say?.(step, line, connection) ?? ordinary[step] ?? '250 2.0.0 ok';
       const reply = typeof given === 'string' ? given : given.reply;
       if (reply) socket.write(`${reply}\r\n`);
       if (typeof given !== 'string') {
@@ -134,6 +137,9 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
     textBytes: () => textBytes,
     connections: () => connections,
     openConnections: () => sockets.size,
+    answers(answer) {
+      say = answer;
+    },
     async stop() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -13,6 +13,7 @@ const recordSchema = z.strictObject({
   sendAt: z.iso.datetime().optional(),
   sentAt: z.iso.datetime().optional(),
   nextAttemptAt: z.iso.datetime().optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
   recipients: z.array(
     z.strictObject({
       address: z.string(),
@@ -119,7 +120,7 @@ export async function openMessages(mailroom: Mailroom): Promise<string[]> {
 /** How many keys are held by requests that are being accepted, as they lie in storage. */
 export async function heldKeys(mailroom: Mailroom): Promise<number> {
   let held = 0;
-  for await (const _ of outboxRows(mailroom, "RowKey ge 'i:' and RowKey lt 'i;' and until gt 0")) held += 1;
+  for await (const _ of outboxRows(mailroom, "RowKey ge 'i:' and RowKey lt 'i;' and leaseUntil gt 0")) held += 1;
   return held;
 }
 
@@ -140,6 +141,14 @@ const eventSchema = z.strictObject({
 });
 export type ReadEvent = z.output<typeof eventSchema>;
 
+/** The id that an event is to have: more than type and subject only where a subject can have several of a type. */
+function named({ type, subject, data }: ReadEvent): string {
+  const resent = typeof data.resentAt === 'string' ? `:${data.resentAt}` : '';
+  if (type === 'mailroom.mail.disposed' && data.outcome === 'dropped') return `${type}:${subject}:dropped`;
+  if (type !== 'mailroom.message.bounced') return `${type}:${subject}${resent}`;
+  return `${type}:${subject}:${typeof data.assetId === 'string' ? data.assetId : `delivery${resent}`}`;
+}
+
 /** Takes the events from their queue as a customer does, and keeps them. */
 export class EventReader {
   readonly #mailroom: Mailroom;
@@ -158,7 +167,7 @@ export class EventReader {
       if (receivedMessageItems.length === 0) return this.#events;
       for (const item of receivedMessageItems) {
         const event = eventSchema.parse(JSON.parse(Buffer.from(item.messageText, 'base64').toString()));
-        if (event.id !== `${event.type}:${event.subject}`) throw new Error(`an event's id is ${event.id}`);
+        if (event.id !== named(event)) throw new Error(`an event's id is ${event.id}`);
         this.#events.push(event);
         await queue.deleteMessage(item.messageId, item.popReceipt);
       }

@@ -1,4 +1,4 @@
-import type { DovecotPorts } from './dovecot.ts';
+import type { DovecotPorts } from './dovecot-config.ts';
 import type { Mailroom } from './mailroom.ts';
 
 export interface ServerAccountOptions {

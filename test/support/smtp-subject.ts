@@ -4,6 +4,7 @@ import { transportSchema } from '../../shared/accounts/model.ts';
 import type { SmtpConfig, TransportContext } from '../../shared/adapters/smtp/smtp-transport.ts';
 import { createSmtpTransport } from '../../shared/adapters/smtp/smtp-transport.ts';
 import type { DeliveredMail, TransportSubject } from '../contract/transport.contract.ts';
+import { onThisMachine } from './on-this-machine.ts';
 
 export interface SmtpSubjectOptions {
   readonly server?: SMTPServerOptions;
@@ -109,6 +110,7 @@ export async function startSmtpSubject(options: SmtpSubjectOptions = {}): Promis
         throw new Error(`no secret ${name}`);
       },
       maxConnections: 5,
+      ...onThisMachine,
       ...options.context,
       ...context,
     });

@@ -30,6 +30,8 @@ export interface StorageGate {
   lead(azurite: Azurite): string;
   /** Resolves, with the request, when one is held. One request per call; those that follow pass. */
   hold(hold: Hold): Promise<StorageRequest>;
+  /** What is held goes on: to storage, or as its answer to the service. Holds that were not reached are no more. */
+  resume(): void;
   /** No more holds, and nothing of what is held ever goes on. */
   release(): void;
   stop(): Promise<void>;
@@ -44,7 +46,7 @@ export async function startStorageGate(): Promise<StorageGate> {
   const agent = new Agent({ keepAlive: true });
   const sockets = new Set<Socket>();
   let holds: { readonly hold: Hold; reached(request: StorageRequest): void }[] = [];
-  let held: Socket[] = [];
+  let held: { readonly socket: Socket; mayContinue(resumed: boolean): void }[] = [];
   let target: Azurite | undefined;
 
   const listen = async (service: StorageService): Promise<Server> => {
@@ -79,10 +81,13 @@ export async function startStorageGate(): Promise<StorageGate> {
     const holding = holds.find(({ hold }) => hold.fits(request));
     if (!holding) return await forward(service, incoming, body);
     holds = holds.filter((other) => other !== holding);
-    held.push(incoming.socket);
-    if (holding.hold.at === 'after') await forward(service, incoming, body);
+    const answer = holding.hold.at === 'after' ? await forward(service, incoming, body) : undefined;
+    const resumed = new Promise<boolean>((mayContinue) => {
+      held.push({ socket: incoming.socket, mayContinue });
+    });
     holding.reached(request);
-    return undefined;
+    if (!(await resumed)) return undefined;
+    return answer ?? (await forward(service, incoming, body));
   }
 
   function forward(service: StorageService, incoming: IncomingMessage, body: Buffer) {
@@ -120,9 +125,17 @@ export async function startStorageGate(): Promise<StorageGate> {
       new Promise((resolve) => {
         holds.push({ hold, reached: resolve });
       }),
+    resume() {
+      holds = [];
+      for (const { mayContinue } of held) mayContinue(true);
+      held = [];
+    },
     release() {
       holds = [];
-      for (const socket of held) socket.destroy();
+      for (const { socket, mayContinue } of held) {
+        socket.destroy();
+        mayContinue(false);
+      }
       held = [];
     },
     async stop() {

@@ -1,4 +1,5 @@
-import type { FetchedMail, ListedMail, MailContent, StoreSession } from '../../shared/adapters/store.ts';
+import type { MailContent } from '../../shared/adapters/mail-content.ts';
+import type { FetchedMail, ListedMail, StoreSession } from '../../shared/adapters/store.ts';
 
 /** A signal that never aborts. */
 export const never: AbortSignal = new AbortController().signal;

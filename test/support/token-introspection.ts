@@ -7,10 +7,10 @@ import { parseJwt } from '../../local/entra/jwt.ts';
 export const exchangeAudience = 'https://outlook.office365.com';
 
 /** Whether a token is one of this authority's, for Exchange, and still good. */
-export function isExchangeToken(entra: Entra, token: string, audience = exchangeAudience): boolean {
+export async function isExchangeToken(entra: Entra, token: string, audience = exchangeAudience): Promise<boolean> {
   const parsed = parseJwt(token);
   const key = parsed && entra.key(parsed.header.kid ?? '');
-  if (!parsed || !key || !parsed.isSignedBy(key)) return false;
+  if (!parsed || !key || !(await parsed.isSignedBy(key))) return false;
   const { aud, exp = 0 } = parsed.claims;
   return aud === audience && exp * 1000 > Date.now();
 }
@@ -25,14 +25,14 @@ export interface TokenIntrospection {
   stop(): Promise<void>;
 }
 
-/** RFC 7662 over plain http: tells a mail server which tokens are good, and that they are for the mailbox of `user`. */
+/** RFC 7662 over plain http: answers a mail server which tokens are good, and that they are for the mailbox of `user`. */
 export async function startTokenIntrospection(entra: Entra, user: string): Promise<TokenIntrospection> {
   const asked: string[] = [];
   const revoked = new Set<string>();
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     asked.push(token);
-    const active = !revoked.has(token) && isExchangeToken(entra, token);
+    const active = !revoked.has(token) && (await isExchangeToken(entra, token));
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(active ? { active, username: user } : { active }));
   });

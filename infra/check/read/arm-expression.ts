@@ -12,7 +12,7 @@ export function parseArmExpression(source: string): Expression {
     throw new InfraError(`ARM expression not understood: ${source}`);
   }
   let at = 0;
-  const take = (expected?: string): string => {
+  const nextToken = (expected?: string): string => {
     const token = tokens[at];
     if (token === undefined || (expected !== undefined && token !== expected)) {
       throw new InfraError(`ARM expression: ${expected ?? 'more'} expected, ${token ?? 'its end'} found in ${source}`);
@@ -22,16 +22,16 @@ export function parseArmExpression(source: string): Expression {
   };
   const list = (): readonly Expression[] => {
     const items: Expression[] = [];
-    take('(');
+    nextToken('(');
     while (tokens[at] !== ')') {
       items.push(expression());
-      if (tokens[at] === ',') take();
+      if (tokens[at] === ',') nextToken();
     }
-    take(')');
+    nextToken(')');
     return items;
   };
   const primary = (): Expression => {
-    const token = take();
+    const token = nextToken();
     if (token.startsWith("'")) return literal(token.slice(1, -1).replaceAll("''", "'"));
     if (/^-?\d/.test(token)) return literal(Number(token));
     return plainCall(token, list());
@@ -40,12 +40,12 @@ export function parseArmExpression(source: string): Expression {
     let value = primary();
     for (;;) {
       if (tokens[at] === '.') {
-        take();
-        value = { kind: 'property', of: value, name: take() };
+        nextToken();
+        value = { kind: 'property', of: value, name: nextToken() };
       } else if (tokens[at] === '[') {
-        take();
+        nextToken();
         value = { kind: 'index', of: value, index: expression() };
-        take(']');
+        nextToken(']');
       } else {
         return value;
       }

@@ -64,7 +64,11 @@ export function readArmTemplate(json: unknown, name: string): Program {
       description: metadata?.description,
       defaultValue: defaultValue === undefined ? undefined : toExpression(defaultValue),
     })),
-    variables: new Map(Object.entries(template.variables).map(([key, value]) => [key, toExpression(value)])),
+    variables: new Map(
+      Object.entries(template.variables)
+        .flatMap(([key, value]) => entriesOf(key, value))
+        .map(({ key, value }) => [key.kind === 'literal' ? String(key.value) : '', value]),
+    ),
     resources: declared.filter((one) => !isModule(one)).map(([symbol, resource]) => resourceOf(symbol, resource)),
     modules: declared.filter(isModule).map(([symbol, resource]) => moduleOf(symbol, resource)),
     outputs: new Map(Object.entries(template.outputs).map(([key, { value }]) => [key, toExpression(value)])),

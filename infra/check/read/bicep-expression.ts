@@ -27,6 +27,7 @@ const escapes: Readonly<Record<string, string>> = {
 /** Gives the text of a file that the source loads. */
 export type LoadText = (path: string) => string;
 
+/** An expression of the source. Throws InfraError for what the check does not know. */
 export function bicepExpression(node: Node, load: LoadText): Expression {
   const of = (child: Node) => bicepExpression(child, load);
   switch (node.type) {
@@ -90,6 +91,7 @@ function entryOf(property: Node, load: LoadText) {
   };
 }
 
+/** The head of a `for`: its item, its counter, and what it goes through. */
 export function loopOf(node: Node, load: LoadText): Loop {
   const variable = part(node, 0);
   const [item, counter] = variable.type === 'for_loop_parameters' ? parts(variable) : [variable];

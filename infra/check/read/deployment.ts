@@ -8,7 +8,7 @@ import {
   type ResourceDeclaration,
 } from './program.ts';
 
-/** A resource as Azure would be told to make it. */
+/** A resource as Azure would be asked to make it. */
 export interface Resource {
   readonly type: string;
   readonly apiVersion: string;

@@ -3,7 +3,7 @@ import { InfraError } from './program.ts';
 
 export type Value = string | number | boolean | null | readonly Value[] | { readonly [key: string]: Value };
 
-/** What Azure tells about itself; the public cloud's. */
+/** What Azure says of itself; the public cloud's. */
 const environment: Value = {
   suffixes: { storage: 'core.windows.net', keyvaultDns: '.vault.azure.net' },
   authentication: { loginEndpoint: 'https://login.microsoftonline.com/' },
@@ -33,6 +33,7 @@ function list(value: Value | undefined): readonly Value[] {
   return value;
 }
 
+/** Whether a value is an object, and no list. */
 export function isObject(value: Value | undefined): value is { readonly [key: string]: Value } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -95,6 +96,7 @@ const functions: Readonly<Record<string, (args: readonly Value[]) => Value>> = {
   uniqueString: (args) => hash(args).slice(0, 13),
 };
 
+/** Calls a function of Bicep or ARM. Throws InfraError for one that the check does not know. */
 export function callFunction(name: string, args: readonly Value[]): Value {
   const implementation = functions[name];
   if (!implementation) throw new InfraError(`Function ${name}() is not known to this check`);

@@ -42,13 +42,13 @@ export interface ResourceDeclaration {
   readonly apiVersion: string;
   /** Declared elsewhere: only referred to. */
   readonly existing: boolean;
-  /** With the names of its parents, unless `parent` tells them. */
+  /** With the names of its parents, unless `parent` says them. */
   readonly name: Expression;
   readonly parent: Expression | undefined;
   readonly scope: Expression | undefined;
   readonly condition: Expression | undefined;
   readonly loop: Loop | undefined;
-  /** Everything else that Azure is told: location, tags, kind, sku, identity, properties. */
+  /** Everything else that Azure is given: location, tags, kind, sku, identity, properties. */
   readonly body: Expression;
 }
 

@@ -11,6 +11,7 @@ const roles: Readonly<Record<string, string>> = {
   '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3': 'Storage Table Data Contributor',
   'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': 'Key Vault Secrets Officer',
   '3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
+  'd5a91429-5739-47e2-a06b-3470a27159e7': 'EventGrid Data Sender',
 };
 
 /** All that the app may do; infra/README.md says what needs each. */
@@ -28,6 +29,7 @@ function placeOf(scope: string | undefined): string {
   if (scope === undefined) return 'the resource group';
   if (isMailStorage(scope)) return 'mail storage';
   if (/^Microsoft\.Storage\/storageAccounts\/[^/]+$/.test(scope)) return 'host storage';
+  if (/^Microsoft\.EventGrid\/topics\/[^/]+$/.test(scope)) return 'topic';
   if (/^Microsoft\.KeyVault\/vaults\/[^/]+$/.test(scope)) return 'vault';
   return /^Microsoft\.Insights\/components\/[^/]+$/.test(scope) ? 'component' : scope;
 }
@@ -45,7 +47,7 @@ export const roleAssignments: Rule = function* (subject) {
       const role = String(at(assignment, 'properties.roleDefinitionId')).split('/').at(-1) ?? '';
       return `${placeOf(assignment.scope)}: ${roles[role] ?? role}`;
     }),
-    granted,
+    subject.everything ? [...granted, 'topic: EventGrid Data Sender'] : granted,
   );
 };
 

@@ -10,9 +10,15 @@ interface Alert {
 }
 
 const alerts: Readonly<Record<string, Alert>> = {
-  'poison-queue': { events: [], when: 'Total of moved GreaterThan 0' },
+  'poison-queue': { events: ['queue.gaveUp'], when: 'Total of moved GreaterThan 0' },
   'account-failing': { events: ['account.failing', 'account.recovered'], when: 'Total of failing GreaterThan 0' },
   'import-backlog': { events: ['inbox.backlog'], when: 'Maximum of oldestAgeSeconds GreaterThan 3600' },
+  'webhook-given-up': { events: ['webhook.givenUp'], when: 'Total of events GreaterThan 0' },
+  'topic-failing': {
+    events: ['events.topicFailing', 'events.topicStillFailing', 'events.topicWorks'],
+    when: 'Total of failing GreaterThan 0',
+  },
+  'timer-silent': { events: ['timer.overdue'], when: 'Maximum of minutes GreaterThan 0' },
   'secret-expiring': { events: ['secrets.expiring'], when: 'Minimum of days LessThanOrEqual 14' },
 };
 
@@ -24,7 +30,7 @@ const poisonWords: readonly string[] = [
   '"PutMessage", "DeleteMessage", "ClearMessages"',
 ];
 
-/** Each alert is there, asks the workspace, measures a column that its query has, and tells whoever is to be told. */
+/** Each alert is there, asks the workspace, measures a column that its query has, and notifies the action group. */
 export const alertRules: Rule = function* (subject) {
   const rules = ofType(subject, 'Microsoft.Insights/scheduledQueryRules');
   const workspaces = ofType(subject, 'Microsoft.OperationalInsights/workspaces').map(({ id }) => id);
@@ -48,7 +54,7 @@ export const alertRules: Rule = function* (subject) {
     const { timeAggregation, metricMeasureColumn, operator, threshold } = criterion;
     const is = `${timeAggregation} of ${metricMeasureColumn} ${operator} ${threshold}`;
     if (is !== when) yield `${rule.id} is raised by ${is}, not by ${when}`;
-    const named = [...criterion.query.matchAll(/"([a-z]+\.[a-z]+)"/g)].map((match) => match[1] ?? '');
+    const named = [...criterion.query.matchAll(/"([a-z]+\.[a-zA-Z]+)"/g)].map((match) => match[1] ?? '');
     yield* differences(`Events of the alert ${name}`, [...new Set(named)], events);
     for (const word of name === 'poison-queue' ? poisonWords : []) {
       if (!criterion.query.includes(word)) yield `${rule.id}: ${word} is not looked for`;

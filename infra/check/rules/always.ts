@@ -74,10 +74,12 @@ export const publicAccess: Rule = function* (subject) {
 /** The types that may be deployed, each at the version that was looked at. */
 const versions: Readonly<Record<string, string>> = {
   'Microsoft.Authorization/roleAssignments': '2022-04-01',
+  'Microsoft.EventGrid/topics': '2025-02-15',
   'Microsoft.Insights/actionGroups': '2023-01-01',
   'Microsoft.Insights/components': '2020-02-02',
   'Microsoft.Insights/diagnosticSettings': '2021-05-01-preview',
   'Microsoft.Insights/scheduledQueryRules': '2023-12-01',
+  'Microsoft.Insights/workbooks': '2023-06-01',
   'Microsoft.KeyVault/vaults': '2025-05-01',
   'Microsoft.ManagedIdentity/userAssignedIdentities': '2024-11-30',
   'Microsoft.Network/natGateways': '2025-05-01',
@@ -111,6 +113,7 @@ export const knownVersions: Rule = function* ({ deployment }) {
 
 /** Microsoft: "Naming rules and restrictions for Azure resources". */
 const nameRules: readonly (readonly [string, RegExp])[] = [
+  ['Microsoft.Insights/workbooks', /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/],
   ['Microsoft.Resources/resourceGroups', /^[\w.()-]{1,89}[\w()-]$/],
   ['Microsoft.Storage/storageAccounts', /^[a-z0-9]{3,24}$/],
   ['Microsoft.Storage/storageAccounts/blobServices/containers', /^[a-z0-9](-?[a-z0-9]){2,62}$/],
@@ -118,6 +121,7 @@ const nameRules: readonly (readonly [string, RegExp])[] = [
   ['Microsoft.Storage/storageAccounts/tableServices/tables', /^[A-Za-z][A-Za-z0-9]{2,62}$/],
   ['Microsoft.KeyVault/vaults', /^[a-zA-Z](-?[a-zA-Z0-9]){2,23}$/],
   ['Microsoft.ManagedIdentity/userAssignedIdentities', /^[a-zA-Z0-9][\w-]{2,127}$/],
+  ['Microsoft.EventGrid/topics', /^[a-zA-Z0-9-]{3,50}$/],
   ['Microsoft.OperationalInsights/workspaces', /^[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]$/],
   ['Microsoft.Web/serverfarms', /^[a-zA-Z0-9-]{1,60}$/],
   ['Microsoft.Web/sites', /^[a-zA-Z0-9][a-zA-Z0-9-]{0,58}[a-zA-Z0-9]$/],
@@ -138,6 +142,7 @@ export const allowedNames: Rule = function* (subject) {
 const categories: Readonly<Record<string, readonly string[]>> = {
   sites: ['FunctionAppLogs', 'AppServiceAuthenticationLogs'],
   vaults: ['AuditEvent'],
+  topics: ['DeliveryFailures', 'PublishFailures'],
   blobServices: ['StorageRead', 'StorageWrite', 'StorageDelete'],
   queueServices: ['StorageWrite', 'StorageDelete'],
   tableServices: ['StorageWrite', 'StorageDelete'],
@@ -167,11 +172,13 @@ export const audited: Rule = function* (subject) {
     [
       ...logged('Microsoft.Web/sites'),
       ...logged('Microsoft.KeyVault/vaults'),
+      ...logged('Microsoft.EventGrid/topics'),
       ...['blob', 'queue', 'table'].flatMap((kind) => logged(`Microsoft.Storage/storageAccounts/${kind}Services`)),
     ],
   );
 };
 
+/** The one resource of a type; undefined where there are none or several. */
 export function only(subject: Subject, type: string) {
   const resources = ofType(subject, type);
   return resources.length === 1 ? resources[0] : undefined;

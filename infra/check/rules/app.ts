@@ -55,6 +55,7 @@ export const settingsOfHost: Rule = function* (subject) {
     AzureWebJobsStorage__tableServiceUri: where('table'),
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `ClientId=${clientId};Authorization=AAD`,
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(requestBytes),
+    NODE_OPTIONS: '--max-http-header-size=65536',
   };
   for (const [name, value] of Object.entries(wanted)) {
     if (name in settings && settings[name] !== value) yield `Settings: ${name} is ${settings[name]}, not ${value}`;
@@ -68,7 +69,11 @@ export const settingsAreTaken: Rule = function* (subject) {
   const mail = ofType(subject, 'Microsoft.Storage/storageAccounts').find(({ id }) => isMailStorage(id));
   const vault = only(subject, 'Microsoft.KeyVault/vaults');
   try {
-    const read = readSettings({ ...settings, IDENTITY_ENDPOINT: 'http://localhost' });
+    // Known to Azure alone: it holds the region's own name.
+    const topic = settings.EVENT_GRID_TOPIC_ENDPOINT && {
+      EVENT_GRID_TOPIC_ENDPOINT: 'https://topic.example/api/events',
+    };
+    const read = readSettings({ ...settings, ...topic, IDENTITY_ENDPOINT: 'http://localhost' });
     const clientId = `⟨${identity?.id}⟩.properties.clientId`;
     const where = (service: string) => `https://${mail?.name}.${service}.core.windows.net`;
     const wanted = {

@@ -13,6 +13,7 @@ export interface Subject {
 /** Yields one line per thing that is wrong. */
 export type Rule = (subject: Subject) => Iterable<string>;
 
+/** Every resource of a type, such as `Microsoft.Storage/storageAccounts`. */
 export function ofType({ deployment }: Subject, type: string): readonly Resource[] {
   return deployment.resources.filter((resource) => resource.type === type);
 }
@@ -26,6 +27,7 @@ export function at(resource: Resource, path: string): Value | undefined {
   return value;
 }
 
+/** The texts in a list; nothing where there is no list. */
 export function strings(value: Value | undefined): readonly string[] {
   return Array.isArray(value) ? value.filter((one: Value) => typeof one === 'string') : [];
 }
@@ -41,5 +43,5 @@ export function* differences(what: string, is: readonly string[], shouldBe: read
   }
 }
 
-/** Host and mail storage are told apart by what their names begin with. */
+/** Host and mail storage are distinguished by what their names begin with. */
 export const isMailStorage = (id: string) => /^Microsoft\.Storage\/storageAccounts\/stmail/.test(id);

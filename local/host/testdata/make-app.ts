@@ -11,7 +11,7 @@ export interface TestApp {
 }
 
 export interface AppParts {
-  /** CommonJS source; `app`, `output` and `HttpResponse` of @azure/functions are in scope. */
+  /** CommonJS source; `app` of @azure/functions is in scope, with HTTP streaming on. */
   readonly source: string;
   readonly hostJson?: object;
   readonly localSettings?: object;
@@ -24,7 +24,7 @@ export async function makeApp({ source, hostJson = {}, localSettings }: AppParts
   const dir = await mkdtemp(path.join(tmpdir(), 'host-app-'));
   await build({
     stdin: {
-      contents: `const { app, output, HttpResponse } = require('@azure/functions');\n${source}`,
+      contents: `const { app } = require('@azure/functions');\napp.setup({ enableHttpStream: true });\n${source}`,
       resolveDir: dir,
       loader: 'js',
     },

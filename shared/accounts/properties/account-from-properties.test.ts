@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { HttpProblem, type Mistake } from '../../http/problem.ts';
+import { type Mistake, Refusal } from '../../platform/refusal.ts';
 import { resolveAccount } from '../rules.ts';
 import { accountFromProperties } from './account-from-properties.ts';
 import { knownNames } from './known-properties.ts';
@@ -39,10 +39,10 @@ async function refused(body: Body, name = 'corpus') {
   try {
     await made(body, { name });
   } catch (error) {
-    if (!(error instanceof HttpProblem) || error.status !== 400) throw error;
-    const report = error.extensions.report;
+    if (!(error instanceof Refusal) || error.reason !== 'invalid') throw error;
+    const report = error.details.report;
     return {
-      mistakes: error.errors ?? [],
+      mistakes: error.mistakes ?? [],
       report: report === undefined ? [] : z.array(propertyReportSchema).parse(report),
     };
   }
@@ -50,7 +50,7 @@ async function refused(body: Body, name = 'corpus') {
 }
 
 /** What the report says of one property. */
-async function told(properties: Body, name: string, more: { readonly import?: unknown } = {}) {
+async function reported(properties: Body, name: string, more: { readonly import?: unknown } = {}) {
   const { report } = await made({ properties, ...more });
   const entry = report.find((each) => each.name === name);
   return entry && [entry.outcome, entry.detail];
@@ -108,8 +108,8 @@ describe('property sets as administrators have them', () => {
         .map(([, value]) => String(value));
       const answer = await made(body).catch((error: unknown) => error);
       const shown =
-        answer instanceof HttpProblem
-          ? [answer.message, answer.stack, answer.errors, answer.extensions]
+        answer instanceof Refusal
+          ? [answer.message, answer.stack, answer.mistakes, answer.details]
           : { ...(answer as object), secrets: undefined };
       const json = JSON.stringify(shown);
       for (const secret of secrets) expect(json).not.toContain(JSON.stringify(secret).slice(1, -1));
@@ -146,7 +146,7 @@ describe('accountFromProperties', () => {
     expect(secrets).toEqual({ [`corpus-${prefix}-password`]: 'p' });
   });
 
-  it('takes smtp and imap on one prefix for both ends of an imap account', async () => {
+  it('takes smtp and imap on one prefix for both endpoints of an imap account', async () => {
     const { account, report } = await made({
       properties: {
         'mail.transport.protocol': 'imap',
@@ -306,7 +306,7 @@ describe('accountFromProperties', () => {
     [{ 'mail.smtp.timeout': '' }, 'mail.smtp.timeout', 'ignored', /empty/],
     [{ 'mail.smtp.host ': 'x' }, 'mail.smtp.host ', 'ignored', /did you mean mail\.smtp\.host\?/],
   ])('%j: %s is %s', async (properties, name, outcome, detail) => {
-    expect(await told({ ...smtp, ...properties }, name)).toEqual([outcome, expect.stringMatching(detail)]);
+    expect(await reported({ ...smtp, ...properties }, name)).toEqual([outcome, expect.stringMatching(detail)]);
   });
 
   it.each([
@@ -321,7 +321,7 @@ describe('accountFromProperties', () => {
     const properties = { ...imaps, 'mail.imaps.user': 'u', deletedelta_day: days };
     const body = { properties, ...(rule === undefined ? {} : { import: rule }) };
     expect((await made(body)).account.import).toMatchObject({ ...rule, delete: expected });
-    expect(await told(properties, 'deletedelta_day', rule === undefined ? {} : { import: rule })).toEqual([
+    expect(await reported(properties, 'deletedelta_day', rule === undefined ? {} : { import: rule })).toEqual([
       outcome,
       expect.stringMatching(detail),
     ]);
@@ -391,7 +391,7 @@ describe('accountFromProperties', () => {
     expect([...new Set(mistakes.map(({ pointer }) => pointer))].sort()).toEqual(pointers);
   });
 
-  it('tells mistakes of the form, of the import rule and of the properties at once', async () => {
+  it('names mistakes of the form, of the import rule and of the properties at once', async () => {
     const { mistakes } = await refused({
       properties: { ...smtp, 'mail.smtp.port': 0 },
       from: 'a@example.com',
@@ -426,23 +426,102 @@ describe('accountFromProperties', () => {
     const asked: string[] = [];
     const hasSecret = async (name: string) => asked.push(name) > 0;
     const body = { properties: { ...smtp, 'mail.smtp.user': 'u' } };
-    await expect(accountFromProperties('../x', body, { hasSecret })).rejects.toMatchObject({ status: 400 });
+    await expect(accountFromProperties('../x', body, { hasSecret })).rejects.toMatchObject({ reason: 'invalid' });
     expect(asked).toEqual([]);
     await accountFromProperties('corpus', body, { hasSecret });
     expect(asked).toEqual(['corpus-smtp-password']);
   });
 
-  it('stays quick with the largest set', async () => {
+  it('takes the largest set, of names that are all nearly right', async () => {
     const properties = Object.fromEntries(
       Array.from({ length: 500 - 3 }, (_, index) => [`mail.smtp.starttls.enab${index.toString(36)}`, 'x']),
     );
-    const start = performance.now();
-    expect((await made({ properties: { ...smtp, ...properties } })).report.length).toBe(500);
-    expect(performance.now() - start).toBeLessThan(3_000);
+    const { report } = await made({ properties: { ...smtp, ...properties } });
+    expect(report.length).toBe(500);
+    expect(
+      report.filter(({ detail }) => detail.includes('did you mean mail.smtp.starttls.enable?')).length,
+    ).toBeGreaterThan(30);
   });
 
   it('has schemas that OpenAPI can show', () => {
     expect(JSON.stringify(z.toJSONSchema(propertiesFormSchema, { io: 'input' }))).toContain('"schedule"');
     expect(JSON.stringify(z.toJSONSchema(propertyReportSchema))).toContain('"wrongPrefix"');
+  });
+
+  it.each([
+    ["'", "'"],
+    ['"', '"'],
+    ['\u201c', '\u201d'],
+    ['\u201e', '\u201c'],
+  ])('understands values in %s %s, and says so', async (open, close) => {
+    const quoted = Object.fromEntries(
+      Object.entries({ ...smtp, 'mail.smtp.port': '2525', 'mail.smtp.ssl.trust': 'mail.example.com' }).map(
+        ([name, value]) => [name, `${open}${value}${close}`],
+      ),
+    );
+    const { account, report } = await made({ properties: asText(quoted) });
+    expect(account.transport).toMatchObject({
+      protocol: 'smtp',
+      host: 'mail.example.com',
+      port: 2525,
+      tls: { trust: ['mail.example.com'] },
+    });
+    expect(report).toHaveLength(5);
+    for (const { detail } of report) expect(detail).toContain('understood without the quotes around it');
+  });
+
+  it.each([
+    ['mail.smtp.port=25 # the relay', 'mail.smtp.port', /from 1 to 65535; a comment behind a value is a part of it/],
+    ['mail.smtp.port=25;', 'mail.smtp.port', /from 1 to 65535; the ; at its end is a part of it/],
+    ['mail.smtp.host=mail.example.com:587', 'mail.smtp.host', /without scheme or port/],
+  ])('says what may be wrong with the writing of %s', async (line, name, detail) => {
+    const { mistakes } = await refused({ properties: `${asText(smtp)}\n${line}` });
+    expect(mistakes).toEqual([{ pointer: '/properties', detail: expect.stringMatching(detail) }]);
+    expect(mistakes[0]?.detail).toContain(`line 4, ${name}: `);
+  });
+
+  it('says nothing of the characters of a secret that is wrong', async () => {
+    const { mistakes } = await refused({ properties: { ...smtp, 'mail.smtp.password': 'a #b;' } });
+    expect(JSON.stringify(mistakes)).not.toMatch(/comment|;"|at its end/);
+  });
+
+  it.each([
+    [' {"mail.smtp.host":"mail.example.com"}', /JSON.*give the object itself/],
+    ['<?xml version="1.0"?>', /XML/],
+  ])('names the format of %s, and nothing else', async (properties, detail) => {
+    const { mistakes } = await refused({ properties });
+    expect(mistakes).toEqual([{ pointer: '/properties', detail: expect.stringMatching(detail) }]);
+  });
+
+  it('says that white space around a password is a part of it', async () => {
+    const properties = `${asText({ ...smtp, 'mail.smtp.user': 'u' })}\nmail.smtp.password=swordfish  \nx=1`;
+    const { secrets, report } = await made({ properties });
+    expect(secrets).toEqual({ 'corpus-smtp-password': 'swordfish  ' });
+    expect(report.find(({ name }) => name === 'mail.smtp.password')?.detail).toContain('white space around it');
+  });
+
+  it('takes the quotes off a client secret, and leaves those of a password, and says which', async () => {
+    const properties = {
+      'client.id': '11111111-1111-4111-8111-111111111111',
+      'tenant.id': 'example.com',
+      'mail.from': 'corpus@example.com',
+      'client.secret': '"app~secret"',
+      'user.id': 'corpus@example.com',
+      'mail.smtp.host': 'mail.example.com',
+      'mail.smtp.user': 'corpus',
+      'mail.smtp.password': '"swordfish"',
+      'mail.store.protocol': 'graph',
+      'mail.transport.protocol': 'smtp',
+    };
+    const { secrets } = await made({ properties });
+    expect(secrets).toMatchObject({ 'corpus-client-secret': 'app~secret', 'corpus-smtp-password': '"swordfish"' });
+    expect(await reported(properties, 'client.secret')).toMatchObject([
+      'used',
+      expect.stringContaining('without the quotes'),
+    ]);
+    expect(await reported(properties, 'mail.smtp.password')).toMatchObject([
+      'used',
+      expect.stringContaining('part of the password'),
+    ]);
   });
 });

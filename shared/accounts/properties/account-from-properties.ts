@@ -1,21 +1,24 @@
-import { badInput, HttpProblem, type Mistake } from '../../http/problem.ts';
-import { checkFields, peek } from '../../http/validation.ts';
+import { badInput, type Mistake, Refusal } from '../../platform/refusal.ts';
+import { checkFields, peek } from '../../platform/validation.ts';
 import { accountNameSchema } from '../model.ts';
-import { resolveAccount } from '../rules.ts';
-import { mapEnds } from './ends.ts';
+import { type Account, resolveAccount } from '../rules.ts';
+import { mapEndpoints } from './endpoints.ts';
 import { mapImport } from './import-rule.ts';
-import { leftOver } from './left-over.ts';
+import { keepExisting } from './keep-existing.ts';
 import { distinctSecrets, type NewSecret } from './new-secrets.ts';
 import {
   type GivenProperty,
+  otherFormat,
   type PropertyReport,
   propertiesFormSchema,
   readObject,
   readText,
 } from './properties-form.ts';
-import { PropertySheet } from './property-sheet.ts';
-import { declaredEnds } from './protocols.ts';
+import { PropertyReader } from './property-reader.ts';
+import { declaredProtocols } from './protocols.ts';
+import { refusedReport } from './refused-report.ts';
 import { mapSenders } from './sender-fields.ts';
+import { explainUnused } from './unused-properties.ts';
 
 /** A body of `PUT /accounts/{account}` in properties, as the ordinary body that it stands for. */
 export interface FromProperties {
@@ -27,7 +30,10 @@ export interface FromProperties {
   readonly secrets: readonly NewSecret[];
 }
 
+/** What is known beside the properties. */
 export interface FromPropertiesOptions {
+  /** The account as it is, for what properties cannot say. */
+  readonly before?: Account | undefined;
   /** Whether Key Vault has a secret. */
   readonly hasSecret: (name: string) => Promise<boolean>;
 }
@@ -38,42 +44,59 @@ export function isPropertiesForm(body: unknown): boolean {
 }
 
 /**
- * The account that Jakarta-Mail properties describe. Throws HttpProblem 400 with every mistake at once, told at the
+ * The account that Jakarta-Mail properties describe. Throws Refusal `invalid` with every mistake at once, reported at the
  * properties they come from, and with the report of all properties. No value of a secret is in it.
  */
 export async function accountFromProperties(
   account: string,
   body: unknown,
-  { hasSecret }: FromPropertiesOptions,
+  { hasSecret, before }: FromPropertiesOptions,
 ): Promise<FromProperties> {
   const checked = checkFields(propertiesFormSchema, body);
   const given = peek(body, ['properties']);
   if (typeof given !== 'string' && (typeof given !== 'object' || given === null || Array.isArray(given)))
     throw badInput(checked.mistakes);
+  const other = typeof given === 'string' ? otherFormat(given) : undefined;
+  if (other) throw badInput([...checked.mistakes, other]);
   const read = typeof given === 'string' ? readText(given) : { properties: readObject(given), mistakes: [] };
   // The import rule is checked once more with the account, where it stands beside the store.
   const formMistakes = [...checked.mistakes.filter(({ pointer }) => !pointer.startsWith('/import')), ...read.mistakes];
 
   // Nobody asks Key Vault for what cannot be a name.
   const isName = accountNameSchema.safeParse(account).success;
-  const sheet = new PropertySheet(read.properties);
+  const reader = new PropertyReader(read.properties);
   const notes: Mistake[] = [];
   const found: NewSecret[] = [];
-  const ends = declaredEnds(sheet, namesOf(read.properties), notes);
-  const debug = sheet.boolean('mail.debug');
-  sheet.used('mail.debug', 'debug: the protocol dialogue in the log, redacted, for one hour');
-  const input = {
-    ...mapSenders(sheet, ends, notes),
-    ...(await mapEnds(sheet, ends, { account, notes, secrets: found, hasSecret: isName ? hasSecret : never })),
-    import: mapImport(sheet, ends, peek(body, ['import'])),
+  const protocols = declaredProtocols(reader, namesOf(read.properties), notes);
+  const debug = reader.boolean('mail.debug');
+  reader.used('mail.debug', 'debug: the protocol dialogue in the log, redacted, for one hour');
+  const said = {
+    ...mapSenders(reader, protocols, notes),
+    ...(await mapEndpoints(reader, protocols, {
+      account,
+      notes,
+      secrets: found,
+      hasSecret: isName ? hasSecret : never,
+    })),
+    import: mapImport(reader, protocols, peek(body, ['import'])),
     ...(debug === undefined ? {} : { debug }),
   };
-  const secrets = distinctSecrets(sheet, found);
-  const accountMistakes = sheet.takeAccountMistakes(mistakesOf(account, input));
-  const report = sheet.report((name) => leftOver(sheet, ends, name));
-  const mistakes = [...formMistakes, ...sheet.mistakes(), ...accountMistakes];
+  const secrets = distinctSecrets(reader, found);
+  const kept = keepExisting(
+    account,
+    said,
+    before,
+    secrets.map((each) => each.name),
+  );
+  const { input } = kept;
+  const accountMistakes = reader.takeAccountMistakes(mistakesOf(account, input));
+  const report = [...reader.report((name) => explainUnused(reader, protocols, name)), ...kept.report];
+  const mistakes = [...formMistakes, ...reader.mistakes(), ...accountMistakes];
   if (mistakes.length > 0)
-    throw new HttpProblem(400, 'The properties have mistakes.', { errors: mistakes, extensions: { report } });
+    throw new Refusal('invalid', 'The properties have mistakes.', {
+      mistakes,
+      details: { report: refusedReport(report, secrets) },
+    });
   return { input, report, notes, secrets };
 }
 
@@ -86,7 +109,7 @@ function mistakesOf(account: string, input: unknown): readonly Mistake[] {
     resolveAccount(account, input);
     return [];
   } catch (error) {
-    if (error instanceof HttpProblem && error.errors) return error.errors;
+    if (error instanceof Refusal && error.mistakes) return error.mistakes;
     throw error;
   }
 }

@@ -1,28 +1,28 @@
-import { peek } from '../../http/validation.ts';
+import { peek } from '../../platform/validation.ts';
 import { maxAfterDays } from '../model.ts';
-import type { PropertySheet } from './property-sheet.ts';
-import type { DeclaredEnds } from './protocols.ts';
+import type { PropertyReader } from './property-reader.ts';
+import type { DeclaredProtocols } from './protocols.ts';
 
 /** The import rule: what the body says, and of the properties only what it leaves open. */
-export function mapImport(sheet: PropertySheet, ends: DeclaredEnds, given: unknown): unknown {
+export function mapImport(reader: PropertyReader, protocols: DeclaredProtocols, given: unknown): unknown {
   const names = ['mail.import.deletedelta_day', 'deletedelta_day'] as const;
-  const name = names.find((each) => sheet.has(each));
+  const name = names.find((each) => reader.has(each));
   if (name === undefined) return given ?? {};
   const [first, second] = names;
-  if (name === first) sheet.ignored(second, `${first} is given as well`);
-  const days = sheet.integer(name, { to: maxAfterDays });
+  if (name === first) reader.ignored(second, `${first} is given as well`);
+  const days = reader.integer(name, { to: maxAfterDays });
   const decided = ['delete', 'moveTo'].find((field) => (peek(given, [field]) ?? undefined) !== undefined);
   if (decided !== undefined) {
-    sheet.ignored(name, `import.${decided} of the request decides`);
+    reader.ignored(name, `import.${decided} of the request decides`);
     return given;
   }
-  if (ends.store === undefined) {
-    sheet.ignored(name, 'there is no store to import from');
+  if (protocols.store === undefined) {
+    reader.ignored(name, 'there is no store to import from');
     return given ?? {};
   }
   if (days === undefined) return given ?? {};
   const rule = days > 0 ? { afterDays: days } : days === 0 ? 'immediately' : 'never';
-  sheet.used(
+  reader.used(
     name,
     days > 0
       ? `import.delete: ${days} × 24 hours after the import`

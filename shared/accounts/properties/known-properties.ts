@@ -5,11 +5,13 @@ export const protocolPairs = [
   ['pop3', 'pop3s'],
 ] as const;
 
+/** A protocol with a host and a port. */
 export type ServerProtocol = (typeof protocolPairs)[number][number];
 
 const smtp: readonly ServerProtocol[] = ['smtp', 'smtps'];
 const every: readonly ServerProtocol[] = ['smtp', 'smtps', 'imap', 'imaps', 'pop3', 'pop3s'];
 
+/** A property that Mailroom knows. */
 export interface KnownProperty {
   /** `<protocol>` stands for each of `protocols`. */
   readonly name: string;
@@ -198,7 +200,7 @@ const javaOnly: readonly (readonly [RegExp, string])[] = [
   [/^(sendpartial|reportsuccess)$/, outcomes],
 ];
 
-/** Why a property of Jakarta Mail is not used; undefined where the suffix is none that is worth a word. */
+/** Why a property of Jakarta Mail is not used; undefined for a suffix that Jakarta Mail does not have either. */
 export function javaOnlyReason(suffix: string): string | undefined {
   return javaOnly.find(([pattern]) => pattern.test(suffix))?.[1];
 }

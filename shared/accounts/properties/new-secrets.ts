@@ -1,5 +1,5 @@
 import { controlCharacters } from '../address.ts';
-import type { PropertySheet } from './property-sheet.ts';
+import type { PropertyReader } from './property-reader.ts';
 
 /** A value for Key Vault that was found in a property. */
 export interface NewSecret {
@@ -8,12 +8,12 @@ export interface NewSecret {
   readonly property: string;
 }
 
-/** Each secret once: both ends may have theirs from one property. Tells a value that cannot be a secret. */
-export function distinctSecrets(sheet: PropertySheet, secrets: readonly NewSecret[]): readonly NewSecret[] {
+/** Each secret once: both endpoints may have theirs from one property. Notes a mistake for a value that cannot be a secret. */
+export function distinctSecrets(reader: PropertyReader, secrets: readonly NewSecret[]): readonly NewSecret[] {
   const byName = new Map<string, NewSecret>();
   for (const secret of secrets) {
     const { name, value, property } = secret;
-    if (controlCharacters.test(value)) sheet.wrong(property, 'must not contain line breaks or control characters');
+    if (controlCharacters.test(value)) reader.wrong(property, 'must not contain line breaks or control characters');
     byName.set(name, secret);
   }
   return [...byName.values()];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Mistake } from '../../http/problem.ts';
-import { toPointer } from '../../http/validation.ts';
+import type { Mistake } from '../../platform/refusal.ts';
+import { toPointer } from '../../platform/validation.ts';
 import { importSchema } from '../model.ts';
 import { parsePropertiesText } from './properties-text.ts';
 
@@ -42,8 +42,10 @@ export const propertyReportSchema = z.strictObject({
   detail: z.string(),
 });
 
+/** An entry of `report` in the answer. */
 export type PropertyReport = z.output<typeof propertyReportSchema>;
 
+/** A property as it was given. */
 export interface GivenProperty {
   readonly name: string;
   readonly value: string;
@@ -51,7 +53,7 @@ export interface GivenProperty {
   readonly line?: number;
 }
 
-/** Where a mistake in a property is told: the property itself, or its line in the text. */
+/** A mistake in a property: at the property of an object, or with its line in the text. */
 export function atProperty({ name, line }: Pick<GivenProperty, 'name' | 'line'>, detail: string): Mistake {
   return line === undefined
     ? { pointer: toPointer(['properties', name]), detail }
@@ -76,6 +78,17 @@ export function readText(text: string): {
     if (property.value.length > maxValue) mistakes.push(atProperty(property, `must be at most ${maxValue} characters`));
   }
   return { properties: parsed.properties, mistakes };
+}
+
+/** The mistake of a text that begins like nothing in a `.properties` file; undefined where it may be one. */
+export function otherFormat(text: string): Mistake | undefined {
+  const first = text.trimStart().charAt(0);
+  const mistake = (detail: string) => ({ pointer: '/properties', detail });
+  if (first === '{' || first === '[')
+    return mistake('is the text of JSON, not of a .properties file: give the object itself');
+  if (first === '<')
+    return mistake('is the text of XML, not of a .properties file: give a line name=value for each entry');
+  return undefined;
 }
 
 /**

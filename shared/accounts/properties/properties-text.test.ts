@@ -49,7 +49,7 @@ describe('parsePropertiesText', () => {
     expect(parsePropertiesText(text)).toEqual({ properties: [{ name, value, line: 1 }], mistakes: [] });
   });
 
-  it('passes over comments and blank lines, and tells each line', () => {
+  it('passes over comments and blank lines, and numbers each line', () => {
     const text = '# a=b\\\n! c=d\n\n  \t\n  # e\nf=g\\\n  h\n\ni=j\r\nk\\\\\nl=m';
     expect(parsePropertiesText(text).properties).toEqual([
       { name: 'f', value: 'gh', line: 6 },
@@ -72,7 +72,7 @@ describe('parsePropertiesText', () => {
     ]);
   });
 
-  it('tells the lines that cannot be read, and reads the others', () => {
+  it('names the lines that cannot be read, and reads the others', () => {
     const { properties, mistakes } = parsePropertiesText('a=1\nb=\\u12\nc=\\u00fc\\uxyzw\nd\\u=1\ne=M\ufffdnchen\nf=2');
     expect(properties.map(({ name }) => name)).toEqual(['a', 'f']);
     expect(mistakes).toEqual([

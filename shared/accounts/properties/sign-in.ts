@@ -1,11 +1,12 @@
 import { appCredential, appProperties } from './app-credential.ts';
 import type { NewSecret } from './new-secrets.ts';
-import type { PropertySheet } from './property-sheet.ts';
-import { isSmtp, nameOf, type ServerEnd } from './server-end.ts';
+import type { PropertyReader } from './property-reader.ts';
+import { isSmtp, nameOf, type ServerEndpoint } from './server-endpoint.ts';
 
+/** What signing in depends on beside the endpoint; `secrets` is added to. */
 export interface SignInContext {
   readonly account: string;
-  /** The app of `client.*` is spoken for by another end, so that this one takes it only where it asks for XOAUTH2. */
+  /** The app of `client.*` belongs to the other endpoint: this one uses it only if it names XOAUTH2. */
   readonly appIsTaken: boolean;
   readonly secrets: NewSecret[];
   readonly hasSecret: (name: string) => Promise<boolean>;
@@ -19,50 +20,55 @@ interface Mechanisms {
 }
 
 /**
- * How an end signs in: `auth` of the account. Stores always do. SMTP does with `auth=true`, or where it has a user and
+ * How an endpoint signs in: `auth` of the account. Stores always do. SMTP does with `auth=true`, or where it has a user and
  * a password (SMTPTransport.protocolConnect); not with `auth=false`.
  */
-export async function mapSignIn(sheet: PropertySheet, end: ServerEnd, context: SignInContext): Promise<unknown> {
-  const authName = nameOf(end, 'auth');
-  const userName = nameOf(end, 'user');
-  const passwordName = nameOf(end, 'password');
-  const mechanismsName = nameOf(end, 'auth.mechanisms');
-  const auth = sheet.boolean(authName);
-  if (isSmtp(end) && auth === false) {
-    sheet.used(authName, 'auth.type is none: nobody signs in');
-    for (const name of [userName, mechanismsName]) sheet.ignored(name, `${authName} is false: nobody signs in`);
-    sheet.ignored(passwordName, `${authName} is false: nobody signs in, and it is not kept`);
+export async function mapSignIn(
+  reader: PropertyReader,
+  endpoint: ServerEndpoint,
+  context: SignInContext,
+): Promise<unknown> {
+  const authName = nameOf(endpoint, 'auth');
+  const userName = nameOf(endpoint, 'user');
+  const passwordName = nameOf(endpoint, 'password');
+  const mechanismsName = nameOf(endpoint, 'auth.mechanisms');
+  const auth = reader.boolean(authName);
+  if (isSmtp(endpoint) && auth === false) {
+    reader.used(authName, 'auth.type is none: nobody signs in');
+    for (const name of [userName, mechanismsName]) reader.ignored(name, `${authName} is false: nobody signs in`);
+    reader.ignored(passwordName, `${authName} is false: nobody signs in, and it is not kept`);
     return { type: 'none' };
   }
-  if (!isSmtp(end) && auth === false) sheet.ignored(authName, `${end.prefix} always signs in, as in Jakarta Mail`);
-  else sheet.used(authName, `the ${end.side} signs in`);
+  if (!isSmtp(endpoint) && auth === false)
+    reader.ignored(authName, `${endpoint.prefix} always signs in, as in Jakarta Mail`);
+  else reader.used(authName, `the ${endpoint.side} signs in`);
 
-  const mechanisms = readMechanisms(sheet, mechanismsName);
-  if (signsInAsApp(sheet, end, context.appIsTaken))
-    return asApp(sheet, end, { userName, passwordName, mechanismsName }, context);
+  const mechanisms = readMechanisms(reader, mechanismsName);
+  if (signsInAsApp(reader, endpoint, context.appIsTaken))
+    return asApp(reader, endpoint, { userName, passwordName, mechanismsName }, context);
 
-  const user = sheet.text(userName) ?? sheet.text('mail.user');
-  const userSource = sheet.has(userName) ? userName : 'mail.user';
-  const password = sheet.secret(passwordName);
-  const secret = `${context.account}-${end.prefix}-password`;
-  if (isSmtp(end) && auth !== true && password === undefined && !(user && (await context.hasSecret(secret)))) {
+  const user = reader.text(userName) ?? reader.text('mail.user');
+  const userSource = reader.has(userName) ? userName : 'mail.user';
+  const password = reader.secret(passwordName);
+  const secret = `${context.account}-${endpoint.prefix}-password`;
+  if (isSmtp(endpoint) && auth !== true && password === undefined && !(user && (await context.hasSecret(secret)))) {
     const reason = `there is no password, and ${authName} is not true: nobody signs in, as in Jakarta Mail`;
-    for (const name of [userSource, mechanismsName]) sheet.ignored(name, reason);
+    for (const name of [userSource, mechanismsName]) reader.ignored(name, reason);
     return { type: 'none' };
   }
   if (user === undefined)
-    sheet.wrong(
+    reader.wrong(
       password === undefined ? userName : passwordName,
-      password === undefined ? `is required: the ${end.side} signs in` : `needs a user: ${userName} is missing`,
-      `/${end.side}/auth/user`,
+      password === undefined ? `is required: the ${endpoint.side} signs in` : `needs a user: ${userName} is missing`,
+      `/${endpoint.side}/auth/user`,
     );
   const unasked =
-    isSmtp(end) && auth === undefined ? `; it signs in though ${authName} is not given, as in Jakarta Mail` : '';
-  sheet.used(userSource, `auth.user of the ${end.side}${unasked}`);
-  sheet.origin(`/${end.side}/auth/user`, userSource);
+    isSmtp(endpoint) && auth === undefined ? `; it signs in though ${authName} is not given, as in Jakarta Mail` : '';
+  reader.used(userSource, `auth.user of the ${endpoint.side}${unasked}`);
+  reader.origin(`/${endpoint.side}/auth/user`, userSource);
   if (password !== undefined) context.secrets.push({ name: secret, value: password, property: passwordName });
-  sheet.used(passwordName, `kept in Key Vault as ${secret}`);
-  const listed = mechanisms && listedOnly(sheet, mechanismsName, mechanisms);
+  reader.used(passwordName, `kept in Key Vault as ${secret}`);
+  const listed = mechanisms && listedOnly(reader, mechanismsName, mechanisms);
   return {
     type: 'password',
     ...(user === undefined ? {} : { user }),
@@ -71,8 +77,8 @@ export async function mapSignIn(sheet: PropertySheet, end: ServerEnd, context: S
   };
 }
 
-function readMechanisms(sheet: PropertySheet, name: string): Mechanisms | undefined {
-  const tokens = sheet
+function readMechanisms(reader: PropertyReader, name: string): Mechanisms | undefined {
+  const tokens = reader
     .text(name)
     ?.toUpperCase()
     .split(/[\s,]+/);
@@ -84,47 +90,50 @@ function readMechanisms(sheet: PropertySheet, name: string): Mechanisms | undefi
   };
 }
 
-function listedOnly(sheet: PropertySheet, name: string, { listed, xoauth2 }: Mechanisms): readonly string[] {
+function listedOnly(reader: PropertyReader, name: string, { listed, xoauth2 }: Mechanisms): readonly string[] {
   const hint = xoauth2 ? 'XOAUTH2 needs client.id, tenant.id and client.secret' : '';
-  if (listed.length === 0) sheet.wrong(name, hint || `names none of ${supported.join(', ')} and XOAUTH2`);
+  if (listed.length === 0) reader.wrong(name, hint || `names none of ${supported.join(', ')} and XOAUTH2`);
   else
-    sheet.used(name, `auth.mechanisms is ${listed.join(', ')}; others are left out${hint === '' ? '' : `: ${hint}`}`);
+    reader.used(name, `auth.mechanisms is ${listed.join(', ')}; others are left out${hint === '' ? '' : `: ${hint}`}`);
   return listed;
 }
 
 /**
- * Whether an end signs in as the app of `client.*`: where it names XOAUTH2, or has no password and the app is free. Of
+ * Whether an endpoint signs in as the app of `client.*`: where it names XOAUTH2, or has no password and the app is free. Of
  * smtp something must say that it signs in at all.
  */
-export function signsInAsApp(sheet: PropertySheet, end: ServerEnd, appIsTaken: boolean): boolean {
-  if (!appProperties.some((name) => sheet.has(name))) return false;
-  const auth = sheet.text(nameOf(end, 'auth'))?.toLowerCase();
-  if (isSmtp(end) && auth === 'false') return false;
-  const mechanisms = readMechanisms(sheet, nameOf(end, 'auth.mechanisms'));
+export function signsInAsApp(reader: PropertyReader, endpoint: ServerEndpoint, appIsTaken: boolean): boolean {
+  if (!appProperties.some((name) => reader.has(name))) return false;
+  const auth = reader.text(nameOf(endpoint, 'auth'))?.toLowerCase();
+  if (isSmtp(endpoint) && auth === 'false') return false;
+  const mechanisms = readMechanisms(reader, nameOf(endpoint, 'auth.mechanisms'));
   if (mechanisms) return mechanisms.xoauth2;
-  const asked = !isSmtp(end) || auth === 'true' || sheet.has(nameOf(end, 'user'));
+  const asked = !isSmtp(endpoint) || auth === 'true' || reader.has(nameOf(endpoint, 'user'));
   return (
-    !appIsTaken && !sheet.has(nameOf(end, 'password')) && (asked || (sheet.has('client.id') && sheet.has('user.id')))
+    !appIsTaken &&
+    !reader.has(nameOf(endpoint, 'password')) &&
+    (asked || (reader.has('client.id') && reader.has('user.id')))
   );
 }
 
 function asApp(
-  sheet: PropertySheet,
-  end: ServerEnd,
+  reader: PropertyReader,
+  endpoint: ServerEndpoint,
   names: { readonly userName: string; readonly passwordName: string; readonly mechanismsName: string },
   context: SignInContext,
 ): unknown {
   const { userName, passwordName, mechanismsName } = names;
-  const source = [userName, 'user.id', 'mail.user'].find((name) => sheet.has(name)) ?? 'user.id';
-  const user = sheet.text(source);
-  if (user === undefined) sheet.wrong(source, `is required, or ${userName}: the mailbox`, `/${end.side}/auth/user`);
-  sheet.used(source, `auth.user of the ${end.side}`);
-  sheet.origin(`/${end.side}/auth/user`, source);
-  sheet.ignored(passwordName, 'with OAuth 2 the app fetches its own access tokens; it is not kept');
-  sheet.used(mechanismsName, 'auth.type is oauth2: XOAUTH2 as the app of client.id');
+  const source = [userName, 'user.id', 'mail.user'].find((name) => reader.has(name)) ?? 'user.id';
+  const user = reader.text(source);
+  if (user === undefined)
+    reader.wrong(source, `is required, or ${userName}: the mailbox`, `/${endpoint.side}/auth/user`);
+  reader.used(source, `auth.user of the ${endpoint.side}`);
+  reader.origin(`/${endpoint.side}/auth/user`, source);
+  reader.ignored(passwordName, 'with OAuth 2 the app fetches its own access tokens; it is not kept');
+  reader.used(mechanismsName, 'auth.type is oauth2: XOAUTH2 as the app of client.id');
   return {
     type: 'oauth2',
     ...(user === undefined ? {} : { user }),
-    credential: appCredential(sheet, context.account, `/${end.side}/auth/credential`, context.secrets),
+    credential: appCredential(reader, context.account, `/${endpoint.side}/auth/credential`, context.secrets),
   };
 }

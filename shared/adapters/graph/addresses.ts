@@ -43,6 +43,7 @@ export function ownLink(place: GraphPlace, link: string): URL | undefined {
   return url && isOwn(place, url) ? url : undefined;
 }
 
+/** Whether an address leads to the configured endpoint, over https and without credentials in it. */
 export function isOwn(place: GraphPlace, url: URL): boolean {
   return url.origin === place.origin && url.protocol === 'https:' && url.username === '' && url.password === '';
 }

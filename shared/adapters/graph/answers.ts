@@ -1,7 +1,10 @@
 import { z } from 'zod';
-import { retryAfterMs } from '../retry-after.ts';
+import { retryAfterMs } from '../net/retry-after.ts';
+import type { Scrub } from '../redaction.ts';
+import { CollectedOctets } from './collected-octets.ts';
 import { GraphError, plainWords } from './graph-error.ts';
-import type { WireAnswer } from './wire.ts';
+import type { HttpAnswer } from './http-exchange.ts';
+import { isWithinLimits } from './json-shape.ts';
 
 /** A page of 1,000 messages with small $select is a megabyte; a created draft is answered with its body. */
 const maxJsonBytes = 24 << 20;
@@ -11,26 +14,28 @@ const errorSchema = z.object({
   error: z.object({
     code: z.string().max(200),
     message: z.string().nullish(),
-    innerError: z.object({ 'request-id': z.string().max(100).nullish() }).nullish(),
+    innerError: z.object({ 'request-id': z.unknown() }).nullish(),
   }),
 });
 
 /** Reads the body to its end, or throws GraphError `nonsense` when it is larger than `max`. */
-export async function readBytes(answer: WireAnswer, max: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
+async function readBytes(answer: HttpAnswer, max: number): Promise<Buffer> {
+  const collected = new CollectedOctets();
   for await (const chunk of answer.body()) {
-    size += chunk.length;
-    if (size > max) throw new GraphError('nonsense', `an answer of more than ${max} bytes`, { code: 'ANSWER_SIZE' });
-    chunks.push(chunk);
+    collected.add(chunk);
+    if (collected.length > max) {
+      throw new GraphError('nonsense', `an answer of more than ${max} bytes`, { code: 'ANSWER_SIZE' });
+    }
   }
-  return Buffer.concat(chunks);
+  return collected.bytes();
 }
 
-/** Reads a JSON answer. Throws GraphError `nonsense` where it is none, or not what the schema says. */
-export async function readJson<T>(answer: WireAnswer, schema: z.ZodType<T>): Promise<T> {
+/** Reads a JSON answer. Throws GraphError `nonsense` where it is not JSON, or not what the schema says. */
+export async function readJson<T>(answer: HttpAnswer, schema: z.ZodType<T>): Promise<T> {
   const bytes = await readBytes(answer, maxJsonBytes);
   const details = { code: 'ANSWER_FORM', status: answer.status, requestId: requestIdOf(answer) };
+  if (!isWithinLimits(bytes))
+    throw new GraphError('nonsense', 'an answer of too many parts', { ...details, code: 'ANSWER_SIZE' });
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));
@@ -45,7 +50,7 @@ export async function readJson<T>(answer: WireAnswer, schema: z.ZodType<T>): Pro
 }
 
 /** Lets an answer go whose body does not matter, so that its connection can be used again. */
-export async function discard(answer: WireAnswer): Promise<void> {
+export async function discard(answer: HttpAnswer): Promise<void> {
   try {
     await readBytes(answer, maxErrorBytes);
   } catch {
@@ -54,36 +59,42 @@ export async function discard(answer: WireAnswer): Promise<void> {
   }
 }
 
-function requestIdOf(answer: WireAnswer): string | undefined {
-  const id = answer.header('request-id');
-  return id !== undefined && /^[\w-]{1,100}$/.test(id) ? id : undefined;
+/** What Graph calls the request; undefined where it is no GUID, and so may be anything. */
+export function requestIdOf(answer: HttpAnswer, inBody?: unknown): string | undefined {
+  return [answer.header('request-id'), inBody].find(
+    (id): id is string => typeof id === 'string' && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id),
+  );
 }
 
-/** The error of an answer of 300 or above. Bodies that are HTML, empty or cut are no obstacle. */
-export async function answerError(answer: WireAnswer, now: number): Promise<GraphError> {
+/**
+ * The error of an answer of 300 or above. Bodies that are HTML, empty or cut are no obstacle. `scrub` takes the token out
+ * of what it says: its words, and its code.
+ */
+export async function answerError(answer: HttpAnswer, now: number, scrub: Scrub = (text) => text): Promise<GraphError> {
   const { status } = answer;
-  let text = '';
+  let text: Buffer = Buffer.alloc(0);
   try {
-    text = (await readBytes(answer, maxErrorBytes)).toString('utf8');
+    text = await readBytes(answer, maxErrorBytes);
   } catch {
     answer.cancel();
   }
   const retry = retryAfterMs(answer.header('retry-after'), now);
   const parsed = errorSchema.safeParse(jsonOf(text));
-  const told = parsed.success ? parsed.data.error : undefined;
-  const code = told && /^[\w.-]{1,100}$/.test(told.code) ? told.code : `HTTP${status}`;
-  const words = plainWords(told?.message ?? '');
-  return new GraphError('answer', `Graph answered ${status} ${code}${words === '' ? '' : `: ${words}`}`, {
+  const body = parsed.success ? parsed.data.error : undefined;
+  const clean = body !== undefined && /^[A-Za-z][\w.-]{0,79}$/.test(body.code) && scrub(body.code) === body.code;
+  const code = clean ? body.code : `HTTP${status}`;
+  return new GraphError('answer', `Graph answered ${status} ${code}`, {
     code,
     status,
     retryAfterMs: retry,
-    requestId: requestIdOf(answer) ?? told?.innerError?.['request-id'] ?? undefined,
+    requestId: requestIdOf(answer, body?.innerError?.['request-id']),
+    words: plainWords(scrub(body?.message ?? '')),
   });
 }
 
-function jsonOf(text: string): unknown {
+function jsonOf(text: Buffer): unknown {
   try {
-    return JSON.parse(text);
+    return isWithinLimits(text) ? JSON.parse(text.toString('utf8')) : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { GraphStoreConfig } from '../../accounts/model.ts';
-import { authorityOf, type CloudOverrides, type TokenPlace } from '../entra/place.ts';
+import { authorityOf, type CloudOverrides, type TokenPlace } from '../sign-in/entra/place.ts';
 
 /** Where an account's Graph is, and where its tokens come from. */
 export interface GraphPlace extends TokenPlace {
@@ -21,7 +21,7 @@ const graphs: Readonly<Record<GraphStoreConfig['cloud'], string>> = {
 /** The place of a cloud. Tokens are for the cloud's Graph, also where another endpoint stands in for it. */
 export function graphPlace(cloud: GraphStoreConfig['cloud'], overrides: CloudOverrides = {}): GraphPlace {
   const graph = graphs[cloud];
-  const endpoint = (overrides.graphEndpoint ?? graph).replace(/\/+$/, '');
+  const endpoint = (overrides.graphEndpoint ?? graph).replace(/(?<!\/)\/+$/, '');
   const { origin } = new URL(endpoint);
   return {
     base: `${endpoint}/v1.0`,

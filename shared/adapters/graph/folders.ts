@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { parseFolderName } from '../../accounts/graph-folder-name.ts';
 import { StoreError } from '../store.ts';
 import { graphPath, graphUrl, nextLink } from './addresses.ts';
-import { parseFolderName } from './folder-name.ts';
 import type { GraphClient } from './graph-client.ts';
 import { GraphError } from './graph-error.ts';
 
@@ -100,6 +100,7 @@ export function isMissing(error: unknown): boolean {
   return error.is('ErrorItemNotFound', 'ErrorFolderNotFound', 'ErrorSyncFolderNotFound', 'ErrorInvalidIdMalformed');
 }
 
+/** The StoreError `folderMissing` for a folder by its account's name; `what` goes on with the sentence that the name begins. */
 export function missing(name: string, what: string): StoreError {
   return new StoreError('folderMissing', `the folder "${name.slice(0, 120)}" ${what}`, {
     code: 'FOLDER',

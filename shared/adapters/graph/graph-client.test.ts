@@ -20,7 +20,7 @@ import { graphPlace } from './cloud.ts';
 import { GraphClient, type GraphRequest } from './graph-client.ts';
 import { GraphError } from './graph-error.ts';
 import { graphSignIn } from './graph-sign-in.ts';
-import type { WireLimits } from './wire.ts';
+import type { SilenceLimits } from './http-exchange.ts';
 
 const never = new AbortController().signal;
 const anything = z.unknown();
@@ -43,7 +43,7 @@ afterEach(() => {
 });
 
 async function client(
-  options: { readonly limits?: Partial<WireLimits>; readonly patienceMs?: number; readonly endpoint?: string } = {},
+  options: { readonly limits?: Partial<SilenceLimits>; readonly patienceMs?: number; readonly endpoint?: string } = {},
 ): Promise<GraphClient> {
   const place = graphPlace('global', {
     graphEndpoint: options.endpoint ?? server.origin,
@@ -61,7 +61,7 @@ async function client(
     place,
     signIn,
     userId: 'corpus@example.com',
-    atOnce: 3,
+    concurrency: 3,
     limits: options.limits,
     patience: { leftMs: options.patienceMs ?? 0 },
   });
@@ -212,7 +212,7 @@ describe('GraphClient', () => {
     expect(server.requests.length - before).toBe(1);
   });
 
-  it('stops waiting when it is told to', async () => {
+  it('stops waiting when it is asked to', async () => {
     answering((_, response) => refuse(response, 429, 'ApplicationThrottled', { 'retry-after': '9' }));
     const made = await client({ patienceMs: 20_000 });
     const began = performance.now();
@@ -228,7 +228,7 @@ describe('GraphClient', () => {
     expect(await failure(made.json(get(made), anything))).toMatchObject({ origin: 'network', code: 'ETIMEDOUT' });
   });
 
-  it('tells a body that ends early from a whole one', async () => {
+  it('distinguishes a body that ends early from a whole one', async () => {
     answering((_, response) => {
       response.writeHead(200, { 'content-length': '100' });
       response.write('{}', () => response.destroy());

@@ -1,15 +1,18 @@
 import { Client, ResponseType } from '@microsoft/microsoft-graph-client';
 import type { z } from 'zod';
+import type { Acquired } from '../../platform/acquired.ts';
 import { sleep } from '../../platform/clock.ts';
 import { log } from '../../platform/log.ts';
+import { LruMap } from '../../platform/lru-map.ts';
 import type { DialogueLog } from '../dialogue.ts';
+import { type Scrub, secretScrub } from '../redaction.ts';
 import { answerError, discard, readJson } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
-import { Gate } from './gate.ts';
 import { abortedError, GraphError } from './graph-error.ts';
 import type { GraphSignIn } from './graph-sign-in.ts';
-import { BearerToken, Call, PinnedHost, StandardHeaders, Told, Wire } from './middleware.ts';
-import { defaultLimits, useConnections, type WireAnswer, type WireLimits } from './wire.ts';
+import { acquireConnections, defaultLimits, type HttpAnswer, type SilenceLimits } from './http-exchange.ts';
+import { BearerToken, Call, DialogueLink, ExchangeLink, PinnedHost, StandardHeaders } from './middleware.ts';
+import { Semaphore } from './semaphore.ts';
 
 /** Outlook takes four requests at a time from an app on a mailbox (Microsoft Learn, "Microsoft Graph throttling"). */
 const mailboxPlaces = 4;
@@ -17,16 +20,11 @@ const mailboxPlaces = 4;
 /** Mailboxes remembered; beyond it the one used longest ago is forgotten. */
 const maxMailboxes = 1_000;
 
-const mailboxes = new Map<string, Gate>();
+const mailboxes = new LruMap<string, Semaphore>({ max: maxMailboxes });
 
-/** The gate that everybody in this process goes through who asks for something of that mailbox. */
-function mailboxGate(key: string): Gate {
-  const gate = mailboxes.get(key) ?? new Gate(mailboxPlaces);
-  mailboxes.delete(key);
-  mailboxes.set(key, gate);
-  const oldest = mailboxes.keys().next();
-  if (mailboxes.size > maxMailboxes && !oldest.done) mailboxes.delete(oldest.value);
-  return gate;
+/** The slots for requests to that mailbox, which all its users in this process share. */
+function mailboxSlots(key: string): Semaphore {
+  return mailboxes.getOrCreate(key, () => new Semaphore(mailboxPlaces));
 }
 
 /** How long a user of the client is ready to wait for Retry-After, all in all. Spent as it is used. */
@@ -40,6 +38,7 @@ const maxWaitMs = 10_000;
 const unknownWaitMs = 2_000;
 const maxWaits = 3;
 
+/** One request of Graph. */
 export interface GraphRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: URL;
@@ -54,23 +53,30 @@ export interface GraphRequest {
   readonly beforeLast?: () => Promise<void>;
 }
 
+/** Which mailbox a client is for, and how it behaves. */
 export interface ClientOptions {
   readonly place: GraphPlace;
   readonly signIn: GraphSignIn;
   /** The mailbox; calls of one mailbox share its limit. */
   readonly userId: string;
   /** Requests of this client at a time. */
-  readonly atOnce: number;
-  readonly limits?: Partial<WireLimits> | undefined;
+  readonly concurrency: number;
+  readonly limits?: Partial<SilenceLimits> | undefined;
   readonly dialogue?: DialogueLog | undefined;
   /** Absent: a Retry-After is never waited for. */
   readonly patience?: Patience;
 }
 
-/** An answer whose body is being read, and the place in the gates that it takes until `release`. */
-export interface OpenAnswer {
-  readonly answer: WireAnswer;
+/** An answer whose body is being read, and the slots that it takes until `release`. */
+export interface OpenAnswer extends Acquired {
+  readonly answer: HttpAnswer;
   release(): void;
+}
+
+interface Exchanged {
+  readonly answer: HttpAnswer;
+  /** Takes the token of the request out of a text. */
+  readonly scrub: Scrub;
 }
 
 /**
@@ -80,17 +86,17 @@ export interface OpenAnswer {
 export class GraphClient {
   readonly place: GraphPlace;
   readonly #client: Client;
-  readonly #gate: Gate;
-  readonly #mailbox: Gate;
+  readonly #clientSlots: Semaphore;
+  readonly #mailboxSlots: Semaphore;
   readonly #patience: Patience;
-  readonly #connections = useConnections();
+  readonly #connections = acquireConnections();
   readonly #closed = new AbortController();
 
   constructor(options: ClientOptions) {
     const { place, signIn, userId } = options;
     this.place = place;
-    this.#gate = new Gate(options.atOnce);
-    this.#mailbox = mailboxGate(`${place.base} ${userId.toLowerCase()}`);
+    this.#clientSlots = new Semaphore(options.concurrency);
+    this.#mailboxSlots = mailboxSlots(`${place.base} ${userId.toLowerCase()}`);
     this.#patience = options.patience ?? { leftMs: 0 };
     const limits = { ...defaultLimits, ...options.limits };
     this.#client = Client.initWithMiddleware({
@@ -99,8 +105,8 @@ export class GraphClient {
         new PinnedHost(place),
         new StandardHeaders(),
         new BearerToken(signIn),
-        ...(options.dialogue ? [new Told(options.dialogue)] : []),
-        new Wire(this.#connections.agent, limits),
+        ...(options.dialogue ? [new DialogueLink(options.dialogue)] : []),
+        new ExchangeLink(this.#connections.agent, limits),
       ],
     });
   }
@@ -133,16 +139,17 @@ export class GraphClient {
   async open(request: GraphRequest): Promise<OpenAnswer> {
     for (let waits = 0; ; waits += 1) {
       const signal = AbortSignal.any([request.signal, this.#closed.signal]);
-      const release = await this.#enter(signal);
+      const release = await this.#acquirePlaces(signal);
       let keep = false;
       let error: GraphError;
       try {
-        const answer = await this.#exchange(request, signal);
+        const { answer, scrub } = await this.#exchange(request, signal);
         if (answer.status >= 200 && answer.status < 300) {
+          checkEncoding(answer);
           keep = true;
           return { answer, release };
         }
-        error = await answerError(answer, Date.now());
+        error = await answerError(answer, Date.now(), scrub);
       } finally {
         if (!keep) release();
       }
@@ -153,20 +160,21 @@ export class GraphClient {
   /** Cuts what is under way. Idle connections end with their last user. */
   close(): void {
     this.#closed.abort(new Error('closed'));
-    this.#connections.leave();
+    this.#connections.release();
   }
 
-  async #enter(signal: AbortSignal): Promise<() => void> {
+  /** A slot of this client, and one of the mailbox. Answers how to release both. */
+  async #acquirePlaces(signal: AbortSignal): Promise<() => void> {
     try {
-      const leave = await this.#gate.enter(signal);
+      const own = await this.#clientSlots.acquire(signal);
       try {
-        const leaveMailbox = await this.#mailbox.enter(signal);
+        const shared = await this.#mailboxSlots.acquire(signal);
         return () => {
-          leaveMailbox();
-          leave();
+          shared.release();
+          own.release();
         };
       } catch (error) {
-        leave();
+        own.release();
         throw error;
       }
     } catch {
@@ -175,7 +183,7 @@ export class GraphClient {
     }
   }
 
-  async #exchange(request: GraphRequest, signal: AbortSignal): Promise<WireAnswer> {
+  async #exchange(request: GraphRequest, signal: AbortSignal): Promise<Exchanged> {
     const { method, url, body, accept, prefer = [] } = request;
     const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
     const type = request.contentType ?? 'application/json';
@@ -203,7 +211,8 @@ export class GraphClient {
       throw call.failure ?? error;
     }
     if (!call.answer) throw new Error('a request without an answer');
-    return call.answer;
+    const { authorization = '' } = call.headers;
+    return { answer: call.answer, scrub: (text) => secretScrub(authorization.replace(/^Bearer /, ''))(text) };
   }
 
   /** Waits where the server asks for little; else throws. Nothing is repeated that may have been done. */
@@ -212,7 +221,7 @@ export class GraphClient {
     const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
     if (!repeatable || waits >= maxWaits || wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
     this.#patience.leftMs -= wait;
-    // A longer one is thrown, and told by whoever puts the work back.
+    // A longer one is thrown, and logged by whoever puts the work back.
     log.info('provider.throttled', { code: String(error.status), retryAfterMs: wait });
     try {
       await sleep(wait, signal);
@@ -220,4 +229,16 @@ export class GraphClient {
       throw abortedError(signal);
     }
   }
+}
+
+/** Octets that are encoded are not those asked for. Throws GraphError `nonsense`. */
+function checkEncoding(answer: HttpAnswer): void {
+  const encoding = answer.header('content-encoding')?.trim().toLowerCase() ?? '';
+  if (encoding === '' || encoding === 'identity') return;
+  answer.cancel();
+  throw new GraphError('nonsense', 'an answer in an encoding that was not asked for', {
+    code: 'CONTENT_ENCODING',
+    status: answer.status,
+    hint: 'Graph answers as it is asked: look at what stands between, such as a proxy.',
+  });
 }

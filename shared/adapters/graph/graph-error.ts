@@ -5,6 +5,7 @@
  */
 export type GraphErrorOrigin = 'answer' | 'network' | 'signIn' | 'secret' | 'aborted' | 'nonsense';
 
+/** What is known of a failed call beside where it failed. */
 export interface GraphErrorDetails {
   /** Graph's `error.code`, an AADSTS number, or the system's code such as `ECONNREFUSED`. */
   readonly code: string;
@@ -12,6 +13,8 @@ export interface GraphErrorDetails {
   /** Graph's `request-id`: what Microsoft's support asks for. */
   readonly requestId?: string | undefined;
   readonly retryAfterMs?: number | undefined;
+  /** Graph's own words, made plain; without the token. */
+  readonly words?: string | undefined;
   /** What a person can do about it. */
   readonly hint?: string | undefined;
   /** False where the request certainly never reached the server. */
@@ -20,7 +23,7 @@ export interface GraphErrorDetails {
   readonly temporary?: boolean;
 }
 
-/** A failed call of Graph. Its message holds no token, no link and no content of a mail. */
+/** A failed call of Graph. Its message is Mailroom's own: none of Graph's words, so no token, link or content of a mail. */
 export class GraphError extends Error {
   override readonly name = 'GraphError';
   readonly origin: GraphErrorOrigin;
@@ -28,6 +31,7 @@ export class GraphError extends Error {
   readonly status: number | undefined;
   readonly requestId: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly words: string;
   readonly hint: string | undefined;
   readonly mayHaveArrived: boolean;
   readonly temporary: boolean;
@@ -39,6 +43,7 @@ export class GraphError extends Error {
     this.status = details.status;
     this.requestId = details.requestId;
     this.retryAfterMs = details.retryAfterMs;
+    this.words = details.words ?? '';
     this.hint = details.hint;
     this.mayHaveArrived = details.mayHaveArrived ?? true;
     this.temporary = details.temporary ?? false;
@@ -51,6 +56,7 @@ export class GraphError extends Error {
   }
 }
 
+/** The GraphError of a call that the caller stopped. */
 export function abortedError(signal: AbortSignal): GraphError {
   const reason = signal.reason instanceof Error ? signal.reason.name : 'AbortError';
   return new GraphError('aborted', `stopped by the caller (${reason})`, { code: 'ABORT_ERR' });
@@ -59,7 +65,7 @@ export function abortedError(signal: AbortSignal): GraphError {
 /** Longest server text kept. */
 const maxText = 200;
 
-/** A server's words on one line, without what must not be told: addresses of the web, tokens, long opaque strings. */
+/** A server's words on one line, without what must not be repeated: addresses of the web, tokens, long opaque strings. */
 export function plainWords(text: string): string {
   return (
     text

@@ -3,7 +3,7 @@ import { frozenMail, outcomes, sendOptions } from '../../../test/contract/transp
 import { type GraphSite, startGraphSite, testUser } from '../../../test/support/graph-fixture.ts';
 import { placesOf } from '../../../test/support/places.ts';
 import { allMails, mail, never } from '../../../test/support/store-helpers.ts';
-import { limitedStore } from '../limited-store.ts';
+import { limitedStore } from '../connections/limited-store.ts';
 
 let site: GraphSite;
 

@@ -2,8 +2,8 @@ import { graphPath, graphUrl } from './addresses.ts';
 import type { Folders } from './folders.ts';
 import type { GraphClient } from './graph-client.ts';
 import { GraphError } from './graph-error.ts';
-import { type MailboxIdentity, type MailItem, mailItemSchema } from './mail-items.ts';
-import { isGone } from './store-errors.ts';
+import { type MailboxIdentity, type MailItem, mailItemSchema } from './store/mail-items.ts';
+import { isGone } from './store/store-errors.ts';
 
 /** What the parts of a session work with. */
 export interface MailboxContext extends MailboxIdentity {
@@ -15,10 +15,10 @@ export interface MailboxContext extends MailboxIdentity {
 export function messageUrl(
   { client, userId }: Pick<MailboxContext, 'client' | 'userId'>,
   id: string,
-  rest: readonly string[] = [],
+  below: readonly string[] = [],
   query: Readonly<Record<string, string>> = {},
 ): URL {
-  return graphUrl(client.place, graphPath('users', userId, 'messages', id, ...rest), query);
+  return graphUrl(client.place, graphPath('users', userId, 'messages', id, ...below), query);
 }
 
 /** One message as it is now; undefined where the mailbox no longer has it. Throws GraphError. */
@@ -35,30 +35,4 @@ export async function readItem(
     if (error instanceof GraphError && isGone(error)) return undefined;
     throw error;
   }
-}
-
-/** Runs `task` over items, a few at a time, and keeps their order. The first failure is thrown when none runs any more. */
-export async function mapAtOnce<T, R>(
-  items: readonly T[],
-  atOnce: number,
-  task: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const results = new Map<number, R>();
-  const failures: unknown[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length && failures.length === 0) {
-      const at = next++;
-      const item = items[at];
-      if (item === undefined) continue;
-      try {
-        results.set(at, await task(item));
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  if (failures.length > 0) throw failures[0];
-  return [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
 }

@@ -3,11 +3,11 @@ import type { Agent } from 'node:https';
 import type { Context, Middleware } from '@microsoft/microsoft-graph-client';
 import type { DialogueLog } from '../dialogue.ts';
 import { isOwn } from './addresses.ts';
-import { discard } from './answers.ts';
+import { discard, requestIdOf } from './answers.ts';
 import type { GraphPlace } from './cloud.ts';
 import { GraphError } from './graph-error.ts';
 import type { GraphSignIn } from './graph-sign-in.ts';
-import { exchange, type WireAnswer, type WireLimits } from './wire.ts';
+import { exchange, type HttpAnswer, type SilenceLimits } from './http-exchange.ts';
 
 /**
  * One request on its way through the chain. It carries what the library would lose: the address as it is, bytes as
@@ -20,7 +20,7 @@ export class Call {
   readonly signal: AbortSignal;
   readonly headers: Record<string, string>;
   readonly beforeLast: (() => Promise<void>) | undefined;
-  answer: WireAnswer | undefined;
+  answer: HttpAnswer | undefined;
   failure: unknown;
 
   constructor(parts: Pick<Call, 'method' | 'url' | 'body' | 'signal' | 'headers' | 'beforeLast'>) {
@@ -40,7 +40,8 @@ function callOf(context: Context): Call {
   return call;
 }
 
-abstract class Link implements Middleware {
+/** One step on the way of a request; each hands it to the next. */
+abstract class ChainLink implements Middleware {
   #next: Middleware | undefined;
 
   setNext(next: Middleware): void {
@@ -66,7 +67,7 @@ abstract class Link implements Middleware {
 }
 
 /** Refuses any address outside the configured endpoint, whoever gave it: no token leaves for another host. */
-export class PinnedHost extends Link {
+export class PinnedHost extends ChainLink {
   readonly #place: GraphPlace;
 
   constructor(place: GraphPlace) {
@@ -85,11 +86,14 @@ export class PinnedHost extends Link {
   }
 }
 
-export class StandardHeaders extends Link {
+/** Adds the headers that every request has. */
+export class StandardHeaders extends ChainLink {
   protected override async handle(call: Call, context: Context): Promise<void> {
     call.headers.accept ??= 'application/json';
     // Some endpoints refuse what fetch would send ("*").
     call.headers['accept-language'] = 'en-US';
+    // Without this an answer may come in any encoding (RFC 9110 section 12.5.3).
+    call.headers['accept-encoding'] = 'identity';
     call.headers['client-request-id'] = randomUUID();
     call.headers['user-agent'] = 'Mailroom';
     await this.forward(context);
@@ -97,7 +101,7 @@ export class StandardHeaders extends Link {
 }
 
 /** Adds the token; asks for another one, once, where the server does not take it (it did nothing then). */
-export class BearerToken extends Link {
+export class BearerToken extends ChainLink {
   readonly #signIn: GraphSignIn;
 
   constructor(signIn: GraphSignIn) {
@@ -118,8 +122,8 @@ export class BearerToken extends Link {
   }
 }
 
-/** Tells the account's dialogue of each request and its answer: no query, since links in it are as good as tokens. */
-export class Told extends Link {
+/** Writes each request and its answer to the account's dialogue: no query, since links in it are as good as tokens. */
+export class DialogueLink extends ChainLink {
   readonly #dialogue: DialogueLog;
 
   constructor(dialogue: DialogueLog) {
@@ -134,7 +138,7 @@ export class Told extends Link {
     const ended = (what: string) => this.#dialogue.server(`${what} in ${Math.round(performance.now() - began)} ms`);
     try {
       await this.forward(context);
-      ended(`${call.answer?.status} request-id ${call.answer?.header('request-id') ?? 'none'}`);
+      ended(`${call.answer?.status} request-id ${(call.answer && requestIdOf(call.answer)) ?? 'none'}`);
     } catch (error) {
       ended(error instanceof GraphError ? `no answer (${error.code})` : 'no answer');
       throw error;
@@ -143,11 +147,11 @@ export class Told extends Link {
 }
 
 /** The last link: one exchange, and never a second one of anything that might have been done. */
-export class Wire extends Link {
+export class ExchangeLink extends ChainLink {
   readonly #agent: Agent;
-  readonly #limits: WireLimits;
+  readonly #limits: SilenceLimits;
 
-  constructor(agent: Agent, limits: WireLimits) {
+  constructor(agent: Agent, limits: SilenceLimits) {
     super();
     this.#agent = agent;
     this.#limits = limits;

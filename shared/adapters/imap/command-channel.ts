@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import type { ImapFlow, ImapResponse } from 'imapflow';
-import type { CommandNode } from './commands.ts';
+import type { CommandNode } from './command-arguments.ts';
 
 /**
  * The part of the library below its mailbox functions: one command, its untagged answers, its completion. It is there in
@@ -19,6 +19,7 @@ export interface CommandChannel {
   ): Promise<{ readonly response: ImapResponse; next(): void }>;
 }
 
+/** The library's own way to send a command. Throws where another version of it has none. */
 export function commandChannel(client: ImapFlow): CommandChannel {
   if (!hasExec(client)) throw new Error('this version of imapflow has no exec()');
   return client;

@@ -1,20 +1,35 @@
 import { ImapFlow, type ImapResponse } from 'imapflow';
-import type { Credentials } from '../credentials.ts';
-import type { DialogueContext, DialogueLog } from '../dialogue.ts';
-import { credentialScrub, type Scrub } from '../sasl.ts';
+import type { ServerContext } from '../connections/server-context.ts';
+import type { DialogueLog } from '../dialogue.ts';
+import { credentialScrub, type Scrub } from '../redaction.ts';
+import type { Credentials } from '../sign-in/credentials.ts';
 import { StoreError } from '../store.ts';
+import { abortedError } from '../store-troubles.ts';
+import { AnswerBudget } from './answer-budget.ts';
+import type { CommandNode } from './command-arguments.ts';
 import { type CommandChannel, commandChannel, socketOf } from './command-channel.ts';
-import type { CommandNode } from './commands.ts';
-import { abortedError, commandError, connectionLost, type OpenTarget, openError, timeoutError } from './imap-errors.ts';
+import {
+  answersTooLarge,
+  commandError,
+  connectionLost,
+  type OpenTarget,
+  openError,
+  timeoutError,
+} from './imap-errors.ts';
 import { type ImapConnectionConfig, libraryOptions } from './library-options.ts';
 import type { Literal } from './literal.ts';
 import { useOwnSignIn } from './sign-in.ts';
+import { type SilenceOptions, watchForSilence } from './silence-watch.ts';
 
 /** How long a LOGOUT may take before the socket is closed anyway: it is a courtesy. */
 const LOGOUT_LIMIT = 5_000;
-/** Shortest and longest pause between two looks at whether bytes still come, in ms. */
-const MIN_WATCH = 10;
-const MAX_WATCH = 1_000;
+/** Octets of a command's answers at most, and of what comes before the first command, unless more is expected. */
+const USUAL_ANSWERS = 256 * 1024;
+/** The same of a listing of folders: of some ten thousand. */
+const FOLDERS = 1024 * 1024;
+
+/** What opening a connection asks of the service, beside credentials. */
+export type OpenContext = Pick<ServerContext, 'dialogue' | 'network'>;
 
 /** Handlers of untagged answers by their keyword, such as FETCH. They must not wait: the socket is not read meanwhile. */
 export type UntaggedHandlers = Readonly<Record<string, (response: ImapResponse) => void>>;
@@ -41,6 +56,8 @@ export class ImapConnection {
   /** Takes the credentials out of what the server says. */
   readonly scrub: Scrub;
   readonly #dialogue: DialogueLog | undefined;
+  readonly #budget: AnswerBudget;
+  #expected = USUAL_ANSWERS;
 
   private constructor(client: ImapFlow, silenceLimit: number, scrub: Scrub, dialogue: DialogueLog | undefined) {
     this.#client = client;
@@ -48,10 +65,11 @@ export class ImapConnection {
     this.#dialogue = dialogue;
     this.#channel = commandChannel(client);
     this.#silenceLimit = silenceLimit;
+    this.#budget = new AnswerBudget(client, USUAL_ANSWERS, () => this.fail(answersTooLarge()));
     // Without a listener an error event would end the process.
     client.on('error', (error: unknown) => this.#lost(error));
     client.on('close', () => this.#lost({ reason: client.byeReason }));
-    // Told to back off, the library would sleep inside; the caller is told instead.
+    // Asked to slow down, the library would sleep inside; here the caller gets an error instead.
     Object.defineProperty(client, 'throttleWait', { value: async () => false });
   }
 
@@ -65,27 +83,25 @@ export class ImapConnection {
     config: ImapConnectionConfig,
     credentials: Credentials,
     signal: AbortSignal,
-    { dialogue: openDialogue }: DialogueContext = {},
+    { dialogue: openDialogue, network }: OpenContext = {},
   ): Promise<ImapConnection> {
     const scrub = credentialScrub(credentials);
     const dialogue = openDialogue?.(scrub);
-    const client = new ImapFlow(libraryOptions(config, credentials, dialogue));
+    const client = new ImapFlow(libraryOptions(config, credentials, { dialogue, network }));
     useOwnSignIn(client, config.auth, credentials);
     const opened: OpenTarget = {
       target: `${config.host}:${client.port}`,
       host: config.host,
       by: credentials.kind,
-      scrub,
     };
     const connection = new ImapConnection(client, config.timeout, scrub, dialogue);
     try {
-      await connection.#settled(
+      await connection.#watched(
         client.connect().catch((error: unknown) => {
           throw openError(error, opened);
         }),
         signal,
-        `to sign in at ${opened.target}`,
-        () => client.stats().received > 0,
+        { doing: `to sign in at ${opened.target}`, watching: () => client.stats().received > 0 },
       );
       connection.#opened = true;
       return connection;
@@ -125,6 +141,16 @@ export class ImapConnection {
     return () => this.#onFailure.delete(ended);
   }
 
+  /** The answers to the next command may have so many octets. */
+  expect(octets: number): void {
+    this.#expected = octets;
+  }
+
+  #allowAnswers(): void {
+    this.#budget.allow(this.#expected);
+    this.#expected = USUAL_ANSWERS;
+  }
+
   /** Sends one command. NO and BAD throw the library's error, for the caller to look at; everything else StoreError. */
   async command(
     command: string,
@@ -132,16 +158,19 @@ export class ImapConnection {
     signal: AbortSignal,
     handlers: UntaggedHandlers = {},
   ): Promise<Completion> {
-    if (this.#failure) throw this.#failure;
     this.#dialogue?.attach();
     const untagged = Object.fromEntries(
       Object.entries(handlers).map(([keyword, handle]) => [keyword, async (answer: ImapResponse) => handle(answer)]),
     );
-    const answered = this.#channel.exec(command, attributes, { untagged }).then(({ response, next }) => {
-      next();
-      return { response };
-    });
-    return this.#settled(answered, signal, command);
+    return this.#watched(this.#execute(command, attributes, { untagged }), signal, { doing: command });
+  }
+
+  async #execute(...[command, attributes, options]: Parameters<CommandChannel['exec']>): Promise<Completion> {
+    if (this.#failure) throw this.#failure;
+    this.#allowAnswers();
+    const { response, next } = await this.#channel.exec(command, attributes, options);
+    next();
+    return { response };
   }
 
   /**
@@ -154,20 +183,17 @@ export class ImapConnection {
     literal: Literal,
     signal: AbortSignal,
   ): Promise<Completion> {
-    if (this.#failure) throw this.#failure;
     const broken = () => new StoreError('connection', `the text for ${command} broke off`, { code: 'LITERAL' });
     const onPlusTag = async () => {
       if (literal.begun) return;
       // Not awaited: a refusal in the middle must be read.
       literal.write(socketOf(this.#client)).catch(() => this.fail(broken()));
     };
-    const answered = this.#channel.exec(command, attributes, { untagged: {}, onPlusTag }).then(({ response, next }) => {
-      next();
-      return { response };
-    });
+    const answered = this.#execute(command, attributes, { untagged: {}, onPlusTag });
     const progress = () => this.#client.stats().received + literal.written;
     try {
-      const completion = await this.#settled(answered, signal, command, () => literal.serverIsDue, progress);
+      const watch = { doing: command, watching: () => literal.serverIsDue, progress };
+      const completion = await this.#watched(answered, signal, watch);
       if (literal.ended) return completion;
       const hint = 'The server answered before it had the whole mail. Look at the server’s log.';
       const early = new StoreError('connection', `an early answer to ${command}`, { code: 'EPROTOCOL', hint });
@@ -178,9 +204,15 @@ export class ImapConnection {
     }
   }
 
-  /** The folders there are, by the library's LIST, which also tells what they are for (RFC 6154, or else by name). */
-  async listFolders(signal: AbortSignal): Promise<Awaited<ReturnType<ImapFlow['list']>>> {
-    return this.#call(() => this.#client.list(), 'LIST', signal);
+  /** The folders there are, by the library's LIST, which also says what they are for (RFC 6154, or else by name); with `counts`, how many mails are in each. */
+  async listFolders(
+    signal: AbortSignal,
+    options: { readonly counts?: boolean } = {},
+  ): Promise<Awaited<ReturnType<ImapFlow['list']>>> {
+    this.expect(FOLDERS);
+    // LIST-STATUS (RFC 5819), or else a STATUS for each.
+    const query = options.counts ? { statusQuery: { messages: true, unseen: true } } : {};
+    return this.#call(() => this.#client.list(query), 'LIST', signal);
   }
 
   /** CREATE, under the user's own namespace; answers the name the folder got. */
@@ -190,10 +222,11 @@ export class ImapConnection {
 
   async #call<T>(call: () => Promise<T>, doing: string, signal: AbortSignal): Promise<T> {
     if (this.#failure) throw this.#failure;
+    this.#allowAnswers();
     try {
-      return await this.#settled(call(), signal, doing);
+      return await this.#watched(call(), signal, { doing });
     } catch (error) {
-      throw commandError(error, doing, this.scrub);
+      throw commandError(error, doing);
     }
   }
 
@@ -209,7 +242,7 @@ export class ImapConnection {
   fail(failure: StoreError): void {
     if (this.#failure === undefined) {
       this.#failure = failure;
-      for (const tell of this.#onFailure) tell(failure);
+      for (const ended of this.#onFailure) ended(failure);
       this.#onFailure.clear();
     }
     if (!this.#client.isClosed) this.#client.close();
@@ -226,7 +259,7 @@ export class ImapConnection {
   async close(): Promise<void> {
     if (this.#failure === undefined) {
       const limit = AbortSignal.timeout(LOGOUT_LIMIT);
-      await this.#settled(this.#client.logout(), limit, 'LOGOUT').catch(ignore);
+      await this.#watched(this.#client.logout(), limit, { doing: 'LOGOUT' }).catch(ignore);
     }
     this.fail(new StoreError('connection', 'the session is closed', { code: 'CLOSED' }));
   }
@@ -249,33 +282,22 @@ export class ImapConnection {
     });
   }
 
-  /** As `#abortable`, and fails the connection once there was no progress for the silence limit while `watching`. */
-  async #settled<T>(
-    promise: Promise<T>,
-    signal: AbortSignal,
-    doing: string,
-    watching: () => boolean = () => true,
-    progress: () => number = () => this.#client.stats().received,
-  ): Promise<T> {
-    const limit = this.#silenceLimit;
-    if (limit === 0) return this.#abortable(promise, signal);
-    // Looks are counted, and not time: while this process itself is held up, the server is not silent.
-    const pause = Math.min(Math.max(limit / 10, MIN_WATCH), MAX_WATCH);
-    let before = progress();
-    let quiet = 0;
-    const look = () => {
-      const now = progress();
-      quiet = now === before && watching() ? quiet + 1 : 0;
-      before = now;
-      if (quiet * pause >= limit) this.fail(timeoutError(doing));
-    };
-    const timer = setInterval(look, pause);
+  /** As `#abortable`, and fails the connection when the server is silent for too long. */
+  async #watched<T>(promise: Promise<T>, signal: AbortSignal, watch: SilenceWatch): Promise<T> {
+    const stop = watchForSilence(this.#silenceLimit, {
+      progress: () => this.#client.stats().received,
+      ...watch,
+      silent: () => this.fail(timeoutError(watch.doing)),
+    });
     try {
       return await this.#abortable(promise, signal);
     } finally {
-      clearInterval(timer);
+      stop();
     }
   }
 }
+
+/** What is waited for; and what the server's progress is, if not the octets received. */
+type SilenceWatch = Partial<Pick<SilenceOptions, 'watching' | 'progress'>> & { readonly doing: string };
 
 function ignore(): void {}

@@ -2,17 +2,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Dovecot, startDovecot } from '../../../test/support/dovecot.ts';
 import { type ExchangeAccount, exchangeAccount } from '../../../test/support/exchange-account.ts';
 import { closedPort, imapConfig } from '../../../test/support/imap-fixture.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { trustTestServers } from '../../../test/support/scripted-graph.ts';
 import { type ImapScript, startScriptedImap } from '../../../test/support/scripted-imap.ts';
 import { type StallProxy, startStallProxy } from '../../../test/support/stall-proxy.ts';
 import { never } from '../../../test/support/store-helpers.ts';
 import { startTokenIntrospection, type TokenIntrospection } from '../../../test/support/token-introspection.ts';
-import type { CredentialsContext } from '../credentials.ts';
+import type { CredentialsContext } from '../sign-in/credentials.ts';
 import type { StoreError } from '../store.ts';
 import { openError } from './imap-errors.ts';
-import { createImapStore } from './imap-store.ts';
+import { createImapStore } from './store/imap-store.ts';
 
-const secret: CredentialsContext = { secret: async () => 'secret' };
+const secret: CredentialsContext = { secret: async () => 'secret', ...onThisMachine };
 const password = { type: 'password', user: 'tester', secret: 'corpus-imap' };
 
 /** Opens a session, looks at a folder and leaves. */
@@ -68,12 +69,18 @@ describe('signing in to Dovecot', () => {
     expect(await opens({ ...openly(), auth }, secret)).toMatch(/^INBOX;/);
     expect(commands()).toHaveLength(1);
     expect(commands()[0]).toContain(` ${command}`);
-    if (mechanisms?.[0] === 'CRAM-MD5') {
-      expect(proxy.sent().join()).not.toContain(Buffer.from('secret').toString('base64'));
-    }
-    const wrong = await failure({ ...openly(), auth }, { secret: async () => 'wrong-password' });
+    const wrong = await failure({ ...openly(), auth }, { ...secret, secret: async () => 'wrong-password' });
     expect(wrong).toMatchObject({ kind: 'signIn', code: 'AUTHENTICATIONFAILED' });
     expect(commands()).toHaveLength(2);
+  });
+
+  it.each([
+    ['LOGIN', true],
+    ['CRAM-MD5', false],
+  ])('by %s the password itself crosses the line: %s', async (mechanism, crosses) => {
+    const auth = { ...password, mechanisms: [mechanism] };
+    expect(await opens({ ...openly(), auth }, secret)).toMatch(/^INBOX;/);
+    expect(proxy.sent().join().includes(Buffer.from('secret').toString('base64'))).toBe(crosses);
   });
 
   it('by a token, over STARTTLS and over TLS from the start, one token for all', async () => {
@@ -97,7 +104,7 @@ describe('signing in to Dovecot', () => {
     expect(commands().length - before).toBe(2);
   });
 
-  it('believes the refusal of a token made for it, and never tells the token', async () => {
+  it('believes the refusal of a token made for it, and never says the token', async () => {
     const settings = { ...openly(), auth: exchange.auth('somebody-else') };
     const error = await failure(settings, exchange.context);
     expect(error).toMatchObject({ kind: 'signIn' });
@@ -166,16 +173,20 @@ describe('what a server offers', () => {
   });
 
   it.each([
-    [['AUTH=PLAIN', 'AUTH=GSSAPI'], { ...password, mechanisms: ['CRAM-MD5'] }, 'NO_AUTH', 'PLAIN, GSSAPI, LOGIN'],
-    [['AUTH=GSSAPI', 'LOGINDISABLED'], password, 'LOGINDISABLED', 'GSSAPI only'],
-    [['LOGINDISABLED'], password, 'LOGINDISABLED', 'no sign-in'],
-    [[], { type: 'none' }, 'NO_AUTH', 'auth'],
+    [
+      ['AUTH=PLAIN', 'AUTH=GSSAPI'],
+      { ...password, mechanisms: ['CRAM-MD5'] },
+      'NO_AUTH',
+      /PLAIN, GSSAPI, LOGIN.*CRAM-MD5/,
+    ],
+    [['AUTH=GSSAPI', 'LOGINDISABLED'], password, 'LOGINDISABLED', /GSSAPI only/],
+    [['LOGINDISABLED'], password, 'LOGINDISABLED', /no sign-in/],
+    [[], { type: 'none' }, 'NO_AUTH', /auth/],
   ])(
     'sends nothing where none of the account’s is among %j, and names both lists',
     async (offered, auth, code, hint) => {
       const { outcome, commands } = await against(offering(...offered), auth);
-      expect(outcome).toMatchObject({ kind: 'permission', code, hint: expect.stringContaining(hint) });
-      if ('mechanisms' in auth) expect((outcome as StoreError).hint).toContain('CRAM-MD5');
+      expect(outcome).toMatchObject({ kind: 'permission', code, hint: expect.stringMatching(hint) });
       expect(begun(commands)).toEqual([]);
     },
   );
@@ -227,8 +238,7 @@ describe('what a server offers', () => {
 
   it('says of a password that Exchange Online refuses what it takes instead', () => {
     const refused = { authenticationFailed: true, responseStatus: 'NO', responseText: 'LOGIN failed.' };
-    const by = (host: string) =>
-      openError(refused, { target: `${host}:993`, host, by: 'password', scrub: (text) => text });
+    const by = (host: string) => openError(refused, { target: `${host}:993`, host, by: 'password' });
     expect(by('outlook.office365.com')).toMatchObject({ kind: 'signIn', hint: expect.stringContaining('oauth2') });
     expect(by('outlook.office365.us').hint).toContain('oauth2');
     expect(by('mail.example.com').hint).not.toContain('oauth2');
@@ -246,15 +256,6 @@ describe('what a server offers', () => {
       code: 'NOT_CONNECTED',
       hint: expect.stringContaining('FullAccess'),
     });
-  });
-
-  it('takes the password out of what the server says', async () => {
-    const { outcome } = await against({ LOGIN: (tag, line) => `${tag} NO you sent ${line}\r\n` }, password, {
-      secret: async () => 'swordfish',
-    });
-    expect(outcome).toMatchObject({ kind: 'signIn' });
-    expect(JSON.stringify([outcome, (outcome as Error).message, (outcome as Error).stack])).not.toContain('swordfish');
-    expect((outcome as Error).message).toContain('you sent');
   });
 });
 

@@ -1,7 +1,7 @@
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const pattern = /^\s?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})$/;
 
-/** INTERNALDATE (RFC 3501 section 9, date-time) in milliseconds since the epoch; undefined where it is none. */
+/** INTERNALDATE (RFC 3501 section 9, date-time) in milliseconds since the epoch; undefined for another text. */
 export function parseInternalDate(text: string): number | undefined {
   const parts = pattern.exec(text);
   if (!parts) return undefined;

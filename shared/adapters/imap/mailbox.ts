@@ -1,21 +1,14 @@
-import { StoreError } from '../store.ts';
-import { type FetchRow, type ResponseCode, readExists, readFetchRow, readResponseCode, readSearch } from './answers.ts';
-import { atom, type CommandNode, quoted, sequence } from './commands.ts';
+import type { StoreError } from '../store.ts';
+import { askedSection, type FetchRow, mergeRows, readExists, readFetchRow, readSearch } from './answers.ts';
+import { atom, type CommandNode, sequence } from './command-arguments.ts';
 import type { ImapConnection } from './connection.ts';
-import { encodeFolderName } from './folder-name.ts';
-import { commandError, readLibraryError } from './imap-errors.ts';
-import { missingFolder } from './missing-folder.ts';
-import { canonicalFolder, type ImapScope, parseUid } from './source-id.ts';
-import { uidSets } from './uid-set.ts';
+import { commandError, readLibraryError, saysPassing } from './imap-errors.ts';
+import { MAX_LINE, MAX_LITERAL } from './library-options.ts';
+import { type OpenFolder, selectFolder } from './select-folder.ts';
+import { canonicalFolder, encodeScope, type ImapScope } from './source-id.ts';
+import { uidSets } from './store/uid-set.ts';
 
-/** What the server said when the folder was opened. */
-export interface OpenFolder extends ImapScope {
-  readonly writable: boolean;
-  readonly exists: number;
-  /** The UID that the next mail will get; absent where the server does not tell. */
-  readonly uidNext: number | undefined;
-}
-
+/** How a folder is opened. */
 export interface SelectOptions {
   /** Flags are to be changed. Reading opens the folder by EXAMINE, which cannot change anything. */
   readonly writable?: boolean;
@@ -23,15 +16,36 @@ export interface SelectOptions {
   readonly fresh?: boolean;
 }
 
+/** What UID FETCH answers, by UID. */
 export interface FetchedRows {
   readonly rows: ReadonlyMap<number, FetchRow>;
-  /** Mails that the server refuses to answer for, with its words. */
-  readonly refused: ReadonlyMap<number, string>;
+  /** Mails that the server refuses to answer for. */
+  readonly refused: ReadonlyMap<number, Refusal>;
+}
+
+/** That the server refuses to answer for one mail. */
+export interface Refusal {
+  /** The server's. */
+  readonly code: string;
+  /** It says that this may pass, or it was not asked any more after it had refused others. */
+  readonly passing: boolean;
+}
+
+/** Mails asked for alone, and refused, until the rest is no longer asked for: where it gives none, one by one is no use. */
+const MAX_REFUSALS = 4;
+
+/** Mails of a folder at most: nobody's is larger, and a server must not list for ever. */
+export const MAX_MAILS = 1_000_000;
+
+/** Whether a NO cannot be about one of several mails. */
+function concernsAll({ kind, code }: StoreError): boolean {
+  return kind === 'throttled' || kind === 'folderMissing' || code === 'NOPERM';
 }
 
 /** The folder a connection has open, and UID commands on it. Its methods are called inside `exclusive` only. */
 export class Mailbox {
   readonly #connection: ImapConnection;
+  readonly #epochs = new Map<string, number>();
   #open: OpenFolder | undefined;
 
   constructor(connection: ImapConnection) {
@@ -46,54 +60,16 @@ export class Mailbox {
     if (open?.folder === folder && !options.fresh && (open.writable || !writable)) return open;
     // A refused SELECT leaves no folder open (RFC 3501 section 6.3.1). Changing over by SELECT expunges nothing.
     this.#open = undefined;
-    const opened = await this.#selectNow(folder, writable, signal);
-    this.#open = opened;
-    return opened;
+    const opened = await selectFolder(this.#connection, folder, { writable }, signal);
+    const epoch = this.#epochs.get(encodeScope(opened));
+    this.#open = epoch === undefined ? opened : { ...opened, epoch };
+    return this.#open;
   }
 
-  async #selectNow(folder: string, writable: boolean, signal: AbortSignal): Promise<OpenFolder> {
-    const codes = new Map<string, string | undefined>();
-    let exists = 0;
-    const command = writable ? 'SELECT' : 'EXAMINE';
-    let tagged: ResponseCode | undefined;
-    try {
-      const { response } = await this.#connection.command(command, [quoted(encodeFolderName(folder))], signal, {
-        OK: (answer) => {
-          const code = readResponseCode(answer);
-          if (code) codes.set(code.name, code.argument);
-        },
-        EXISTS: (answer) => {
-          exists = readExists(answer) ?? exists;
-        },
-      });
-      tagged = readResponseCode(response);
-    } catch (error) {
-      throw await this.#selectError(folder, error, signal);
-    }
-    const uidValidity = parseUid(codes.get('UIDVALIDITY'));
-    if (uidValidity === undefined) {
-      throw new StoreError('protocol', 'the server gives the folder no valid UIDVALIDITY', {
-        code: 'UIDVALIDITY',
-        hint: 'Mails cannot be told apart without it (RFC 3501 section 2.3.1.1). The server or the folder needs repair.',
-      });
-    }
-    if (writable && tagged?.name === 'READ-ONLY') {
-      throw new StoreError('permission', 'the server opens the folder for reading only', {
-        code: 'READ-ONLY',
-        hint: 'Give the user the right to change the folder, or leave mails as they are (markRead false, delete never).',
-      });
-    }
-    return { folder, uidValidity, writable, exists, uidNext: parseUid(codes.get('UIDNEXT')) };
-  }
-
-  /** Servers that give no response code say NO to a missing folder as to any other trouble; the listing then tells. */
-  async #selectError(folder: string, error: unknown, signal: AbortSignal): Promise<StoreError> {
-    const failure = commandError(error, 'to open the folder');
-    const { status, responseCode } = readLibraryError(error);
-    const unclear = status === 'NO' && (responseCode === undefined || responseCode === 'CANNOT');
-    if (failure.kind !== 'folderMissing' && !unclear) return failure;
-    const missing = await missingFolder(this.#connection, folder, signal, responseCode);
-    return missing ?? failure;
+  /** Notes the epoch of a folder's UIDs, for as long as the session lasts. */
+  noteEpoch(scope: ImapScope, epoch: number): void {
+    this.#epochs.set(encodeScope({ folder: scope.folder, uidValidity: scope.uidValidity }), epoch);
+    if (this.#open && this.#open.folder === scope.folder) this.#open = { ...this.#open, epoch };
   }
 
   /** UID SEARCH for those of `uids` that are there. */
@@ -105,9 +81,50 @@ export class Mailbox {
     return found;
   }
 
+  /** UIDs from `first` to `last` by UID FETCH, which is another answer than that of UID SEARCH; ascending. */
+  async uidsBetween(first: number, last: number, signal: AbortSignal): Promise<readonly number[]> {
+    const found = new Set<number>();
+    const most = Math.min(last - first + 1, this.#open?.exists ?? MAX_MAILS, MAX_MAILS);
+    this.#connection.expect(MAX_LINE + most * UID_ROW);
+    await this.refusable('UID FETCH', [sequence(`${first}:${last}`), [atom('UID')]], signal, {
+      FETCH: (answer) => {
+        const uid = readFetchRow(answer)?.uid;
+        if (uid !== undefined && uid >= first && uid <= last) found.add(uid);
+      },
+    });
+    return [...found].sort((a, b) => a - b);
+  }
+
+  /**
+   * FETCH of the mails that stand at these places in the folder (message sequence numbers, from 1). Their numbers hold for
+   * this one command, since no EXPUNGE may come with it (RFC 3501 section 7.4.1).
+   */
+  async rowsAt(
+    first: number,
+    last: number,
+    items: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly FetchRow[]> {
+    const rows: FetchRow[] = [];
+    await this.refusable(
+      'FETCH',
+      [sequence(first === last ? `${first}` : `${first}:${last}`), items.map(atom)],
+      signal,
+      {
+        FETCH: (answer) => {
+          const place = readExists(answer) ?? 0;
+          const row = readFetchRow(answer);
+          if (row && place >= first && place <= last) rows.push(row);
+        },
+      },
+    );
+    return rows;
+  }
+
   /** UID SEARCH; ascending. */
   async search(criteria: readonly CommandNode[], signal: AbortSignal): Promise<readonly number[]> {
     const found = new Set<number>();
+    this.#connection.expect(2 * MAX_LINE);
     await this.refusable('UID SEARCH', criteria, signal, {
       SEARCH: (answer) => {
         for (const uid of readSearch(answer)) found.add(uid);
@@ -121,20 +138,28 @@ export class Mailbox {
    * stands alone; that one is `refused`, with the reason, and the others have their rows.
    */
   async fetchRows(uids: readonly number[], items: readonly CommandNode[], signal: AbortSignal): Promise<FetchedRows> {
-    try {
-      return { rows: await this.#fetchRowsNow(uids, items, signal), refused: new Map() };
-    } catch (error) {
-      const failure = commandError(error, 'to fetch mail');
-      if (failure.kind !== 'protocol' || readLibraryError(error).status === undefined) throw failure;
-      if (uids.length === 1) return { rows: new Map(), refused: new Map(uids.map((uid) => [uid, failure.message])) };
-      const middle = Math.ceil(uids.length / 2);
-      const left = await this.fetchRows(uids.slice(0, middle), items, signal);
-      const right = await this.fetchRows(uids.slice(middle), items, signal);
-      return {
-        rows: new Map([...left.rows, ...right.rows]),
-        refused: new Map([...left.refused, ...right.refused]),
-      };
+    const rows = new Map<number, FetchRow>();
+    const refused = new Map<number, Refusal>();
+    const parts = [uids];
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      try {
+        for (const [uid, row] of await this.#fetchRowsNow(part, items, signal)) rows.set(uid, row);
+      } catch (error) {
+        const failure = commandError(error, 'to fetch mail');
+        if (failure.kind !== 'protocol' || readLibraryError(error).status === undefined) throw failure;
+        const code = failure.code ?? 'NO';
+        const passing = saysPassing(error);
+        if (part.length > 1) {
+          const middle = Math.ceil(part.length / 2);
+          parts.unshift(part.slice(0, middle), part.slice(middle));
+          continue;
+        }
+        for (const uid of part) refused.set(uid, { code, passing });
+        if (rows.size > 0 || refused.size < MAX_REFUSALS) continue;
+        for (const uid of parts.splice(0).flat()) refused.set(uid, { code, passing: true });
+      }
     }
+    return { rows, refused };
   }
 
   async #fetchRowsNow(
@@ -144,12 +169,14 @@ export class Mailbox {
   ): Promise<ReadonlyMap<number, FetchRow>> {
     const wanted = new Set(uids);
     const rows = new Map<number, FetchRow>();
+    const asked = askedSection(items);
     for (const set of uidSets(uids)) {
+      this.#connection.expect(answerOctets(uids.length, items));
       await this.#connection.command('UID FETCH', [sequence(set), items], signal, {
-        // A change of flags by others comes as FETCH as well, so what is told about one mail is put together.
+        // A change of flags by others comes as FETCH as well, so what several answers say of one mail is put together.
         FETCH: (answer) => {
-          const row = readFetchRow(answer);
-          if (row && wanted.has(row.uid)) rows.set(row.uid, { ...rows.get(row.uid), ...row });
+          const row = readFetchRow(answer, asked);
+          if (row && wanted.has(row.uid)) rows.set(row.uid, mergeRows(rows.get(row.uid), row));
         },
       });
     }
@@ -170,13 +197,61 @@ export class Mailbox {
     }
   }
 
-  /** One command for each set of UIDs that fits into a line. */
+  /**
+   * A command on UIDs, as one or several lines. Where the server refuses, the UIDs are halved until those that it refuses
+   * stand alone; these are answered, with the refusal. Throws what concerns all of them: a lost connection, throttling, a missing folder or
+   * right. After some refusals and no success in a row the others are taken for refused as well.
+   */
   async onUids(
     command: string,
     uids: readonly number[],
-    rest: readonly CommandNode[],
+    parameters: readonly CommandNode[],
     signal: AbortSignal,
-  ): Promise<void> {
-    for (const set of uidSets(uids)) await this.refusable(command, [sequence(set), ...rest], signal);
+  ): Promise<ReadonlyMap<number, StoreError>> {
+    const refused = new Map<number, StoreError>();
+    let inRow = 0;
+    let last: StoreError | undefined;
+    const parts = [uids];
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      if (last && inRow >= MAX_REFUSALS) {
+        for (const uid of part) refused.set(uid, last);
+        continue;
+      }
+      try {
+        for (const set of uidSets(part)) {
+          await this.#connection.command(command, [sequence(set), ...parameters], signal);
+        }
+        inRow = 0;
+      } catch (error) {
+        const failure = commandError(error, command);
+        if (readLibraryError(error).status === undefined || concernsAll(failure)) throw failure;
+        if (part.length > 1) {
+          const middle = Math.ceil(part.length / 2);
+          parts.unshift(part.slice(0, middle), part.slice(middle));
+          continue;
+        }
+        for (const uid of part) refused.set(uid, failure);
+        last = failure;
+        inRow += 1;
+      }
+    }
+    return refused;
   }
+}
+
+/** Octets of a row of a UID alone. */
+const UID_ROW = 64;
+/** Octets of a row without a body at most: numbers, a date, flags. */
+const ROW = 4 * 1024;
+/** Octets of a whole mail that is asked for together with others: they are counted as small (see `fetchMails`). */
+const WHOLE_MAIL = 256 * 1024;
+
+/**
+ * Octets that answers to a FETCH may have: what is asked for, and once more the largest literal there may be, of a server
+ * that knows no partial fetch or counts wrongly.
+ */
+function answerOctets(mails: number, items: readonly CommandNode[]): number {
+  const body = items.find((item) => 'value' in item && item.section !== undefined);
+  const each = body === undefined ? 0 : ('value' in body && body.partial?.[1]) || WHOLE_MAIL;
+  return MAX_LINE + (body === undefined ? 0 : MAX_LITERAL) + mails * (ROW + each);
 }

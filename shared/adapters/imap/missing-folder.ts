@@ -1,8 +1,9 @@
 import { StoreError } from '../store.ts';
 import type { ImapConnection } from './connection.ts';
 
-/** Folder names that a hint lists at most. */
+/** Folder names that a hint lists at most, and characters of each. */
 const MAX_HINTED_FOLDERS = 20;
+const MAX_HINTED_NAME = 80;
 
 /** What to say of a folder that the server does not know, with those it does; undefined where it lists the folder. */
 export async function missingFolder(
@@ -12,9 +13,12 @@ export async function missingFolder(
   code = 'NONEXISTENT',
 ): Promise<StoreError | undefined> {
   const folders = await connection.listFolders(signal);
-  const names = folders.filter((entry) => !entry.flags.has('\\Noselect')).map((entry) => entry.path);
-  if (names.includes(folder)) return undefined;
-  const shown = names.slice(0, MAX_HINTED_FOLDERS).map((name) => JSON.stringify(name));
+  const there = folders.filter((entry) => !entry.flags.has('\\Noselect'));
+  if (there.some(({ path }) => path === folder)) return undefined;
+  // A server may call a folder anything, also by what it was sent: as it stands on the line, or decoded.
+  const isPlain = (name: string) => connection.scrub(name) === name;
+  const names = there.filter(({ path, pathAsListed }) => isPlain(path) && isPlain(pathAsListed));
+  const shown = names.slice(0, MAX_HINTED_FOLDERS).map(({ path }) => JSON.stringify(path.slice(0, MAX_HINTED_NAME)));
   const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
   return new StoreError('folderMissing', `there is no folder ${JSON.stringify(folder)}`, {
     code,

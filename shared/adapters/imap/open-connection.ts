@@ -1,25 +1,15 @@
-import { withCredentials } from '../credentials.ts';
-import { credentialsStoreError } from '../credentials-store-error.ts';
-import type { ServerContext } from '../server-context.ts';
-import { StoreError } from '../store.ts';
+import type { ServerContext } from '../connections/server-context.ts';
+import { withStoreCredentials } from '../sign-in/credentials-store-error.ts';
 import { ImapConnection } from './connection.ts';
 import type { ImapConnectionConfig } from './library-options.ts';
 
 /** A signed-in connection of the account. A kept token that is refused is renewed once. Throws StoreError. */
-export async function openConnection(
+export function openConnection(
   config: ImapConnectionConfig,
   context: ServerContext,
   signal: AbortSignal,
 ): Promise<ImapConnection> {
-  try {
-    return await withCredentials(
-      config,
-      context,
-      signal,
-      (credentials) => ImapConnection.open(config, credentials, signal, context),
-      (error) => error instanceof StoreError && error.kind === 'signIn',
-    );
-  } catch (error) {
-    throw credentialsStoreError(error, signal);
-  }
+  return withStoreCredentials(config, context, signal, (credentials) =>
+    ImapConnection.open(config, credentials, signal, context),
+  );
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeFolderName } from './folder-name.ts';
 import { parseInternalDate } from './internal-date.ts';
 import { decodeItem, decodeScope, encodeItem, encodeScope } from './source-id.ts';
-import { uidSet, uidSets } from './uid-set.ts';
+import { uidSet, uidSets } from './store/uid-set.ts';
 
 describe('sequence sets', () => {
   it('writes neighbours as ranges, sorted and once each', () => {

@@ -1,5 +1,5 @@
 import type { ImapResponse } from 'imapflow';
-import { quoted } from './commands.ts';
+import { quoted } from './command-arguments.ts';
 import type { ImapConnection } from './connection.ts';
 import { encodeFolderName } from './folder-name.ts';
 import { commandError, readLibraryError } from './imap-errors.ts';

@@ -1,9 +1,15 @@
 import type { ImapFlow, ImapResponse } from 'imapflow';
 import type { ServerAuth } from '../../accounts/model.ts';
-import type { Credentials } from '../credentials.ts';
-import { allowedMechanisms, noMechanismHint, type SaslExchange, type SaslMechanism, saslExchange } from '../sasl.ts';
+import type { Credentials } from '../sign-in/credentials.ts';
+import {
+  allowedMechanisms,
+  noMechanismHint,
+  type SaslExchange,
+  type SaslMechanism,
+  saslExchange,
+} from '../sign-in/sasl.ts';
 import { StoreError } from '../store.ts';
-import { atom, type CommandNode, secret } from './commands.ts';
+import { atom, type CommandNode, secret } from './command-arguments.ts';
 
 /** The parts of the library that a sign-in of our own rests on: in its code and, some of them, not in its types. */
 export interface SignInChannel {

@@ -1,5 +1,7 @@
+import type { NetworkPolicy } from '../net/mail-network.ts';
 import { StoreError, type VerifyStoreOptions } from '../store.ts';
 import { endpointOf, serverSteps } from '../verify/server-steps.ts';
+import { SignInStep } from '../verify/sign-in-step.ts';
 import { type Finding, type Step, tryInOrder } from '../verify/steps.ts';
 import { storeFailure } from '../verify/store-steps.ts';
 import type { ImapConnection } from './connection.ts';
@@ -11,15 +13,17 @@ import { folderRights } from './rights.ts';
 export function verifyImapStore(
   config: ImapConnectionConfig,
   open: (signal: AbortSignal) => Promise<ImapConnection>,
-  options: VerifyStoreOptions,
+  options: VerifyStoreOptions & { readonly network: NetworkPolicy | undefined },
 ): Promise<readonly Step[]> {
-  const { signal, changes } = options;
+  const { signal, network, changes } = options;
   const folders = async () => [...options.folders, ...(options.moveTo === undefined ? [] : [options.moveTo])];
-  return verifyFolders(config, { signal, open, folders, needs: changes ? changing : reading });
+  return verifyFolders(config, { signal, network, open, folders, needs: changes ? changing : reading });
 }
 
+/** How a verification reaches the folder that mail is appended to. */
 export interface VerifyAppendOptions {
   readonly signal: AbortSignal;
+  readonly network: NetworkPolicy | undefined;
   open(signal: AbortSignal): Promise<ImapConnection>;
   /** The folder that mail is appended to; undefined where it is made with the first mail. */
   folder(connection: ImapConnection, signal: AbortSignal): Promise<string | undefined>;
@@ -27,41 +31,42 @@ export interface VerifyAppendOptions {
 
 /** Tries whether an account can append to its folder. Nothing is appended. */
 export function verifyAppend(config: ImapConnectionConfig, options: VerifyAppendOptions): Promise<readonly Step[]> {
-  const { signal, open, folder } = options;
+  const { signal, network, open, folder } = options;
   const folders = async (connection: ImapConnection) => {
     const found = await folder(connection, signal);
     return found === undefined ? [] : [found];
   };
-  return verifyFolders(config, { signal, open, folders, needs: adding });
+  return verifyFolders(config, { signal, network, open, folders, needs: adding });
 }
 
 interface Needs {
   /** RFC 4314 section 4. */
   readonly rights: string;
   readonly without: string;
-  /** Said where the server does not tell rights. */
+  /** Said where the server does not give rights. */
   readonly unknown: string;
 }
 
 const reading: Needs = {
   rights: 'lr',
   without: 'without them the folder cannot be imported',
-  unknown: 'The server does not tell rights; that the folders can be opened is the next step.',
+  unknown: 'The server does not list rights (RFC 4314); the next step shows whether the folders can be opened.',
 };
 const changing: Needs = {
   rights: 'lrswte',
   without: 'or leave mails as they are (markRead false, delete never)',
   unknown:
-    'The server does not tell rights. Whether originals may be marked, moved or deleted shows at the first import.',
+    'The server does not list rights (RFC 4314). Whether originals may be marked, moved or deleted shows at the first import.',
 };
 const adding: Needs = {
   rights: 'li',
   without: 'without them no mail can be added',
-  unknown: 'The server does not tell rights. Whether mail may be added shows when one is sent.',
+  unknown: 'The server does not list rights (RFC 4314). Whether mail may be added shows when one is sent.',
 };
 
 interface FoldersToVerify {
   readonly signal: AbortSignal;
+  readonly network: NetworkPolicy | undefined;
   readonly needs: Needs;
   open(signal: AbortSignal): Promise<ImapConnection>;
   folders(connection: ImapConnection): Promise<readonly string[]>;
@@ -69,36 +74,26 @@ interface FoldersToVerify {
 
 async function verifyFolders(config: ImapConnectionConfig, options: FoldersToVerify): Promise<readonly Step[]> {
   const { signal, needs, open } = options;
-  let connection: ImapConnection | undefined;
-  const connected = () => {
-    if (!connection) throw new Error('the sign-in comes first');
-    return connection;
-  };
+  const signIn = new SignInStep(config.auth, () => open(signal));
   try {
     return await tryInOrder(
       [
-        ...serverSteps(endpointOf(config), signal),
-        {
-          step: 'signIn',
-          run: async () => {
-            connection = await open(signal);
-            return config.auth.type === 'none' ? {} : { detail: `as ${config.auth.user}` };
-          },
-        },
+        ...serverSteps(endpointOf(config, options.network), signal),
+        signIn,
         {
           step: 'permission',
-          run: async () => permission(connected(), await options.folders(connected()), needs, signal),
+          run: async () => permission(signIn.connection, await options.folders(signIn.connection), needs, signal),
         },
-        { step: 'folder', run: async () => find(connected(), await options.folders(connected()), signal) },
+        { step: 'folder', run: async () => find(signIn.connection, await options.folders(signIn.connection), signal) },
       ],
       storeFailure,
     );
   } finally {
-    await connection?.close();
+    await signIn.opened?.close();
   }
 }
 
-/** RFC 4314: rights are told where the server has ACL. A folder that is not there is the next step's finding. */
+/** RFC 4314: rights are known where the server has ACL. A folder that is not there is the next step's finding. */
 async function permission(
   connection: ImapConnection,
   folders: readonly string[],

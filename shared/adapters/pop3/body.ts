@@ -1,4 +1,4 @@
-import type { Wire } from './wire.ts';
+import type { LineSocket } from './line-socket.ts';
 
 const CR = 13;
 const LF = 10;
@@ -16,7 +16,7 @@ const LINE_END_AND_DOT = Buffer.from('\r\n.');
  * that CRLF is not the mail's, and is left out.
  */
 export class Body {
-  readonly #wire: Wire;
+  readonly #socket: LineSocket;
   readonly #doing: string;
   readonly #expected: number | undefined;
   #carry: Buffer = NOTHING;
@@ -24,16 +24,17 @@ export class Body {
   #atLineStart = true;
   #heldLineEnd = false;
   #received = 0;
+  #stuffed = 0;
   #ended = false;
 
   /** `expected`: octets as LIST counts them. */
-  constructor(wire: Wire, doing: string, expected?: number) {
-    this.#wire = wire;
+  constructor(socket: LineSocket, doing: string, expected?: number) {
+    this.#socket = socket;
     this.#doing = doing;
     this.#expected = expected;
   }
 
-  /** The end has been read: the wire is at the next answer. */
+  /** The end has been read: what comes next is the next answer. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -43,10 +44,15 @@ export class Body {
     return this.#received;
   }
 
+  /** Fewer octets came than the server counts, also if it counts the dots that were put before lines. Asked at the end. */
+  get short(): boolean {
+    return this.#expected !== undefined && this.#received + this.#stuffed < this.#expected;
+  }
+
   /** Some octets, never none; undefined at the end. Throws StoreError when the connection is lost. */
   async next(signal: AbortSignal): Promise<Buffer | undefined> {
     while (!this.#ended) {
-      const octets = await this.#wire.octets(this.#doing, signal);
+      const octets = await this.#socket.octets(this.#doing, signal);
       const pieces: Buffer[] = [];
       this.#take(this.#carry.length === 0 ? octets : Buffer.concat([this.#carry, octets]), pieces);
       const [first] = pieces;
@@ -71,7 +77,10 @@ export class Body {
         }
         if (this.#heldLineEnd) pieces.push(LINE_END);
         this.#heldLineEnd = false;
-        if (kind === 'stuffed') at += 1;
+        if (kind === 'stuffed') {
+          at += 1;
+          this.#stuffed += 1;
+        }
         this.#atLineStart = false;
       }
       const found = data.indexOf(LINE_END_AND_DOT, at);
@@ -89,7 +98,7 @@ export class Body {
 
   #end(rest: Buffer, pieces: Buffer[]): void {
     this.#ended = true;
-    if (rest.length > 0) this.#wire.unread(rest);
+    if (rest.length > 0) this.#socket.unread(rest);
     const given = pieces.reduce((sum, piece) => sum + piece.length, this.#received);
     if (this.#heldLineEnd && given !== this.#expected) pieces.push(LINE_END);
   }

@@ -9,7 +9,7 @@ const TAIL = 64;
 /** Mails in a chunk on average; more where there would be more than `CHUNKS` of them. */
 const CHUNK = 32;
 const CHUNKS = 1_024;
-/** Ids remembered as they are, so that it is seen when all of them are given anew. */
+/** Ids remembered as they are, to notice when all of them have changed. */
 const SAMPLE = 8;
 
 const hash = (...texts: readonly string[]): string =>

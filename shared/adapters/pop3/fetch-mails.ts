@@ -1,10 +1,12 @@
-import type { FetchedMail, FetchOptions, ListedMail, MailContent } from '../store.ts';
+import { BrokenMail, type MailContent } from '../mail-content.ts';
+import { type FetchedMail, type FetchOptions, type ListedMail, StoreError } from '../store.ts';
+import { givesExactSizes } from '../store-troubles.ts';
 import type { Body } from './body.ts';
 import { locate, nameOf, readHeaders } from './headers.ts';
-import type { ListingContext } from './listing.ts';
 import { MailStream } from './mail-stream.ts';
 import type { Maildrop } from './maildrop.ts';
-import { replyError } from './pop3-errors.ts';
+import { nonsense, replyError } from './pop3-errors.ts';
+import type { MaildropContext } from './pop3-sessions.ts';
 import { isPassing, type Reply } from './replies.ts';
 
 /** Up to here a mail is fetched whole, with others in flight; above, it is streamed. Most mail is smaller. */
@@ -23,7 +25,7 @@ type Batch = readonly ListedMail[];
  * stream has ended.
  */
 export async function* fetchMails(
-  context: ListingContext,
+  context: MaildropContext,
   mails: readonly ListedMail[],
   options: FetchOptions,
 ): AsyncGenerator<FetchedMail> {
@@ -76,51 +78,78 @@ function batchesOf(mails: readonly ListedMail[]): { batches: Batch[]; large: Lis
   return { batches, large };
 }
 
-async function headerContent(context: ListingContext, mail: ListedMail, signal: AbortSignal): Promise<MailContent> {
+async function headerContent(context: MaildropContext, mail: ListedMail, signal: AbortSignal): Promise<MailContent> {
   const header = (await readHeaders(context, [mail], signal)).get(mail);
   if (header) return { kind: 'bytes', bytes: header };
-  const there = await context.maildrops.exclusive(signal, (maildrop) =>
+  const there = await context.sessions.exclusive(signal, (maildrop) =>
     locate(maildrop, context.identity, [mail], signal),
   );
-  return there.size > 0 ? { kind: 'broken', reason: 'the server gives no header for this mail' } : { kind: 'gone' };
+  return there.size > 0 ? { kind: 'broken', reason: 'noHeader' } : { kind: 'gone' };
 }
 
 interface FetchedBatch {
   readonly fetched: readonly FetchedMail[];
   /** A mail far larger than the server said, by which the batch ended. */
   readonly miscounted?: ListedMail;
-  /** What the batch did not come to. */
+  /** The mails that the batch did not reach. */
   readonly left: Batch;
 }
 
 /** Ends a batch, and with it the session, at a mail too large to be held. */
 class Miscounted extends Error {}
 
-async function fetchBatch(context: ListingContext, batch: Batch, signal: AbortSignal): Promise<FetchedBatch> {
-  return context.maildrops.exclusive(signal, async (maildrop) => {
+async function fetchBatch(context: MaildropContext, batch: Batch, signal: AbortSignal): Promise<FetchedBatch> {
+  return context.sessions.exclusive(signal, async (maildrop) => {
     const numbers = await locate(maildrop, context.identity, batch, signal);
     const fetched: FetchedMail[] = [];
     for (const mail of batch) if (!numbers.has(mail)) fetched.push({ mail, content: { kind: 'gone' } });
     const there = [...numbers.keys()];
+    const commands = [...numbers.values()].map((number) => `RETR ${number}`);
+    const last = [...numbers.values()].at(-1);
+    const marked = last !== undefined && (await maildrop.canMark(last, signal));
+    if (marked) commands.push(maildrop.mark(last));
     let done = 0;
     try {
       await maildrop.connection.each(
-        [...numbers.values()].map((number) => `RETR ${number}`),
+        commands,
         async (reply, index) => {
           const mail = there[index];
-          if (mail === undefined) return;
-          fetched.push({ mail, content: await wholeMail(maildrop, mail, reply, signal) });
-          done = index + 1;
+          if (mail !== undefined) {
+            fetched.push({ mail, content: await wholeMail(maildrop, mail, reply, signal) });
+            done = index + 1;
+          } else if (last !== undefined && !maildrop.isMark(last, reply)) {
+            // Somewhere there was one answer too many, and from there on each was taken for that of the next command.
+            throw nonsense('RETR', 'answers that are out of step', 'OUT_OF_STEP');
+          }
         },
         signal,
       );
     } catch (error) {
       const miscounted = there[done];
-      if (!(error instanceof Miscounted) || miscounted === undefined) throw error;
-      return { fetched, miscounted, left: there.slice(done + 1) };
+      if (error instanceof Miscounted && miscounted !== undefined) {
+        return { fetched, miscounted, left: there.slice(done + 1) };
+      }
+      const alone = there.length === 1 ? fetched.at(-1) : undefined;
+      // What follows a mail that is too short is the rest of it, or nonsense: the mail's trouble, where it was alone.
+      if (alone && isShort(alone.content) && error instanceof StoreError && error.kind === 'protocol') {
+        return { fetched: [...fetched.slice(0, -1), { mail: alone.mail, content: cutShort }], left: [] };
+      }
+      throw error;
     }
     return { fetched, left: [] };
   });
+}
+
+const cutShort: MailContent = { kind: 'broken', reason: 'cutShort' };
+
+function isShort(content: MailContent): boolean {
+  return content.kind === 'bytes' && content.doubt?.() === 'cutShort';
+}
+
+/** The `doubt` of a mail of which fewer octets came than LIST said. */
+function shortOf({ connection }: Maildrop, body: Body) {
+  const exact = givesExactSizes(connection.serverName);
+  return { doubt: () => (exact && body.short ? ('cutShort' as const) : undefined) };
 }
 
 async function wholeMail(
@@ -139,36 +168,51 @@ async function wholeMail(
   }
   const [first] = pieces;
   // Never an empty mail where the server counts octets: it would be stored as such, and its original deleted.
-  if (first === undefined && size !== 0)
-    return { kind: 'broken', reason: `the server sent an empty mail and counts ${size}` };
-  return { kind: 'bytes', bytes: pieces.length === 1 && first ? first : Buffer.concat(pieces) };
+  if (first === undefined && size !== 0) return { kind: 'broken', reason: 'empty' };
+  const bytes = pieces.length === 1 && first ? first : Buffer.concat(pieces);
+  return { kind: 'bytes', bytes, ...shortOf(maildrop, body) };
 }
 
-/** A mail that the server does not give is its own trouble, unless the server says that it is a passing one of its own. */
+/** Of a message that this very session lists, it proves nothing (RFC 1939 section 5, RETR). */
+const noSuchMessage = /no such|not found|does not exist|doesn't exist|unknown message/i;
+
+/** A mail that the server does not give. Whose trouble it is shows when others are asked for. */
 function refused(reply: Reply): MailContent {
-  if (isPassing(reply)) throw replyError(reply, 'RETR');
-  return { kind: 'broken', reason: replyError(reply, 'to give this mail').message };
+  const failure = replyError(reply, 'to give this mail');
+  if (failure.kind === 'throttled') throw failure;
+  const passing = isPassing(reply) || failure.kind === 'connection' || noSuchMessage.test(reply.text);
+  return { kind: 'broken', reason: 'refused', code: failure.code ?? 'ERR', refusal: passing ? 'passing' : 'unclear' };
 }
 
 async function* fetchLarge(
-  context: ListingContext,
+  context: MaildropContext,
   mail: ListedMail,
   signal: AbortSignal,
 ): AsyncGenerator<FetchedMail> {
-  const { maildrop, release } = await context.maildrops.hold(signal);
+  const { maildrop, release } = await context.sessions.acquire(signal);
   let stream: MailStream | undefined;
   try {
     const number = (await locate(maildrop, context.identity, [mail], signal)).get(mail);
+    const marked = number !== undefined && (await maildrop.canMark(number, signal));
     const reply = number === undefined ? undefined : await maildrop.connection.command(`RETR ${number}`, signal);
-    if (reply?.status !== 'ok') {
+    if (number === undefined || reply?.status !== 'ok') {
       const content: MailContent = reply ? refused(reply) : { kind: 'gone' };
       release();
       yield { mail, content };
       return;
     }
     const body: Body = maildrop.connection.body(`RETR ${number}`, mail.size);
-    stream = new MailStream(maildrop.connection, body, signal, release);
-    yield { mail, content: { kind: 'stream', stream } };
+    const { doubt } = shortOf(maildrop, body);
+    const atEnd = async () => {
+      if (!marked || doubt() === undefined) return;
+      const { connection } = maildrop;
+      const reply = await connection.command(maildrop.mark(number), signal).catch(() => undefined);
+      if (reply && maildrop.isMark(number, reply)) return;
+      connection.fail(nonsense('RETR', 'answers that are out of step', 'OUT_OF_STEP'));
+      throw new BrokenMail('cutShort');
+    };
+    stream = new MailStream(maildrop.connection, body, { signal, release, atEnd });
+    yield { mail, content: { kind: 'stream', stream, doubt } };
   } finally {
     // One that nobody has read to its end is given up, so that the session is free again.
     if (stream) stream.destroy();

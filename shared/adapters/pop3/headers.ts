@@ -1,6 +1,6 @@
 import type { ListedMail, SourceId } from '../store.ts';
-import type { ListingContext } from './listing.ts';
 import type { Maildrop } from './maildrop.ts';
+import type { MaildropContext } from './pop3-sessions.ts';
 import { decodeItem, type MailName } from './source-id.ts';
 
 /** Header sections held at once at most: of a mail's usual header that is some kilobytes each. */
@@ -13,14 +13,14 @@ export function nameOf(source: SourceId, identity: string): MailName | undefined
 
 /** Header sections of mails, those of them that can be had: by TOP, or where the server has none by RETR. */
 export async function readHeaders(
-  { maildrops, identity }: ListingContext,
+  { sessions, identity }: MaildropContext,
   mails: readonly ListedMail[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<ListedMail, Buffer>> {
   const headers = new Map<ListedMail, Buffer>();
   for (let at = 0; at < mails.length; at += BATCH) {
     const batch = mails.slice(at, at + BATCH);
-    await maildrops.exclusive(signal, async (maildrop) => {
+    await sessions.exclusive(signal, async (maildrop) => {
       const found = await locate(maildrop, identity, batch, signal);
       if (!maildrop.mayTop) return;
       const tops = await maildrop.headers([...found.values()], signal);
@@ -31,7 +31,7 @@ export async function readHeaders(
     });
     // Each on its own: after a long mail, which is not read to its end, the session is another.
     for (const mail of batch.filter((each) => !headers.has(each))) {
-      await maildrops.exclusive(signal, async (maildrop) => {
+      await sessions.exclusive(signal, async (maildrop) => {
         const number = (await locate(maildrop, identity, [mail], signal)).get(mail);
         const header = number === undefined ? undefined : await maildrop.headerOfWhole(number, signal);
         if (header) headers.set(mail, header);
@@ -41,7 +41,7 @@ export async function readHeaders(
   return headers;
 }
 
-/** Numbers of mails in this session; those that are not there, or cannot be told from others, are left out. */
+/** Numbers of mails in this session; those that are not there, or cannot be distinguished from others, are left out. */
 export async function locate(
   maildrop: Maildrop,
   identity: string,

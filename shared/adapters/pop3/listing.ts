@@ -1,16 +1,10 @@
 import { readDetails } from '../header-details.ts';
 import { type ChangePage, type ChangesOptions, type Checkpoint, type ListedMail, StoreError } from '../store.ts';
 import { Progress } from './checkpoint.ts';
-import { readHeaders } from './headers.ts';
+import { locate, readHeaders } from './headers.ts';
 import type { Entry, Maildrop } from './maildrop.ts';
-import type { Maildrops } from './maildrops.ts';
+import type { MaildropContext } from './pop3-sessions.ts';
 import { encodeItem, type MailName } from './source-id.ts';
-
-/** What listing needs of a session. */
-export interface ListingContext {
-  readonly maildrops: Maildrops;
-  readonly identity: string;
-}
 
 /** Mails in a page, whatever the caller asks for: their headers may be read. */
 const MAX_PAGE = 500;
@@ -29,7 +23,7 @@ export function inboxOnly(folder: string): void {
  * not name them alone come last, since their contents have to be read for it.
  */
 export async function* listChanges(
-  context: ListingContext,
+  context: MaildropContext,
   folder: string,
   checkpoint: Checkpoint | undefined,
   options: ChangesOptions,
@@ -37,7 +31,7 @@ export async function* listChanges(
   inboxOnly(folder);
   const { signal } = options;
   const pageSize = Math.min(Math.max(Math.floor(options.pageSize), 1), MAX_PAGE);
-  const { progress, sizes, plain, doubtful } = await context.maildrops.exclusive(signal, async (maildrop) => {
+  const { progress, sizes, plain, doubtful } = await context.sessions.exclusive(signal, async (maildrop) => {
     const progress = new Progress(maildrop.entries, (uidl) => !maildrop.isAmbiguous(uidl), checkpoint);
     const { todo } = progress;
     return {
@@ -50,11 +44,10 @@ export async function* listChanges(
       doubtful: todo.filter(({ uidl }) => maildrop.isAmbiguous(uidl)),
     };
   });
-  const full = checkpoint === undefined || progress.todo.length > 0;
   const page = async (names: readonly Named[], remaining: number): Promise<ChangePage> => {
     const mails = names.map((named) => listedMail(context.identity, folder, named));
-    const told = options.details ? await withDetails(context, mails, signal) : mails;
-    return { mails: told, full, checkpoint: progress.checkpoint(), remaining };
+    const listed = options.details ? await withDetails(context, mails, signal) : mails;
+    return { mails: listed, checkpoint: progress.checkpoint(), remaining };
   };
   if (plain.length === 0 && doubtful.length === 0) yield await page([], 0);
   for (let at = 0; at < plain.length; at += pageSize) {
@@ -66,7 +59,7 @@ export async function* listChanges(
   if (doubtful.length === 0) return;
   const round = new DoubtfulRound(doubtful);
   for (let left = doubtful.length; ; ) {
-    const names = await context.maildrops.exclusive(signal, (maildrop) => round.next(maildrop, pageSize, signal));
+    const names = await context.sessions.exclusive(signal, (maildrop) => round.next(maildrop, pageSize, signal));
     left = Math.max(0, left - names.length);
     if (names.length === 0) {
       if (round.complete) progress.pass(doubtful);
@@ -79,11 +72,22 @@ export async function* listChanges(
 
 /** `StoreSession.list`. */
 export async function* listAll(
-  context: ListingContext,
+  context: MaildropContext,
   folder: string,
   options: ChangesOptions,
 ): AsyncGenerator<readonly ListedMail[]> {
   for await (const { mails } of listChanges(context, folder, undefined, options)) if (mails.length > 0) yield mails;
+}
+
+/** `StoreSession.stillListed`: by a new session, since the one that was signed in to shows what was there then. */
+export async function stillListed(
+  { sessions, identity }: MaildropContext,
+  mails: readonly ListedMail[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<ListedMail>> {
+  await sessions.renew(signal);
+  const found = await sessions.exclusive(signal, (maildrop) => locate(maildrop, identity, mails, signal));
+  return new Set(found.keys());
 }
 
 interface Named {
@@ -95,11 +99,14 @@ interface Named {
 class DoubtfulRound {
   readonly #uidls: ReadonlySet<string>;
   readonly #named = new Set<string>();
-  /** False once the server has refused to give a mail: it has no name then, and is looked at again next time. */
+  /** Names given out at most, one for each mail: some servers give other octets in each session, and so new names for ever. */
+  readonly #most: number;
+  /** False once a mail has got no name, because the server refuses to give it, say: it is looked at again next time. */
   complete = true;
 
   constructor(entries: readonly Entry[]) {
     this.#uidls = new Set(entries.map(({ uidl }) => uidl));
+    this.#most = entries.length;
   }
 
   async next(maildrop: Maildrop, pageSize: number, signal: AbortSignal): Promise<readonly Named[]> {
@@ -118,6 +125,11 @@ class DoubtfulRound {
       const name = { uidl, sha256 };
       const item = encodeItem(name);
       if (this.#named.has(item)) continue;
+      if (this.#named.size >= this.#most) {
+        // Others have come since, or contents are other ones in each session: they are looked at in the next round.
+        this.complete = false;
+        break;
+      }
       this.#named.add(item);
       page.push({ name, size: sizes.get(number) });
       if (page.length === pageSize) break;
@@ -131,7 +143,7 @@ function listedMail(store: string, folder: string, { name, size }: Named): Liste
 }
 
 async function withDetails(
-  context: ListingContext,
+  context: MaildropContext,
   mails: readonly ListedMail[],
   signal: AbortSignal,
 ): Promise<readonly ListedMail[]> {

@@ -6,6 +6,15 @@ import type { Pop3Connection } from './connection.ts';
 /** Octets held at most while the consumer is slow; behind them the server is held back by TCP. */
 const HELD = 256 * 1024;
 
+/** What a stream has to do with its session. */
+export interface MailStreamOptions {
+  readonly signal: AbortSignal;
+  /** Gives the session back. */
+  readonly release: () => void;
+  /** Called when the answer has been read to its end; where it throws, the mail is at fault. */
+  readonly atEnd: () => Promise<void>;
+}
+
 /**
  * A large mail on its way. POP3 cannot break off an answer: a stream that is destroyed before its end takes the
  * connection along. Ends with a StoreError where the connection is lost.
@@ -13,22 +22,27 @@ const HELD = 256 * 1024;
 export class MailStream extends Readable {
   readonly #connection: Pop3Connection;
   readonly #body: Body;
-  readonly #signal: AbortSignal;
-  readonly #release: () => void;
+  readonly #options: MailStreamOptions;
 
-  constructor(connection: Pop3Connection, body: Body, signal: AbortSignal, release: () => void) {
+  constructor(connection: Pop3Connection, body: Body, options: MailStreamOptions) {
     super({ highWaterMark: HELD });
     this.#connection = connection;
     this.#body = body;
-    this.#signal = signal;
-    this.#release = release;
+    this.#options = options;
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    const octets = await this.#body.next(this.#options.signal);
+    if (octets !== undefined) return octets;
+    await this.#options.atEnd();
+    // The answer is read: the session can go on while the consumer takes what is held here.
+    this.#options.release();
+    return undefined;
   }
 
   override _read(): void {
-    this.#body.next(this.#signal).then(
+    this.#next().then(
       (octets) => {
-        // The answer is read: the session can go on while the consumer takes what is held here.
-        if (octets === undefined) this.#release();
         this.push(octets ?? null);
       },
       (error: unknown) => this.destroy(error instanceof Error ? error : new Error('the mail could not be read')),
@@ -39,7 +53,7 @@ export class MailStream extends Readable {
     if (!this.#body.ended) {
       this.#connection.fail(new StoreError('connection', 'the session was left with a mail read in part'));
     }
-    this.#release();
+    this.#options.release();
     done(error);
   }
 }

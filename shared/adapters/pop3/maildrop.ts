@@ -3,7 +3,7 @@ import { StoreError } from '../store.ts';
 import type { Body } from './body.ts';
 import type { Pop3Connection } from './connection.ts';
 import { nonsense, replyError } from './pop3-errors.ts';
-import { isPassing, parsePair, parseUidl, type Reply } from './replies.ts';
+import { isPassing, MAX_MESSAGES, parsePair, parseUidl, type Reply } from './replies.ts';
 import type { MailName } from './source-id.ts';
 
 /** A message as one session numbers it. */
@@ -13,10 +13,16 @@ export interface Entry {
   readonly uidl: string;
 }
 
-/** Sizes asked for one by one up to here; above, LIST tells all of them at once. */
+/** Sizes asked for one by one up to here; above, one LIST gives all of them. */
 const MAX_SINGLE_SIZES = 64;
 /** Octets of a header section kept at most; what lies behind is not read. */
 const MAX_HEADER = 1024 * 1024;
+/** The same where headers of several mails are held at once: a Message-ID, a subject and a date are in there. */
+const MAX_HEADER_OF_MANY = 64 * 1024;
+/** Octets of an answer to TOP at most: some servers send the whole mail. */
+const MAX_TOP = 64 * 1024 * 1024;
+/** Octets read at most to know a mail by its content. */
+const MAX_HASHED = 512 * 1024 * 1024;
 /** Octets of a mail read past for nothing, where its header is wanted and the server knows no TOP; else the line is cut. */
 const MAX_SKIPPED = 1024 * 1024;
 
@@ -31,10 +37,13 @@ export class Maildrop {
   readonly #sizes = new Map<number, number>();
   #allSizes = false;
   readonly #hashes = new Map<number, string>();
+  readonly #uidls: ReadonlyMap<number, string>;
+  #canMark: boolean | undefined;
 
   private constructor(connection: Pop3Connection, entries: readonly Entry[]) {
     this.connection = connection;
     this.entries = entries;
+    this.#uidls = new Map(entries.map(({ number, uidl }) => [number, uidl]));
     for (const { number, uidl } of entries) {
       const numbers = this.#byUidl.get(uidl);
       if (numbers) numbers.push(number);
@@ -53,8 +62,8 @@ export class Maildrop {
     await connection.each(
       ['STAT', 'UIDL'],
       async (reply, index) => {
-        if (index === 0) count.value = readPair(connection, reply, 'STAT')[0];
-        else entries = await readIds(connection, reply, count.value, mayLackIds, signal);
+        if (index === 0) count.value = readCount(connection, reply);
+        else entries = await readIds(connection, reply, { count: count.value, mayLackIds }, signal);
       },
       signal,
     );
@@ -87,7 +96,7 @@ export class Maildrop {
     return found;
   }
 
-  /** Sizes in octets as the server counts them; none for a message it refuses to tell of. */
+  /** Sizes in octets as the server counts them; none for a message whose size it refuses to give. */
   async sizes(numbers: readonly number[], signal: AbortSignal): Promise<ReadonlyMap<number, number>> {
     const missing = this.#allSizes ? [] : numbers.filter((number) => !this.#sizes.has(number));
     if (missing.length > MAX_SINGLE_SIZES) {
@@ -110,11 +119,37 @@ export class Maildrop {
     return this.#sizes;
   }
 
-  /** SHA-256 of a message's octets; undefined where the server does not give it. Read once a session, kept nowhere. */
-  async hash(number: number, signal: AbortSignal): Promise<string | undefined> {
-    const known = this.#hashes.get(number);
+  /** Whether the server answers `UIDL n` so that the answer cannot be taken for another command's; asked once a session. */
+  async canMark(number: number, signal: AbortSignal): Promise<boolean> {
+    this.#canMark ??= this.isMark(number, await this.connection.command(this.mark(number), signal));
+    return this.#canMark;
+  }
+
+  /** A command that changes nothing, whose answer no other command has. */
+  mark(number: number): string {
+    return `UIDL ${number}`;
+  }
+
+  /** Whether this is the answer to `mark`, and the number still means the same message. */
+  isMark(number: number, { status, text }: Reply): boolean {
+    const entry = status === 'ok' ? parseUidl(text) : undefined;
+    return (
+      entry !== undefined && entry.uidl !== '' && entry.number === number && entry.uidl === this.#uidls.get(number)
+    );
+  }
+
+  /**
+   * SHA-256 of a message's octets; undefined where the server does not give it. Read once a session, kept nowhere.
+   * `countedAs`: the size that the server gave when the message was imported, by which its last line end is judged.
+   */
+  async hash(
+    number: number,
+    signal: AbortSignal,
+    { countedAs }: { readonly countedAs?: number } = {},
+  ): Promise<string | undefined> {
+    const known = countedAs === undefined ? this.#hashes.get(number) : undefined;
     if (known !== undefined) return known;
-    const size = (await this.sizes([number], signal)).get(number);
+    const size = countedAs ?? (await this.sizes([number], signal)).get(number);
     const doing = `RETR ${number}`;
     const reply = await this.connection.command(doing, signal);
     if (reply.status !== 'ok') {
@@ -123,9 +158,12 @@ export class Maildrop {
     }
     const body = this.connection.body(doing, size);
     const hash = createHash('sha256');
-    for (let octets = await body.next(signal); octets; octets = await body.next(signal)) hash.update(octets);
+    for (let octets = await body.next(signal); octets; octets = await body.next(signal)) {
+      hash.update(octets);
+      if (body.received > MAX_HASHED) throw this.connection.fail(nonsense(doing, 'a mail that does not end'));
+    }
     const digest = hash.digest('hex');
-    this.#hashes.set(number, digest);
+    if (countedAs === undefined) this.#hashes.set(number, digest);
     return digest;
   }
 
@@ -134,11 +172,12 @@ export class Maildrop {
     return this.connection.capabilities === undefined || this.connection.has('TOP');
   }
 
-  /** Header sections by TOP, up to 1 MiB each; undefined where the server does not give one. */
+  /** Header sections by TOP, up to 1 MiB of one and 64 KiB of each of several; undefined where the server does not give one. */
   async headers(numbers: readonly number[], signal: AbortSignal): Promise<readonly (Buffer | undefined)[]> {
+    const most = numbers.length > 1 ? MAX_HEADER_OF_MANY : MAX_HEADER;
     const read = async (reply: Reply, index: number) =>
       reply.status === 'ok'
-        ? await this.#header(this.connection.body(`TOP ${numbers[index]}`), Number.POSITIVE_INFINITY, signal)
+        ? await this.#header(this.connection.body(`TOP ${numbers[index]}`), { most, skipped: MAX_TOP }, signal)
         : passing(reply, 'TOP');
     const commands = numbers.map((number) => `TOP ${number} 0`);
     return this.connection.each(commands, read, signal);
@@ -149,12 +188,16 @@ export class Maildrop {
     const doing = `RETR ${number}`;
     const reply = await this.connection.command(doing, signal);
     return reply.status === 'ok'
-      ? await this.#header(this.connection.body(doing), MAX_SKIPPED, signal)
+      ? await this.#header(this.connection.body(doing), { most: MAX_HEADER, skipped: MAX_SKIPPED }, signal)
       : passing(reply, doing);
   }
 
   /** The header section of an answer. What follows is read past; where that is more than `skipped`, the line is cut. */
-  async #header(body: Body, skipped: number, signal: AbortSignal): Promise<Buffer> {
+  async #header(
+    body: Body,
+    { most, skipped }: { readonly most: number; readonly skipped: number },
+    signal: AbortSignal,
+  ): Promise<Buffer> {
     let read: Buffer = Buffer.alloc(0);
     let header: Buffer | undefined;
     for (let octets = await body.next(signal); octets; octets = await body.next(signal)) {
@@ -163,8 +206,8 @@ export class Maildrop {
         const from = Math.max(0, read.length - 3);
         read = read.length === 0 ? octets : Buffer.concat([read, octets]);
         const end = read.indexOf('\r\n\r\n', from);
-        if (end >= 0) header = read.subarray(0, end + 4);
-        else if (read.length > MAX_HEADER) header = read.subarray(0, MAX_HEADER);
+        if (end >= 0) header = Buffer.from(read.subarray(0, Math.min(end + 4, most)));
+        else if (read.length > most) header = Buffer.from(read.subarray(0, most));
       } else if (body.received > header.length + skipped) {
         this.connection.fail(new StoreError('connection', 'the session was left with a mail read in part'));
         break;
@@ -180,11 +223,12 @@ function passing(reply: Reply, doing: string): undefined {
   return undefined;
 }
 
-function readPair(connection: Pop3Connection, reply: Reply, doing: string): readonly [number, number] {
-  if (reply.status === 'error') throw replyError(reply, doing);
+function readCount(connection: Pop3Connection, reply: Reply): number {
+  if (reply.status === 'error') throw replyError(reply, 'STAT');
   const pair = parsePair(reply.text);
-  if (!pair) throw connection.fail(nonsense(doing, 'an answer that makes no sense'));
-  return pair;
+  if (!pair) throw connection.fail(nonsense('STAT', 'an answer that makes no sense'));
+  if (pair[0] > MAX_MESSAGES) throw connection.fail(nonsense('STAT', `${pair[0]} mails`, 'LISTING_TOO_LONG'));
+  return pair[0];
 }
 
 /** The server says that it knows no such command: not that it cannot now. */
@@ -194,8 +238,7 @@ const unknownCommand =
 async function readIds(
   connection: Pop3Connection,
   reply: Reply,
-  count: number,
-  mayLackIds: boolean,
+  { count, mayLackIds }: { readonly count: number; readonly mayLackIds: boolean },
   signal: AbortSignal,
 ): Promise<Entry[]> {
   if (reply.status !== 'ok') {
@@ -218,7 +261,7 @@ async function readIds(
   }
   const distinct = new Set(entries.map(({ number }) => number));
   if (entries.length !== count || distinct.size !== count) {
-    // Whoever forgets or deletes by this listing must not be told that mails are gone when they are not.
+    // Whoever forgets or deletes by this listing must not take mails for gone when they are not.
     throw connection.fail(nonsense('UIDL', `the server counts ${count} mails and lists ${distinct.size}`, 'LISTING'));
   }
   return entries.sort((a, b) => a.number - b.number);

@@ -5,14 +5,14 @@ import { random } from '../../../test/support/mails.ts';
 import { never } from '../../../test/support/store-helpers.ts';
 import { Body } from './body.ts';
 import { Progress } from './checkpoint.ts';
+import { LineSocket } from './line-socket.ts';
 import type { Entry } from './maildrop.ts';
 import { receivedTime } from './received.ts';
 import { parseReply, parseUidl } from './replies.ts';
 import { decodeItem, encodeItem } from './source-id.ts';
-import { Wire } from './wire.ts';
 
-/** A wire whose other end writes `pieces`, each in a packet of its own. */
-async function withWire<T>(pieces: readonly Buffer[], work: (wire: Wire) => Promise<T>): Promise<T> {
+/** A socket whose other end writes `pieces`, each in a packet of its own. */
+async function withLines<T>(pieces: readonly Buffer[], work: (lines: LineSocket) => Promise<T>): Promise<T> {
   const server = createServer((socket: Socket) => {
     socket.setNoDelay(true);
     socket.on('error', () => {});
@@ -27,11 +27,11 @@ async function withWire<T>(pieces: readonly Buffer[], work: (wire: Wire) => Prom
   const address = server.address();
   const socket = connectTcp(typeof address === 'object' && address ? address.port : 0, '127.0.0.1');
   await once(socket, 'connect');
-  const wire = new Wire(socket, 2_000);
+  const lines = new LineSocket(socket, 2_000);
   try {
-    return await work(wire);
+    return await work(lines);
   } finally {
-    wire.destroy();
+    lines.destroy();
     server.close();
   }
 }
@@ -39,11 +39,11 @@ async function withWire<T>(pieces: readonly Buffer[], work: (wire: Wire) => Prom
 async function bodyOf(sent: Buffer, cutAt: readonly number[], expected?: number) {
   const cuts = [0, ...cutAt, sent.length];
   const pieces = cuts.slice(1).map((end, n) => sent.subarray(cuts[n], end));
-  return withWire(pieces, async (wire) => {
-    const body = new Body(wire, 'a test', expected);
+  return withLines(pieces, async (lines) => {
+    const body = new Body(lines, 'a test', expected);
     const parts: Buffer[] = [];
     for (let part = await body.next(never); part; part = await body.next(never)) parts.push(part);
-    return { text: Buffer.concat(parts).toString('latin1'), rest: await wire.line('the rest', never) };
+    return { text: Buffer.concat(parts).toString('latin1'), rest: await lines.line('the rest', never) };
   });
 }
 
@@ -66,7 +66,7 @@ describe('the octets of a multi-line answer', () => {
     }
   });
 
-  it('leaves out the line end that RETR adds to a mail stored without one, where LIST tells', async () => {
+  it('leaves out the line end that RETR adds to a mail stored without one, where LIST says', async () => {
     const bytes = Buffer.from('abc\r\ndef\r\n.\r\n+OK next\r\n');
     expect((await bodyOf(bytes, [], 8)).text).toBe('abc\r\ndef');
     expect((await bodyOf(bytes, [9], 10)).text).toBe('abc\r\ndef\r\n');

@@ -8,7 +8,8 @@ import {
   usualCapabilities,
 } from '../../../test/support/scripted-pop3.ts';
 import { allMails, contentBytes, fetchAll, mail, never } from '../../../test/support/store-helpers.ts';
-import type { MailContent, StoreError, StoreSession } from '../store.ts';
+import type { MailContent } from '../mail-content.ts';
+import type { StoreError, StoreSession } from '../store.ts';
 
 /** What is made of answers that no good server gives. */
 describe('odd answers of a POP3 server', () => {
@@ -68,7 +69,7 @@ describe('odd answers of a POP3 server', () => {
     expect(await openFailure({ PASS: () => '-ERR [AUTH] no\r\n' }, { capabilities })).toMatchObject({ kind: 'signIn' });
   });
 
-  it('tells how long the server wants to be left alone', async () => {
+  it('says how long the server wants to be left alone', async () => {
     const capabilities = [...usualCapabilities, 'LOGIN-DELAY 900'];
     const error = await openFailure({ PASS: () => '-ERR [LOGIN-DELAY] no\r\n' }, { capabilities });
     expect(error).toMatchObject({ kind: 'throttled', retryAfterMs: 900_000 });
@@ -89,10 +90,8 @@ describe('odd answers of a POP3 server', () => {
   });
 
   it.each(['GREETING', 'CAPA', 'USER', 'PASS', 'STAT', 'UIDL'])('gives up when it goes silent: %s', async (moment) => {
-    const started = performance.now();
     const error = await openFailure({ [moment]: () => 'silent' });
     expect(error).toMatchObject({ kind: 'connection', code: 'ETIMEDOUT' });
-    expect(performance.now() - started).toBeLessThan(5_000);
     await expect.poll(() => server?.open()).toBe(0);
   });
 
@@ -163,7 +162,7 @@ describe('odd answers of a POP3 server', () => {
 
   it('a passing trouble of the server is no mail’s attempt', async () => {
     const from = await open({ mails: mails('1'), script: { RETR: () => '-ERR [SYS/TEMP] disk away\r\n' } });
-    await expect(contents(from)).rejects.toMatchObject({ name: 'StoreError', kind: 'connection', code: 'SYS/TEMP' });
+    expect(await contents(from)).toMatchObject([{ kind: 'broken', code: 'SYS/TEMP', refusal: 'passing' }]);
   });
 
   it('a mail far larger than the server counts is streamed, and those behind it come too', async () => {

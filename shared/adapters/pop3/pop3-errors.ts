@@ -1,37 +1,29 @@
-import { explainNetError } from '../net-errors.ts';
-import { oneLine } from '../one-line.ts';
+import { explainNetError } from '../net/net-errors.ts';
 import { StoreError, type StoreErrorKind } from '../store.ts';
+import { slowDownHint, throttleWords } from '../store-troubles.ts';
 import type { Reply } from './replies.ts';
-
-/** Longest server text that goes into an error. */
-const MAX_SERVER_TEXT = 200;
 
 const hints = {
   credentials: 'The server refuses user and password. Check auth.user and the secret.',
   token:
     'The server refuses the access token. Check auth.user, the app’s permission POP.AccessAsApp and its service principal in Exchange.',
   inUse: 'Another session holds the mailbox: POP3 allows one at a time. It may pass.',
-  slowDown: 'The server asks to slow down. Import less often.',
   temporary: 'The server cannot do this now. It may pass.',
   encrypt: 'The server takes passwords over TLS only. Use pop3s, or tls.starttls required.',
-  log: 'The server’s log says more about this answer.',
+  log: 'The server’s log says more about this answer; so does Mailroom’s, with debug on for the account.',
 } as const;
 
 /** Response codes of RFC 2449 and RFC 3206 by whose trouble they are. */
 const kindsByCode: ReadonlyMap<string, readonly [StoreErrorKind, string]> = new Map([
   ['AUTH', ['signIn', hints.credentials]],
   ['IN-USE', ['connection', hints.inUse]],
-  ['LOGIN-DELAY', ['throttled', hints.slowDown]],
+  ['LOGIN-DELAY', ['throttled', slowDownHint]],
   ['SYS/TEMP', ['connection', hints.temporary]],
   ['SYS/PERM', ['permission', 'The server’s administrator has to mend something about this mailbox.']],
 ] as const);
 
 const wordsOf: readonly (readonly [RegExp, StoreErrorKind, string])[] = [
-  [
-    /too many|throttl|rate limit|slow down|too (fast|frequent|often)|maximum number of connections/i,
-    'throttled',
-    hints.slowDown,
-  ],
+  [throttleWords, 'throttled', slowDownHint],
   [
     /\b(in use|already (locked|open)|is locked|lock(ed)? (by|mailbox|maildrop)|unable to lock|lock busy|another session)\b/i,
     'connection',
@@ -45,39 +37,42 @@ const wordsOf: readonly (readonly [RegExp, StoreErrorKind, string])[] = [
   ],
 ];
 
-/** The server's words on one line, bounded. Answers are read an octet a character; words are UTF-8. */
-function said(text: string): string {
-  const words = oneLine(Buffer.from(text, 'latin1').toString('utf8'), MAX_SERVER_TEXT);
-  return words === '' ? '' : `: ${words}`;
-}
-
-/** What the server's own words or code make of it; undefined where they tell nothing. */
-function told({ code, text }: Reply): readonly [StoreErrorKind, string] | undefined {
+/** Whose trouble it is, by the server's code or words; undefined where they say nothing. */
+function knownTrouble({ code, text }: Reply): readonly [StoreErrorKind, string] | undefined {
   const byCode = kindsByCode.get(code ?? '');
   if (byCode) return byCode;
   const byWords = wordsOf.find(([words]) => words.test(text));
   return byWords && [byWords[1], byWords[2]];
 }
 
-/** The StoreError for a command the server refused. `doing` says what was tried, without secrets. */
-export function replyError(reply: Reply, doing: string): StoreError {
-  const [kind, hint] = told(reply) ?? (['protocol', hints.log] as const);
-  return new StoreError(kind, `the server refused ${doing}${said(reply.text)}`, { code: reply.code ?? 'ERR', hint });
+/** Codes that errors repeat: any other word in brackets may be anything, also a password. */
+function safeCode({ code }: Reply): string {
+  return code !== undefined && kindsByCode.has(code) ? code : 'ERR';
 }
 
+/**
+ * The StoreError for a command the server refused. `doing` says what was tried, without secrets. The server's words stay
+ * out: it may repeat what it was sent.
+ */
+export function replyError(reply: Reply, doing: string): StoreError {
+  const [kind, hint] = knownTrouble(reply) ?? (['protocol', hints.log] as const);
+  return new StoreError(kind, `the server refused ${doing}`, { code: safeCode(reply), hint });
+}
+
+/** What decides about the meaning of a refused sign-in. */
 export interface SignInFacts {
   readonly token: boolean;
   /** The server marks every refusal of credentials as such (RFC 3206 section 6, AUTH-RESP-CODE). */
   readonly marksRefusals: boolean;
-  /** ms that must lie between two sign-ins, where CAPA tells. */
+  /** ms that must lie between two sign-ins, where CAPA says. */
   readonly loginDelayMs: number | undefined;
 }
 
 /** Only a real refusal of the credentials counts as `signIn`; a server in trouble is not the operator's mistake. */
 export function signInError(reply: Reply, { token, marksRefusals, loginDelayMs }: SignInFacts): StoreError {
-  const message = `sign-in refused${said(reply.text)}`;
-  const code = reply.code ?? 'ERR';
-  const by = told(reply);
+  const message = 'sign-in refused';
+  const code = safeCode(reply);
+  const by = knownTrouble(reply);
   const refused = token ? hints.token : hints.credentials;
   if (by === undefined && marksRefusals) {
     return new StoreError('connection', message, {
@@ -96,9 +91,9 @@ export function signInError(reply: Reply, { token, marksRefusals, loginDelayMs }
 /** A server that says -ERR instead of a greeting. */
 export function greetingError(reply: Reply): StoreError {
   const [kind, hint] =
-    told(reply) ?? (['connection', 'The server takes no connection now. Its log says more.'] as const);
-  return new StoreError(kind, `the server refuses the connection${said(reply.text)}`, {
-    code: reply.code ?? 'ERR',
+    knownTrouble(reply) ?? (['connection', 'The server takes no connection now. Its log says more.'] as const);
+  return new StoreError(kind, 'the server refuses the connection', {
+    code: safeCode(reply),
     hint,
   });
 }
@@ -114,6 +109,7 @@ export function connectionLost(error: unknown, doing: string): StoreError {
   });
 }
 
+/** The StoreError of a server that is silent. `doing`: what was tried, without secrets. */
 export function silenceError(doing: string): StoreError {
   return new StoreError('connection', `no answer in time while trying ${doing}`, {
     code: 'ETIMEDOUT',
@@ -127,13 +123,10 @@ export function silenceError(doing: string): StoreError {
 /** What is waited for first; a silence there has its own hint. */
 export const greeting = 'to be greeted';
 
+/** The StoreError of an answer that makes no sense. `what`: in our own words, never the server's. */
 export function nonsense(doing: string, what: string, code = 'NONSENSE'): StoreError {
   return new StoreError('protocol', `${what} while trying ${doing}`, {
     code,
     hint: 'Check that a POP3 server listens at host and port.',
   });
-}
-
-export function abortedError(signal: AbortSignal): StoreError {
-  return new StoreError('connection', 'stopped by the caller', { code: 'ABORT_ERR', cause: signal.reason });
 }

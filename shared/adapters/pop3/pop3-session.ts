@@ -12,29 +12,33 @@ import type {
   StoreSession,
   Vanished,
 } from '../store.ts';
+import type { StoreFolder } from '../store-folder.ts';
 import { sampleOf } from './checkpoint.ts';
 import { disposeMails } from './dispose.ts';
 import { fetchMails } from './fetch-mails.ts';
 import { readHeaders } from './headers.ts';
-import { inboxOnly, type ListingContext, listAll, listChanges } from './listing.ts';
-import type { Maildrops } from './maildrops.ts';
+import { inboxOnly, listAll, listChanges, stillListed } from './listing.ts';
+import type { MaildropContext, Pop3Sessions } from './pop3-sessions.ts';
 import { receivedTime } from './received.ts';
 import { encodeItem } from './source-id.ts';
 
-/** A signed-in POP3 session, which signs in anew as often as its deletes ask for. Calls may overlap; each waits its turn. */
+/**
+ * A signed-in POP3 session, which signs in again as often as its deletes ask for. Calls may overlap; each waits its
+ * turn.
+ */
 export class Pop3Session implements StoreSession {
-  readonly #context: ListingContext;
+  readonly #context: MaildropContext;
   #listed = false;
 
-  constructor(maildrops: Maildrops, identity: string) {
-    this.#context = { maildrops, identity };
+  constructor(sessions: Pop3Sessions, identity: string) {
+    this.#context = { sessions, identity };
   }
 
   /** Always ''. A session shows the maildrop as at its sign-in: for a round after the first there has to be a new one. */
   async scope(folder: string, signal: AbortSignal): Promise<string> {
     inboxOnly(folder);
-    if (this.#listed) await this.#context.maildrops.renew(signal);
-    else await this.#context.maildrops.exclusive(signal, async () => undefined);
+    if (this.#listed) await this.#context.sessions.renew(signal);
+    else await this.#context.sessions.exclusive(signal, async () => undefined);
     this.#listed = false;
     return '';
   }
@@ -46,6 +50,17 @@ export class Pop3Session implements StoreSession {
 
   list(folder: string, options: ChangesOptions): AsyncIterable<readonly ListedMail[]> {
     return listAll(this.#context, folder, options);
+  }
+
+  /** POP3 has one folder, and does not know whether a mail was read. */
+  async folders(selected: readonly string[], signal: AbortSignal): Promise<readonly StoreFolder[]> {
+    let total = 0;
+    for await (const page of this.list('INBOX', { signal, pageSize: 1_000 })) total += page.length;
+    return [{ name: 'INBOX', total, use: 'inbox', selected: selected.some((name) => name.toUpperCase() === 'INBOX') }];
+  }
+
+  stillListed(mails: readonly ListedMail[], signal: AbortSignal): Promise<ReadonlySet<ListedMail>> {
+    return stillListed(this.#context, mails, signal);
   }
 
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail> {
@@ -63,8 +78,8 @@ export class Pop3Session implements StoreSession {
 
   async vanished(folder: string, checkpoint: Checkpoint, signal: AbortSignal): Promise<Vanished> {
     inboxOnly(folder);
-    const { maildrops, identity } = this.#context;
-    return maildrops.exclusive(signal, async (maildrop) => {
+    const { sessions, identity } = this.#context;
+    return sessions.exclusive(signal, async (maildrop) => {
       const sample = sampleOf(checkpoint);
       const missing = sample.filter((uidl) => maildrop.numbersOf(uidl).length === 0);
       return {
@@ -83,6 +98,6 @@ export class Pop3Session implements StoreSession {
   }
 
   close(): Promise<void> {
-    return this.#context.maildrops.close();
+    return this.#context.sessions.close();
   }
 }

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { pop3Store } from '../../../test/support/pop3-fixture.ts';
 import {
   type Pop3Script,
@@ -8,13 +9,13 @@ import {
   usualCapabilities,
 } from '../../../test/support/scripted-pop3.ts';
 import { never } from '../../../test/support/store-helpers.ts';
-import type { Credentials } from '../credentials.ts';
-import { openSocket } from '../open-socket.ts';
+import { openSocket } from '../net/open-socket.ts';
+import type { Credentials } from '../sign-in/credentials.ts';
 import { StoreError } from '../store.ts';
 import { Pop3Connection } from './connection.ts';
+import { LineSocket } from './line-socket.ts';
 import { parseCapabilities } from './replies.ts';
 import { signIn } from './sign-in.ts';
-import { Wire } from './wire.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
@@ -114,7 +115,6 @@ describe('signing in by POP3', () => {
     const error = await failure(open(name === 'PASS' ? {} : { mechanisms: ['PLAIN'] }, password));
     expect(error.kind).toBe('signIn');
     for (const form of [password, base64(`\0tester\0${password}`)]) expect(everythingOf(error)).not.toContain(form);
-    expect(error.message).toContain('***');
   });
 
   describe('with a token', () => {
@@ -122,8 +122,11 @@ describe('signing in by POP3', () => {
     const blob = base64(`user=tester\u0001auth=Bearer ${token}\u0001\u0001`);
     const byToken = async () => {
       const credentials: Credentials = { kind: 'token', user: 'tester', token, kept: false, refused: () => undefined };
-      const socket = await openSocket({ host: '127.0.0.1', port: server.port, timeout: 1_000 }, never);
-      const connection = new Pop3Connection(new Wire(socket, 1_500), parseCapabilities(usualCapabilities));
+      const socket = await openSocket(
+        { host: '127.0.0.1', port: server.port, timeout: 1_000, ...onThisMachine },
+        never,
+      );
+      const connection = new Pop3Connection(new LineSocket(socket, 1_500), parseCapabilities(usualCapabilities));
       try {
         await connection.reply('to be greeted', never);
         await signIn(
@@ -133,7 +136,7 @@ describe('signing in by POP3', () => {
           never,
         );
       } finally {
-        connection.wire.destroy();
+        connection.socket.destroy();
       }
     };
 
@@ -145,7 +148,7 @@ describe('signing in by POP3', () => {
       expect(server.lines()).toEqual(['AUTH XOAUTH2', blob]);
     });
 
-    it('refused by -ERR: it is the credentials, and the token is not told', async () => {
+    it('refused by -ERR: it is the credentials, and the token does not see it', async () => {
       await start({ DATA: (line) => `-ERR Authentication failure: unknown user name or bad password. ${line}\r\n` });
       const error = await failure(byToken());
       expect(error).toMatchObject({ kind: 'signIn', hint: expect.stringContaining('token') });

@@ -10,9 +10,9 @@ export interface Reply {
 export function parseReply(line: string): Reply | undefined {
   const more = /^\+(?: (.*))?$/.exec(line);
   if (more) return { status: 'more', text: more[1] ?? '' };
-  const found = /^(\+OK|-ERR)(?:\s+(.*))?$/i.exec(line);
+  const found = /^(\+OK|-ERR)(?:\s(.*))?$/i.exec(line);
   if (!found) return undefined;
-  const words = found[2] ?? '';
+  const words = (found[2] ?? '').trimStart();
   const code = /^\[([A-Za-z0-9/._-]{1,64})[^\]]*\]/.exec(words);
   return {
     status: found[1] === '-ERR' || found[1]?.startsWith('-') ? 'error' : 'ok',
@@ -26,9 +26,10 @@ export function isPassing({ code }: Reply): boolean {
   return code === 'SYS/TEMP' || code === 'IN-USE';
 }
 
-/** What CAPA tells (RFC 2449): keywords in capitals, with their arguments. Undefined where the server knows no CAPA. */
+/** What CAPA answers (RFC 2449): keywords in capitals, with their arguments. Undefined where the server knows no CAPA. */
 export type Capabilities = ReadonlyMap<string, readonly string[]>;
 
+/** Reads the lines that follow +OK of CAPA (RFC 2449 section 5). */
 export function parseCapabilities(lines: readonly string[]): Capabilities {
   return new Map(
     lines.map((line) => {

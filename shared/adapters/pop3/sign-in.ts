@@ -1,13 +1,12 @@
 import type { ServerAuth } from '../../accounts/model.ts';
-import type { Credentials } from '../credentials.ts';
+import type { Credentials } from '../sign-in/credentials.ts';
 import {
   allowedMechanisms,
-  credentialScrub,
   noMechanismHint,
   type SaslExchange,
   type SaslMechanism,
   saslExchange,
-} from '../sasl.ts';
+} from '../sign-in/sasl.ts';
 import { StoreError } from '../store.ts';
 import type { Pop3Connection } from './connection.ts';
 import { nonsense, signInError } from './pop3-errors.ts';
@@ -20,7 +19,7 @@ const doing = 'to sign in';
 /** Challenges answered at most: no mechanism here has more than two. */
 const maxChallenges = 3;
 
-/** Signs in. Throws StoreError, whose text holds no credentials, even where the server echoes them. */
+/** Signs in. Throws StoreError, whose text holds none of the server's words: it may echo the credentials. */
 export async function signIn(
   connection: Pop3Connection,
   auth: ServerAuth,
@@ -40,12 +39,7 @@ export async function signIn(
       : await bySasl(connection, saslExchange(mechanism ?? 'XOAUTH2', credentials), signal);
   if (reply.status === 'ok') return;
   if (reply.status === 'more') throw connection.fail(nonsense(doing, 'one challenge too many'));
-  const secret = credentials.kind === 'token' ? credentials.token : credentials.password;
-  // An answer is read an octet a character, so a password beyond ASCII comes back in that form.
-  const text = credentialScrub(credentials)(reply.text)
-    .split(Buffer.from(secret, 'utf8').toString('latin1'))
-    .join('***');
-  throw signInError({ ...reply, text }, facts(connection, credentials.kind === 'token'));
+  throw signInError(reply, facts(connection, credentials.kind === 'token'));
 }
 
 function facts(connection: Pop3Connection, token: boolean) {

@@ -7,6 +7,7 @@ export interface MailName {
   readonly sha256?: string;
 }
 
+/** The item of a mail: `{uidl}`, or `{uidl} {sha256}`. */
 export function encodeItem({ uidl, sha256 }: MailName): string {
   return sha256 === undefined ? uidl : `${uidl} ${sha256}`;
 }

@@ -1,13 +1,17 @@
+import type { NetworkPolicy } from '../net/mail-network.ts';
 import { endpointOf, serverSteps } from '../verify/server-steps.ts';
+import { SignInStep } from '../verify/sign-in-step.ts';
 import { type Step, tryInOrder } from '../verify/steps.ts';
 import { storeFailure } from '../verify/store-steps.ts';
 import type { Pop3Connection } from './connection.ts';
 import { Maildrop } from './maildrop.ts';
 import type { Pop3Config } from './open-connection.ts';
 
+/** What the account means to do with its maildrop. */
 export interface VerifyPop3Options {
   readonly signal: AbortSignal;
-  readonly deletesAtOnce: boolean;
+  readonly network: NetworkPolicy | undefined;
+  readonly deletesImmediately: boolean;
   /** Originals are deleted. */
   readonly changes: boolean;
 }
@@ -16,35 +20,28 @@ export interface VerifyPop3Options {
 export async function verifyPop3Store(
   config: Pop3Config,
   open: (signal: AbortSignal) => Promise<Pop3Connection>,
-  { signal, deletesAtOnce, changes }: VerifyPop3Options,
+  { signal, network, deletesImmediately, changes }: VerifyPop3Options,
 ): Promise<readonly Step[]> {
-  let connection: Pop3Connection | undefined;
+  const signIn = new SignInStep(config.auth, () => open(signal));
   try {
     return await tryInOrder(
       [
-        ...serverSteps(endpointOf(config), signal),
-        {
-          step: 'signIn',
-          run: async () => {
-            connection = await open(signal);
-            return config.auth.type === 'none' ? {} : { detail: `as ${config.auth.user}` };
-          },
-        },
+        ...serverSteps(endpointOf(config, network), signal),
+        signIn,
         {
           step: 'permission',
           run: async () =>
             changes
               ? {
                   status: 'unknown',
-                  hint: 'POP3 tells no rights. Whether originals may be deleted shows at the first.',
+                  hint: 'POP3 lists no rights. Whether originals may be deleted shows at the first one.',
                 }
               : { detail: 'who signs in may read' },
         },
         {
           step: 'folder',
           run: async () => {
-            if (!connection) throw new Error('the sign-in comes first');
-            const { entries } = await Maildrop.enter(connection, { mayLackIds: deletesAtOnce }, signal);
+            const { entries } = await Maildrop.enter(signIn.connection, { mayLackIds: deletesImmediately }, signal);
             return { detail: `mails in the maildrop: ${entries.length}` };
           },
         },
@@ -52,7 +49,7 @@ export async function verifyPop3Store(
       storeFailure,
     );
   } finally {
-    await connection?.command('QUIT', signal).catch(() => undefined);
-    connection?.wire.destroy();
+    await signIn.opened?.command('QUIT', signal).catch(() => undefined);
+    signIn.opened?.socket.destroy();
   }
 }

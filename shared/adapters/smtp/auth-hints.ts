@@ -1,6 +1,8 @@
-import { exchangeTokenHint, isExchangeOnline } from '../entra/exchange-hints.ts';
+import { exchangeTokenHint } from '../sign-in/entra/exchange-hints.ts';
+import { isExchangeHost } from '../sign-in/entra/place.ts';
 import type { SmtpReply } from './reply.ts';
 
+/** How a sign-in was tried. */
 export interface SignInAttempt {
   readonly host: string;
   readonly by: 'password' | 'token';
@@ -20,5 +22,5 @@ export function authHint({ status, text }: SmtpReply, { host, by }: SignInAttemp
     return `${by === 'token' ? 'Exchange Online refuses the sign-in' : 'Exchange Online refuses user and password'} by a policy of the organization: SMTP sign-in, passwords or this client are switched off for the mailbox. Its words say which.`;
   }
   if (by === 'token') return exchangeTokenHint('SMTP');
-  return isExchangeOnline(host) ? `${passwordHint} Exchange Online may take oauth2 only.` : passwordHint;
+  return isExchangeHost(host) ? `${passwordHint} Exchange Online may take oauth2 only.` : passwordHint;
 }

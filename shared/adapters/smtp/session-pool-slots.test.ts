@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { eventually, frozenMail, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type Places, placesOf } from '../../../test/support/places.ts';
 import { type Script, type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
@@ -14,7 +15,7 @@ afterEach(async () => {
 async function start(places: Places, script: Script = {}): Promise<{ server: ScriptedSmtp; transport: MailTransport }> {
   const server = await startScriptedSmtp(script);
   const { slots } = places;
-  const context = { secret: async () => '', maxConnections: 5, slots };
+  const context = { ...onThisMachine, secret: async () => '', maxConnections: 5, slots };
   const transport = createSmtpTransport(smtpConfig({ port: server.port }), context);
   cleanUp.push(
     () => server.stop(),

@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { eventually, frozenMail, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type Script, type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import type { MailTransport } from '../transport.ts';
@@ -16,6 +17,7 @@ async function start(
 ): Promise<{ server: ScriptedSmtp; transport: MailTransport }> {
   const server = await startScriptedSmtp(script);
   const transport = createSmtpTransport(smtpConfig({ port: server.port }), {
+    ...onThisMachine,
     secret: async () => '',
     maxConnections: 2,
     ...context,

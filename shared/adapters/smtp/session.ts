@@ -1,39 +1,47 @@
-import type { NodemailerError } from 'nodemailer';
-import type SMTPConnection from 'nodemailer/lib/smtp-connection';
-import type { CommitGate } from '../commit-gate.ts';
+import type { Dsn } from '../../accounts/dsn.ts';
+import { raceWith } from '../../platform/race-with.ts';
+import type { PooledSession } from '../connections/session-pool.ts';
 import type { DialogueLog } from '../dialogue.ts';
-import type { Scrub } from '../sasl.ts';
-import type { PooledSession } from '../session-pool.ts';
-import type { Envelope } from '../transport.ts';
-import { cutTrouble, type Trouble } from '../trouble.ts';
-import { parseReply, type SmtpReply } from './reply.ts';
-import { lossTrouble } from './set-up-error.ts';
-import type { Step } from './trouble.ts';
-import type { WireEnvelope } from './wire-envelope.ts';
+import type { OutgoingText } from '../outgoing-text.ts';
+import type { Scrub } from '../redaction.ts';
+import type { Trouble } from '../transport.ts';
+import { cutTrouble } from '../trouble.ts';
+import type { Capabilities } from './capabilities.ts';
+import { type Command, ConnectionLost, type SmtpConnection } from './connection.ts';
+import { DotStuffing } from './dot-stuffing.ts';
+import { mailCommand, recipientCommand } from './envelope-commands.ts';
+import { isNegative, isPositive, keptReply, type SmtpReply } from './reply.ts';
+import type { RawReply } from './reply-reader.ts';
+import type { Step } from './reply-trouble.ts';
+import { isAscii } from './smtp-envelope.ts';
 
-/** How one mail's dialogue ended. */
-export type DialogueEnd =
+/** How one transaction ended. */
+export type TransactionEnd =
   | { readonly kind: 'accepted'; readonly reply: SmtpReply }
-  /** A 4yz or 5yz to MAIL, to the last RCPT, to DATA or to the end of the text. */
+  /** A 4yz or 5yz to MAIL, to every RCPT, to DATA or to the end of the text. */
   | { readonly kind: 'refused'; readonly step: Step; readonly reply: SmtpReply }
-  /** Above the SIZE the server announced (RFC 1870): nothing was offered. */
-  | { readonly kind: 'tooLarge'; readonly limit: number | undefined }
-  /** No answer that counts: cut, lost, silent, or an answer out of place. */
+  /** No answer that counts: cut, lost, silent, or an answer that cannot be meant. */
   | { readonly kind: 'lost'; readonly trouble: Trouble };
 
-/** What one mail's dialogue told, recipient by recipient (addresses as on the wire). */
-export interface Dialogue {
+/** The result of one transaction, recipient by recipient (addresses as SMTP carries them). */
+export interface Transaction {
   readonly accepted: ReadonlySet<string>;
   readonly refused: ReadonlyMap<string, SmtpReply>;
-  readonly end: DialogueEnd;
+  readonly end: TransactionEnd;
 }
 
+/** A mail as a session offers it. */
 export interface MailToSend {
-  readonly envelope: WireEnvelope;
-  readonly dsn: Envelope['dsn'];
-  /** Bytes. */
+  /** Empty for a null reverse-path. */
+  readonly from: string;
+  /** Every recipient once. */
+  readonly to: readonly string[];
+  readonly dsn: Dsn | undefined;
+  /** Its headers or its envelope hold characters outside ASCII (RFC 6531). */
+  readonly smtpUtf8: boolean;
+  /** Octets. */
   readonly size: number;
-  readonly gate: CommitGate;
+  readonly outgoing: OutgoingText;
 }
 
 /** Time in ms for a server to say goodbye before its connection is cut. */
@@ -41,183 +49,200 @@ const QUIT_GRACE_MS = 1_000;
 /** Time in ms for a server to answer RSET: it has nothing to do for it. */
 const RESET_LIMIT_MS = 10_000;
 
-/**
- * Where nodemailer keeps the replies to RCPT: on the envelope it was given while the mail is under way, and on its
- * result or its error.
- */
-interface RecipientReplies {
-  readonly accepted?: readonly string[] | undefined;
-  readonly rejectedErrors?: readonly NodemailerError[] | undefined;
-}
+const unexpectedHint = 'The server answered what no SMTP client can follow. Look at the server’s log.';
+const unexpectedReply: TransactionEnd = {
+  kind: 'lost',
+  trouble: { scope: 'connection', code: 'EPROTOCOL', hint: unexpectedHint },
+};
+
+/** Why is known to the text itself. */
+const textStopped: TransactionEnd = { kind: 'lost', trouble: { scope: 'message', code: 'TEXT_STOPPED' } };
 
 /** One signed-in connection. Carries one mail at a time. */
 export class SmtpSession implements PooledSession {
   /** Mails it was given so far. */
   mails = 0;
-  readonly utf8Offered: boolean;
-  readonly #connection: SMTPConnection;
-  readonly #sizeLimit: number | undefined;
+  readonly capabilities: Capabilities;
+  readonly #connection: SmtpConnection;
   readonly #scrub: Scrub;
   readonly #dialogue: DialogueLog | undefined;
 
-  /** `capabilities`: the reply to the last EHLO (RFC 5321 section 4.1.1.1). */
-  constructor(connection: SMTPConnection, capabilities: string, scrub: Scrub, dialogue?: DialogueLog) {
+  constructor(connection: SmtpConnection, capabilities: Capabilities, scrub: Scrub, dialogue?: DialogueLog) {
     this.#connection = connection;
+    this.capabilities = capabilities;
     this.#scrub = scrub;
     this.#dialogue = dialogue;
-    this.utf8Offered = /^\d{3}[ -]SMTPUTF8\s*$/im.test(capabilities);
-    const limit = Number(/^\d{3}[ -]SIZE +(\d+)/im.exec(capabilities)?.[1] ?? 0);
-    this.#sizeLimit = limit > 0 ? limit : undefined;
   }
 
   get alive(): boolean {
-    return !this.#connection.destroyed;
+    return this.#connection.alive;
   }
 
   /** Calls `ended` once, when the connection is gone for whatever reason. Answers how to stop listening. */
   onEnd(ended: () => void): () => void {
-    if (!this.alive) {
-      ended();
-      return () => {};
-    }
-    this.#connection.once('end', ended);
-    return () => this.#connection.off('end', ended);
+    return this.#connection.onEnd(ended);
   }
 
   /** Offers one mail. Never rejects; an abort cuts the connection, and so does a text that fails. */
-  async send(mail: MailToSend, signal: AbortSignal): Promise<Dialogue> {
+  async send(mail: MailToSend, signal: AbortSignal): Promise<Transaction> {
     this.mails += 1;
     this.#dialogue?.attach();
-    const envelope: Parameters<SMTPConnection['send']>[0] & RecipientReplies = {
-      from: mail.envelope.from,
-      to: [...mail.envelope.to],
-      size: mail.size,
-      // Frozen mail may be 8-bit, and the declaration does no harm where it is not (RFC 6152 section 3).
-      use8BitMime: true,
-      ...(mail.dsn ? { dsn: dsnParameters(mail.dsn) } : {}),
-    };
-    const { end, told } = await this.#exchange(envelope, mail, signal);
-    // Anything but a clean end leaves text on the way, which the server would read as commands.
-    if (end.kind === 'lost' || (mail.gate.opened && !mail.gate.ended)) this.cut();
-    await mail.gate.cut();
-    return { ...this.#recipientReplies([envelope, told]), end };
-  }
-
-  #exchange(
-    envelope: Parameters<SMTPConnection['send']>[0],
-    mail: MailToSend,
-    signal: AbortSignal,
-  ): Promise<{ readonly end: DialogueEnd; readonly told: RecipientReplies }> {
-    return new Promise((resolve) => {
-      const settle = (end: DialogueEnd, told: RecipientReplies = {}) => {
-        signal.removeEventListener('abort', onAbort);
-        stopListening();
-        resolve({ end, told });
-      };
-      const onAbort = () => {
-        settle({ kind: 'lost', trouble: cutTrouble(signal) });
-        this.cut();
-      };
-      // Nodemailer reports a lost connection to the mail under way, with few exceptions; these end here.
-      const onEnd = () => setImmediate(() => settle({ kind: 'lost', trouble: lossTrouble({ code: 'ECONNECTION' }) }));
-      const stopListening = this.onEnd(onEnd);
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) {
-        onAbort();
-        return;
-      }
-      this.#connection.send(envelope, mail.gate.stream, (error, info) => {
-        if (error) settle(this.#failedEnd(error, mail.gate), error);
-        else settle(this.#acceptedEnd(info.response, mail.gate), info);
-      });
-    });
-  }
-
-  #acceptedEnd(response: string, gate: CommitGate): DialogueEnd {
-    const reply = parseReply(response, this.#scrub);
-    if (reply && gate.ended) return { kind: 'accepted', reply };
-    // A 250 before the end of the text answers something else.
-    const hint = 'The server answered before it had the whole mail. Look at the server’s log.';
-    return { kind: 'lost', trouble: { scope: 'connection', code: 'EPROTOCOL', hint } };
-  }
-
-  /** The reply and the command it answers decide; the library's code comes second. */
-  #failedEnd(error: NodemailerError, gate: CommitGate): DialogueEnd {
-    const step = stepOf(error, gate.opened);
-    const reply = parseReply(error.response, this.#scrub);
-    if (step && reply && reply.code >= 400) return { kind: 'refused', step, reply };
-    if (error.code === 'EMESSAGE' && error.command === 'MAIL FROM' && !error.response) {
-      return { kind: 'tooLarge', limit: this.#sizeLimit };
-    }
-    if (reply && reply.code >= 400 && !gate.opened) {
-      // 421 between the commands: the server closes down.
-      return { kind: 'refused', step: 'rcpt', reply };
-    }
-    return { kind: 'lost', trouble: lossTrouble(error) };
-  }
-
-  #recipientReplies(places: readonly RecipientReplies[]): Pick<Dialogue, 'accepted' | 'refused'> {
+    const onAbort = () => this.#connection.fail(cutTrouble(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    const accepted = new Set<string>();
     const refused = new Map<string, SmtpReply>();
-    for (const error of places.flatMap((place) => place.rejectedErrors ?? [])) {
-      const reply = parseReply(error.response, this.#scrub);
-      if (error.recipient !== undefined && reply && reply.code >= 400) refused.set(error.recipient, reply);
+    let end: TransactionEnd;
+    try {
+      end = await this.#transact(mail, accepted, refused);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      end = { kind: 'lost', trouble: error.trouble };
+    } finally {
+      signal.removeEventListener('abort', onAbort);
     }
-    return { accepted: new Set(places.flatMap((place) => place.accepted ?? [])), refused };
+    // Anything but a clean end leaves text on the way, which the server would read as commands.
+    if (end.kind === 'lost' || isClosing(end.reply) || (mail.outgoing.opened && !mail.outgoing.ended)) this.cut();
+    await mail.outgoing.cut();
+    return { accepted, refused, end };
+  }
+
+  async #transact(mail: MailToSend, accepted: Set<string>, refused: Map<string, SmtpReply>): Promise<TransactionEnd> {
+    const commands = this.#envelopeCommands(mail);
+    const toSender = await commands.next();
+    if (isClosing(toSender)) return this.#refusal('mail', toSender);
+    if (isPositive(toSender) || commands.pipelined) {
+      for (const recipient of mail.to) {
+        const reply = await commands.next();
+        if (isClosing(reply)) return this.#refusal('rcpt', reply);
+        if (isPositive(reply)) accepted.add(recipient);
+        else if (isNegative(reply)) refused.set(recipient, keptReply(reply, this.#scrub));
+      }
+    }
+    const nobody = !isPositive(toSender) || accepted.size === 0;
+    const data = nobody && !commands.pipelined ? undefined : await commands.next();
+    if (nobody && data?.code === 354) await this.#sendEmptyText(isPositive(toSender));
+    if (isNegative(toSender)) return this.#refusal('mail', toSender);
+    if (!isPositive(toSender)) return unexpectedReply;
+    if (accepted.size === 0) return everyoneRefused(mail.to, refused);
+    if (data?.code === 354) return await this.#sendText(mail.outgoing);
+    return data && isNegative(data) ? this.#refusal('data', data) : unexpectedReply;
+  }
+
+  /** The commands of an envelope: in one piece where the server offers PIPELINING (RFC 2920), else one by one. */
+  #envelopeCommands({ from, to, dsn, size, smtpUtf8 }: MailToSend) {
+    const { pipelining } = this.capabilities;
+    const commands: Command[] = [
+      { line: mailCommand(from, { dsn, size, smtpUtf8 }, this.capabilities) },
+      ...to.map((address) => ({ line: recipientCommand(address, dsn, this.capabilities) })),
+      { line: 'DATA' },
+    ];
+    const replies = pipelining ? [...this.#connection.commands(commands)] : [];
+    return {
+      pipelined: pipelining,
+      next: async (): Promise<RawReply> => {
+        const sent = replies.shift();
+        if (sent) return await sent;
+        const command = commands.shift();
+        if (!command || pipelining) throw new Error('an envelope has no more commands');
+        return await this.#connection.command(command.line);
+      },
+    };
+  }
+
+  /**
+   * To a DATA that was sent along with its recipients, a server may ask for the text although it takes none of them. It
+   * gets an empty one (RFC 2920 section 3.1). One that refused the sender may not read it as the text of a mail.
+   */
+  async #sendEmptyText(senderAccepted: boolean): Promise<void> {
+    if (senderAccepted) await this.#connection.command('.');
+    else this.cut();
+  }
+
+  #refusal(step: Step, reply: RawReply): TransactionEnd {
+    return { kind: 'refused', step, reply: keptReply(reply, this.#scrub) };
+  }
+
+  async #sendText(outgoing: OutgoingText): Promise<TransactionEnd> {
+    const answer = this.#connection.nextReply();
+    // Whatever comes before the end of the text stops it, and so does a connection that is gone.
+    const orEarly = raceWith(answer.then(() => 'early' as const));
+    const text = outgoing.stream[Symbol.asyncIterator]();
+    const stuffing = new DotStuffing();
+    let whole = false;
+    try {
+      for (;;) {
+        const next = await orEarly(text.next());
+        if (next === 'early') break;
+        whole = next.done === true;
+        const octets = whole ? stuffing.end() : stuffing.push(next.value);
+        await orEarly(this.#connection.write(octets));
+        if (whole) break;
+      }
+    } catch {
+      // The text failed or was stopped, and knows why itself; or the connection is gone, and rejects below.
+      if (this.alive) return textStopped;
+    }
+    const reply = await answer;
+    if (isNegative(reply)) return this.#refusal('end', reply);
+    // A yes before the end of the text answers something else.
+    return whole && isPositive(reply) ? { kind: 'accepted', reply: keptReply(reply, this.#scrub) } : unexpectedReply;
+  }
+
+  /**
+   * Offers an envelope without a mail, from an address to itself, and takes it back (RFC 5321 section 4.1.1.5): the
+   * refusal, or undefined where both are taken. Rejects with ConnectionLost.
+   */
+  async tryEnvelope(
+    address: string,
+  ): Promise<{ readonly step: 'mail' | 'rcpt'; readonly reply: SmtpReply } | undefined> {
+    const smtpUtf8 = !isAscii(address);
+    const sender = await this.#connection.command(
+      mailCommand(address, { dsn: undefined, size: 0, smtpUtf8 }, this.capabilities),
+    );
+    const recipient = isPositive(sender)
+      ? await this.#connection.command(recipientCommand(address, undefined, this.capabilities))
+      : undefined;
+    await this.#connection.command('RSET');
+    if (!recipient) return { step: 'mail', reply: keptReply(sender, this.#scrub) };
+    return isPositive(recipient) ? undefined : { step: 'rcpt', reply: keptReply(recipient, this.#scrub) };
   }
 
   /** Makes the session ready for another mail after a refusal (RFC 5321 section 4.1.1.5). False: it is of no more use. */
-  reset(signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (ready: boolean) => {
-        clearTimeout(timer);
-        stopListening();
-        signal.removeEventListener('abort', onAbort);
-        resolve(ready && this.alive);
-      };
-      const onAbort = () => settle(false);
-      const timer = setTimeout(() => settle(false), RESET_LIMIT_MS);
-      let stopListening = () => {};
-      stopListening = this.onEnd(() => settle(false));
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) onAbort();
-      else if (this.alive) this.#connection.reset((error) => settle(error === null));
-    });
+  async reset(signal: AbortSignal): Promise<boolean> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(RESET_LIMIT_MS)]);
+    const onAbort = () => this.cut();
+    limit.addEventListener('abort', onAbort, { once: true });
+    if (limit.aborted) onAbort();
+    try {
+      return isPositive(await this.#connection.command('RSET')) && this.alive;
+    } catch {
+      return false;
+    } finally {
+      limit.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Says goodbye and closes; cuts where the server does not answer within a second. */
-  quit(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.cut(), QUIT_GRACE_MS);
-      this.onEnd(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-      if (this.alive) this.#connection.quit();
-    });
+  async quit(): Promise<void> {
+    const timer = setTimeout(() => this.cut(), QUIT_GRACE_MS);
+    await this.#connection.command('QUIT').catch(() => undefined);
+    clearTimeout(timer);
+    this.cut();
   }
 
   /** Destroys the socket: a mail whose text is on its way stays without its end, and the server drops it. */
   cut(): void {
-    this.#connection.close();
+    this.#connection.fail({ scope: 'connection', code: 'CLOSED' });
   }
 }
 
-/** The command that a reply answers; undefined where the error is not about one. */
-function stepOf(error: NodemailerError, textBegun: boolean): Step | undefined {
-  if (error.command === 'MAIL FROM') return 'mail';
-  if (error.command === 'RCPT TO') return 'rcpt';
-  if (error.command === 'DATA') return textBegun ? 'end' : 'data';
-  return undefined;
-}
+/** 421: the server closes the connection, whatever it answers (RFC 5321 section 3.8). */
+const isClosing = ({ code }: { readonly code: number }): boolean => code === 421;
 
-/** RFC 3461 section 4; nodemailer leaves them out where the server does not offer DSN. */
-function dsnParameters(dsn: NonNullable<Envelope['dsn']>) {
-  const asked = dsn.notify ?? [];
-  // NEVER stands alone (RFC 3461 section 4.1).
-  const notify = asked.includes('never') ? ['never'] : asked;
-  return {
-    ...(notify.length > 0 ? { notify: notify.map((when) => when.toUpperCase()) } : {}),
-    ...(dsn.ret ? { ret: dsn.ret === 'headers' ? 'HDRS' : 'FULL' } : {}),
-    ...(dsn.envid ? { envid: dsn.envid } : {}),
-  };
+/** Where some are to come again, the mail is not refused for good. */
+function everyoneRefused(to: readonly string[], refused: ReadonlyMap<string, SmtpReply>): TransactionEnd {
+  const replies = to.map((recipient) => refused.get(recipient)).filter((reply) => reply !== undefined);
+  const reply = replies.find(({ code }) => code < 500) ?? replies.at(-1);
+  return reply ? { kind: 'refused', step: 'rcpt', reply } : unexpectedReply;
 }

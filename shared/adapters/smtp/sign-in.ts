@@ -1,23 +1,14 @@
-import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { ServerAuth } from '../../accounts/model.ts';
-import type { Credentials } from '../credentials.ts';
-import { allowedMechanisms, type SaslExchange, saslExchange } from '../sasl.ts';
-
-/**
- * Nodemailer knows the sign-in of this module under this name. Its own chooses among the mechanisms by itself, repeats a
- * refused token and drops the reply that refused it.
- */
-const method = 'SASL';
+import type { Credentials } from '../sign-in/credentials.ts';
+import { allowedMechanisms, type SaslExchange, saslExchange } from '../sign-in/sasl.ts';
+import type { SmtpConnection } from './connection.ts';
+import type { RawReply } from './reply-reader.ts';
 
 /** Challenges answered at most: no mechanism here has more than two. */
 const maxChallenges = 3;
 
-/** The mechanisms that a server offers on this connection, by its reply to EHLO (RFC 4954 section 4). */
-export function offeredMechanisms(capabilities: string): readonly string[] {
-  const lines = capabilities.matchAll(/^250[ -]AUTH[ \t=]+([^\r\n]*)/gim);
-  const names = [...lines].flatMap(([, list = '']) => list.toUpperCase().split(/[\s=]+/));
-  return [...new Set(names)].filter((name) => name !== '');
-}
+/** In place of a line that holds credentials. */
+const hidden = '(hidden)';
 
 /** The exchange to sign in by: the first mechanism of the account that is offered. Undefined: none is. */
 export function chooseExchange(
@@ -29,22 +20,21 @@ export function chooseExchange(
   return mechanism && saslExchange(mechanism, credentials);
 }
 
-/** AUTH (RFC 4954), with the client's first message on the command's line, as Exchange Online documents it. */
-export function login(
-  connection: SMTPConnection,
-  exchange: SaslExchange,
-  done: Parameters<SMTPConnection['login']>[1],
-): void {
-  connection.customAuth.set(method, async ({ sendCommand }) => {
-    const { mechanism, initial, respond } = exchange;
-    let { response } = await sendCommand(initial === undefined ? `AUTH ${mechanism}` : `AUTH ${mechanism} ${initial}`);
-    for (let challenges = 0; response.startsWith('334'); challenges++) {
-      const answer = challenges < maxChallenges ? respond(response.slice(4).trim()) : undefined;
-      ({ response } = await sendCommand(answer ?? '*'));
-      if (answer === undefined) break;
-    }
-    // Nodemailer puts the last reply on the error.
-    if (!response.startsWith('2')) throw new Error('sign-in refused');
-  });
-  connection.login({ method }, done);
+/**
+ * AUTH (RFC 4954), with the client's first message on the command's line, as Exchange Online documents it. Answers the
+ * last reply: 235 where the sign-in is done. Throws ConnectionLost.
+ */
+export async function signIn(connection: SmtpConnection, exchange: SaslExchange): Promise<RawReply> {
+  const { mechanism, initial, respond } = exchange;
+  const command = `AUTH ${mechanism}`;
+  let reply =
+    initial === undefined
+      ? await connection.command(command)
+      : await connection.command(`${command} ${initial}`, `${command} ${hidden}`);
+  for (let challenges = 0; reply.code === 334; challenges++) {
+    const answer = challenges < maxChallenges ? respond(reply.lines.join('').trim()) : undefined;
+    if (answer === undefined) return await connection.command('*');
+    reply = await connection.command(answer, hidden);
+  }
+  return reply;
 }

@@ -1,5 +1,7 @@
+import { Readable } from 'node:stream';
 import { afterEach, expect, it } from 'vitest';
 import { frozenMail, type MailParts, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import type { Receipt } from '../transport.ts';
@@ -17,6 +19,7 @@ async function send(
 ): Promise<{ receipt: Receipt; server: ScriptedSmtp; commits: number; text: Buffer }> {
   const server = await startScriptedSmtp({ extensions });
   const transport = createSmtpTransport(smtpConfig({ port: server.port, ...config }), {
+    ...onThisMachine,
     secret: async () => '',
     maxConnections: 1,
   });
@@ -74,7 +77,8 @@ it('uses SMTPUTF8 only for what ASCII cannot say', async () => {
 
 it('rejects only the addresses that need SMTPUTF8 where the server lacks it', async () => {
   const to = ['jürgen@example.org', 'anna@example.org', 'a@bücher.example'];
-  const some = await send(['PIPELINING'], { to });
+  // Whom no header names.
+  const some = await send(['PIPELINING'], { envelope: { to } });
   expect(some.receipt.recipients.map(({ outcome, code }) => [outcome, code])).toEqual([
     ['rejected', 'SMTPUTF8'],
     ['accepted', '250'],
@@ -112,4 +116,41 @@ it('greets by the name it is given, else by its address (RFC 5321 section 4.1.3)
 it('stuffs dots, whatever pieces the text comes in', async () => {
   const { server, text } = await send([], { body: '.\r\n..\r\n.end\r\n\r\n.\r\n' });
   expect(server.mails.map((mail) => mail.text.equals(text))).toEqual([true]);
+});
+
+it('offers nothing of a mail whose headers or text the server cannot take, and says why (RFC 6531, RFC 6152)', async () => {
+  const to = ['jürgen@example.org', 'anna@example.org'];
+  const headers = await send(['PIPELINING', '8BITMIME'], { to, smtpUtf8: true });
+  expect(headers.receipt.recipients.map(({ outcome, code }) => [outcome, code])).toEqual([
+    ['rejected', 'SMTPUTF8'],
+    ['rejected', 'SMTPUTF8'],
+  ]);
+  const signed = 'Subject: s\r\nDKIM-Signature: v=1\r\n\r\nGrüße\r\n';
+  const body = await send(['PIPELINING', 'SMTPUTF8'], {
+    size: Buffer.byteLength(signed),
+    open: async () => Readable.from([Buffer.from(signed)]),
+  });
+  expect(body.receipt.recipients).toMatchObject([{ outcome: 'rejected', code: '8BITMIME' }]);
+  expect(body.receipt.trouble).toMatchObject({ scope: 'message', hint: expect.stringContaining('signature') });
+  for (const { server, commits } of [headers, body]) expect([command(server, 'MAIL'), commits]).toEqual([[], 0]);
+  const ascii = await send(['PIPELINING'], { smtpUtf8: true });
+  expect(outcomes(ascii.receipt)).toEqual(['accepted']);
+});
+
+it('asks for SMTPUTF8 where only a header needs it, since those it was for have the mail already', async () => {
+  const { server } = await send(['SMTPUTF8', '8BITMIME'], { smtpUtf8: true });
+  expect(command(server, 'MAIL')).toEqual(['MAIL FROM:<corpus@example.com> SMTPUTF8 BODY=8BITMIME']);
+});
+
+it('re-encodes 8-bit text where the server does not take it, and says the size that it has then', async () => {
+  const body = '.Grüße\r\n'.repeat(5_000);
+  const { receipt, server, text } = await send(['SIZE 1000000'], { body });
+  expect(outcomes(receipt)).toEqual(['accepted']);
+  const [mail] = server.mails;
+  expect(command(server, 'MAIL')).toEqual([`MAIL FROM:<corpus@example.com> SIZE=${mail?.text.length}`]);
+  const [header = '', encoded = ''] = mail?.text.toString('latin1').split('\r\n\r\n') ?? [];
+  expect(header).toContain('Content-Transfer-Encoding: quoted-printable');
+  expect(encoded).toBe('.Gr=C3=BC=C3=9Fe\r\n'.repeat(5_000));
+  const large = await send([`SIZE ${text.length}`], { body });
+  expect(large.receipt.recipients).toMatchObject([{ outcome: 'rejected', code: 'SIZE' }]);
 });

@@ -2,6 +2,7 @@ import net from 'node:net';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, frozenMail, longBody, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type Script, type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import type { FrozenMail, MailTransport } from '../transport.ts';
@@ -18,6 +19,7 @@ async function start(
 ): Promise<{ server: ScriptedSmtp; transport: MailTransport }> {
   const server = await startScriptedSmtp(script);
   const transport = createSmtpTransport(smtpConfig({ port: server.port, ...fields }), {
+    ...onThisMachine,
     secret: async () => 'swordfish',
     maxConnections: 2,
   });
@@ -31,7 +33,7 @@ async function start(
 const quiet = { next: 'silent' } as const;
 const cut = { next: 'cut' } as const;
 const auth = { auth: { type: 'password', user: 'corpus', secret: 'corpus-smtp' }, tls: { starttls: 'never' } };
-const extensions = ['PIPELINING', 'AUTH PLAIN'];
+const extensions = ['PIPELINING', '8BITMIME', 'AUTH PLAIN'];
 
 /** Where a server may go away, and what that means for the mail: only behind the final dot is it in doubt. */
 const places = [
@@ -104,6 +106,7 @@ describe('a TLS handshake that is not answered', () => {
     const { transport, server } = await start({}, { protocol: 'smtps', connectionTimeout: 250, timeout: 0 });
     const silent = await startScriptedSmtp({ answer: () => quiet });
     const other = createSmtpTransport(smtpConfig({ protocol: 'smtps', port: silent.port, connectionTimeout: 250 }), {
+      ...onThisMachine,
       secret: async () => '',
       maxConnections: 1,
     });
@@ -113,7 +116,7 @@ describe('a TLS handshake that is not answered', () => {
     );
     const receipt = await other.send(frozenMail(), sendOptions());
     expect(receipt.trouble).toMatchObject({ scope: 'connection', code: 'ETIMEDOUT' });
-    // A server that talks first in plain is told apart from one that is silent.
+    // A server that talks first in plain is distinguished from one that is silent.
     const plain = await transport.send(frozenMail(), sendOptions());
     expect(plain.trouble).toMatchObject({ scope: 'connection', code: 'ERR_SSL_WRONG_VERSION_NUMBER' });
     await eventually('the connections end', () => silent.openConnections() + server.openConnections() === 0);
@@ -151,6 +154,7 @@ describe('a server that stops reading in the middle of a large mail', () => {
     const address = server.address();
     const port = address !== null && typeof address !== 'string' ? address.port : 0;
     const transport = createSmtpTransport(smtpConfig({ port, timeout: 400 }), {
+      ...onThisMachine,
       secret: async () => '',
       maxConnections: 1,
     });
@@ -198,7 +202,11 @@ describe('a server that cuts the connection', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     const port = address !== null && typeof address !== 'string' ? address.port : 0;
-    const transport = createSmtpTransport(smtpConfig({ port }), { secret: async () => '', maxConnections: 1 });
+    const transport = createSmtpTransport(smtpConfig({ port }), {
+      ...onThisMachine,
+      secret: async () => '',
+      maxConnections: 1,
+    });
     cleanUp.push(async () => {
       await transport.close();
       server.close();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, frozenMail, longBody, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { openSmtpdMissing, readMaildir, startOpenSmtpd } from '../../../test/support/opensmtpd.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import { createSmtpTransport } from './smtp-transport.ts';
@@ -28,7 +29,11 @@ async function maildirServer(options: { readonly maxMessageSize?: number } = {})
 }
 
 function transportFor(port: number) {
-  const transport = createSmtpTransport(smtpConfig({ port }), { secret: async () => '', maxConnections: 3 });
+  const transport = createSmtpTransport(smtpConfig({ port }), {
+    ...onThisMachine,
+    secret: async () => '',
+    maxConnections: 3,
+  });
   cleanUp.push(() => transport.close());
   return transport;
 }

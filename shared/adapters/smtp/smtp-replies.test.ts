@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { frozenMail, longBody, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type Script, type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
 import type { MailTransport } from '../transport.ts';
@@ -17,6 +18,7 @@ async function start(
 ): Promise<{ server: ScriptedSmtp; transport: MailTransport }> {
   const server = await startScriptedSmtp(script);
   const transport = createSmtpTransport(smtpConfig({ port: server.port, ...fields }), {
+    ...onThisMachine,
     secret: async () => 'swordfish',
     maxConnections: 2,
     ...context,
@@ -227,8 +229,8 @@ describe('what a reply may carry', () => {
     );
     const receipt = await transport.send(frozenMail(), sendOptions());
     expect(server.commands.some((line) => line.includes(mechanism === 'PLAIN' ? plain : login))).toBe(true);
-    const told = JSON.stringify(receipt);
+    const reported = JSON.stringify(receipt);
     expect(receipt.trouble).toMatchObject({ scope: 'account', code: '535' });
-    for (const secret of ['swordfish', plain, login, login.replace(/=+$/, '')]) expect(told).not.toContain(secret);
+    for (const secret of ['swordfish', plain, login, login.replace(/=+$/, '')]) expect(reported).not.toContain(secret);
   });
 });

@@ -7,11 +7,12 @@ import { frozenMail, outcomes, sendOptions } from '../../../test/contract/transp
 import { makeTestCertificates, type TestCertificates } from '../../../test/support/certificates.ts';
 import { type ExchangeAccount, exchangeAccount } from '../../../test/support/exchange-account.ts';
 import { closedPort } from '../../../test/support/imap-fixture.ts';
+import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { trustTestServers } from '../../../test/support/scripted-graph.ts';
 import { type Script, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig, startSmtpSubject } from '../../../test/support/smtp-subject.ts';
 import { isExchangeToken } from '../../../test/support/token-introspection.ts';
-import type { CredentialsContext } from '../credentials.ts';
+import type { CredentialsContext } from '../sign-in/credentials.ts';
 import type { MailTransport, Receipt } from '../transport.ts';
 import { createSmtpTransport } from './smtp-transport.ts';
 
@@ -48,6 +49,7 @@ async function against(script: Script, config: object, context: CredentialsConte
   const server = await startScriptedSmtp(script);
   cleanUp.push(() => server.stop());
   const transport = createSmtpTransport(smtpConfig({ port: server.port, ...openly, ...config }), {
+    ...onThisMachine,
     ...context,
     maxConnections: 1,
   });
@@ -141,11 +143,13 @@ describe('XOAUTH2', () => {
     onAuth(auth, _session, done) {
       const token = auth.accessToken ?? '';
       seen.push(token);
-      if (auth.username === 'corpus@example.com' && !revoked.has(token) && isExchangeToken(exchange.entra, token)) {
-        done(null, { user: auth.username });
-      } else {
-        done(null, { data: { status: '401', schemes: 'bearer', scope: 'smtp' } });
-      }
+      isExchangeToken(exchange.entra, token).then((good) => {
+        if (auth.username === 'corpus@example.com' && !revoked.has(token) && good) {
+          done(null, { user: auth.username });
+        } else {
+          done(null, { data: { status: '401', schemes: 'bearer', scope: 'smtp' } });
+        }
+      }, done);
     },
   });
 
@@ -264,11 +268,19 @@ describe('a failure that says nothing about the credentials (trap: called a bad 
 
   it('a server that is down, a name that does not resolve, a secret that is missing', async () => {
     const down = await send(
-      createSmtpTransport(smtpConfig({ port: await closedPort(), ...password }), { ...secret, maxConnections: 1 }),
+      createSmtpTransport(smtpConfig({ port: await closedPort(), ...password }), {
+        ...onThisMachine,
+        ...secret,
+        maxConnections: 1,
+      }),
     );
     expect(down.trouble).toMatchObject({ scope: 'connection', code: 'ECONNREFUSED' });
     const nowhere = await send(
-      createSmtpTransport(smtpConfig({ host: 'no-such-host.invalid', ...password }), { ...secret, maxConnections: 1 }),
+      createSmtpTransport(smtpConfig({ host: 'no-such-host.invalid', ...password }), {
+        ...onThisMachine,
+        ...secret,
+        maxConnections: 1,
+      }),
     );
     expect(nowhere.trouble).toMatchObject({ scope: 'connection', code: expect.stringMatching(/^E(NOTFOUND|AI_)/) });
   });

@@ -83,9 +83,8 @@ async function fixture(protocol: 'smtp' | 'smtps'): Promise<TlsFixture> {
     dialect: smtpDialect,
     passwordForms: [account.pass, base64(account.pass), base64(`\0${account.user}\0${account.pass}`)],
     settingsTrouble: 'account',
-    // Without an offer of STARTTLS; a server that is asked for it all the same refuses.
-    withoutStarttls: /^(UNENCRYPTED|50\d)$/,
-    injected: 'discarded',
+    withoutStarttls: /^(UNENCRYPTED|STARTTLS_UNAVAILABLE)$/,
+    injected: 'refused',
     async connect(target) {
       const transport = subject.transportWith(target);
       const { trouble, recipients } = await transport.send(frozenMail(), sendOptions());

@@ -30,8 +30,8 @@ const grammars: Readonly<Record<PlainProtocol, Grammar>> = {
   imap: {
     name: 'IMAP',
     welcome: /^\* (OK|PREAUTH).*\r?\n/i,
-    greeting: /^\* \w+.*\r?\n/i,
-    startTls: ['v STARTTLS', /^v \w+.*\r?\n/im, /^v OK/im],
+    greeting: /^\* \w.*\r?\n/i,
+    startTls: ['v STARTTLS', /^v \w.*\r?\n/im, /^v OK/im],
   },
   pop3: {
     name: 'POP3',
@@ -59,14 +59,33 @@ export async function readGreeting(protocol: PlainProtocol, socket: Socket, sile
   if (greeting.test(said)) {
     throw new StepFailure({
       code: 'TURNED_AWAY',
-      detail: firstLine(said),
+      detail: replyCode(said),
       hint: 'The server turns this client away when it connects. Ask its operator whether this address may use it.',
     });
   }
   throw new StepFailure({
     code: 'OTHER_PROTOCOL',
-    hint: `What answers there does not speak ${name}. Check host and port.`,
+    hint: otherProtocolHint(protocol, said),
   });
+}
+
+/** Beginnings by which a service says what it speaks. FTP greets like SMTP, and cannot be distinguished from it. */
+const spoken: readonly (readonly [RegExp, string, PlainProtocol?])[] = [
+  [/^220[ -]/, 'SMTP', 'smtp'],
+  [/^\* (OK|PREAUTH|BYE)\b/i, 'IMAP', 'imap'],
+  [/^(\+OK|-ERR)/, 'POP3', 'pop3'],
+  [/^HTTP\//, 'HTTP: it is a web server'],
+  [/^SSH-/, 'SSH'],
+];
+
+/** What answers, as far as its first characters show; none of its words. */
+function otherProtocolHint(wanted: PlainProtocol, said: string): string {
+  const found = spoken.find(([start, , protocol]) => protocol !== wanted && start.test(said));
+  const name = grammars[wanted].name;
+  if (!found) return `What answers there does not speak ${name}. Check host and port.`;
+  const [, other, protocol] = found;
+  const instead = protocol === undefined ? '' : `, or set the protocol to ${protocol} or ${protocol}s`;
+  return `What answers there speaks ${other}, and not ${name}. Check host and port${instead}.`;
 }
 
 /** Asks for TLS; false where the server does not offer it. Throws StepFailure where it falls silent or goes away. */
@@ -101,24 +120,27 @@ async function ask(socket: Socket, command: string, end: RegExp, silenceMs: numb
 function reply(socket: Socket, silenceMs: number, complete: (text: string) => boolean): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const settle = (outcome: () => void) => {
+    const finish = (outcome: () => void) => {
       clearTimeout(timer);
       socket.off('data', onData).off('close', onClose).off('error', onError);
       outcome();
     };
     const onData = (chunk: Buffer) => {
       text += chunk.toString('latin1');
-      if (complete(text) || text.length > maxReplyBytes) settle(() => resolve(text));
+      if (complete(text) || text.length > maxReplyBytes) finish(() => resolve(text));
     };
-    const onError = (error: Error) => settle(() => reject(error));
+    const onError = (error: Error) => finish(() => reject(error));
     const onClose = () =>
-      settle(() => (text === '' ? reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' })) : resolve(text)));
-    const timer = setTimeout(() => settle(() => resolve(undefined)), silenceMs);
+      finish(() => (text === '' ? reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' })) : resolve(text)));
+    const timer = setTimeout(() => finish(() => resolve(undefined)), silenceMs);
     socket.on('data', onData).once('close', onClose).once('error', onError);
   });
 }
 
-/** The server's words on one line, bounded. */
-function firstLine(text: string): string {
-  return (text.split(/\r?\n/)[0] ?? '').replace(/[^\x20-\x7e]/g, ' ').slice(0, 200);
+/**
+ * Codes of an SMTP reply, such as `554 5.7.1`; undefined for other protocols. Whoever answers may be no mail server at
+ * all: its words are not repeated.
+ */
+function replyCode(said: string): string | undefined {
+  return /^\d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}\b)?/.exec(said)?.[0].replace('-', ' ');
 }

@@ -9,10 +9,12 @@ import {
   type TlsConfig,
 } from '../../accounts/model.ts';
 import { untilAborted } from '../../platform/abort.ts';
-import { explainNetError } from '../net-errors.ts';
-import { openSocket } from '../open-socket.ts';
-import { startTls } from '../start-tls.ts';
-import { tlsOptions } from '../tls.ts';
+import { AddressRefused } from '../../platform/network-policy.ts';
+import { mailNetwork, type NetworkPolicy } from '../net/mail-network.ts';
+import { explainNetError } from '../net/net-errors.ts';
+import { openSocket } from '../net/open-socket.ts';
+import { startTls } from '../net/start-tls.ts';
+import { tlsOptions } from '../net/tls.ts';
 import { askForTls, type PlainProtocol, readGreeting } from './preface.ts';
 import { type Finding, type PlannedStep, StepFailure } from './steps.ts';
 
@@ -22,6 +24,8 @@ export interface Endpoint {
   readonly port: number;
   /** The dialogue before STARTTLS; absent: TLS from the start. */
   readonly plain?: PlainProtocol;
+  /** What greets once TLS is there, where it is there from the start. */
+  readonly greets?: PlainProtocol;
   /** What the protocol with TLS from the start is called, for hints. */
   readonly secureName: string;
   readonly tls: TlsConfig;
@@ -29,32 +33,39 @@ export interface Endpoint {
   readonly signsIn: boolean;
   readonly connectionTimeout: number;
   readonly timeout: number;
+  /** Which addresses may be connected to; absent: none of the machine's own networks. */
+  readonly network?: NetworkPolicy | undefined;
 }
 
 /** A verification is waited for: it never gives a server longer than this to answer, in ms. */
 const patienceMs = 20_000;
 
 const plainProtocols: Readonly<Record<string, PlainProtocol>> = { smtp: 'smtp', imap: 'imap', pop3: 'pop3' };
+const secureProtocols: Readonly<Record<string, PlainProtocol>> = { smtps: 'smtp', imaps: 'imap', pop3s: 'pop3' };
 
 /** The endpoint of an account's server. */
 export function endpointOf(
   server: ServerConfig & { readonly protocol: ServerStoreConfig['protocol'] | ServerTransportConfig['protocol'] },
+  network?: NetworkPolicy,
 ): Endpoint {
   const { protocol, host, tls, connectionTimeout, timeout } = server;
   const plain = plainProtocols[protocol];
+  const greets = secureProtocols[protocol];
   return {
     host,
     port: server.port ?? defaultPorts[protocol],
     ...(plain ? { plain } : {}),
+    ...(greets ? { greets } : {}),
     secureName: plain ? `${plain}s` : protocol,
     tls,
     signsIn: server.auth.type !== 'none',
     connectionTimeout,
     timeout,
+    network,
   };
 }
 
-/** An error of the network as a step tells it. */
+/** An error of the network as a step shows it. */
 export function networkFailure(error: unknown): StepFailure {
   if (error instanceof StepFailure) return error;
   const { code, hint } = explainNetError(error);
@@ -64,25 +75,28 @@ export function networkFailure(error: unknown): StepFailure {
 /** Resolve, connect and TLS of an account's server: over connections of their own, which are closed again. */
 export function serverSteps(server: Endpoint, signal: AbortSignal): readonly PlannedStep[] {
   return [
-    { step: 'resolve', run: () => resolve(server.host, signal) },
+    { step: 'resolve', run: () => resolve(server, signal) },
     { step: 'connect', run: () => connect(server, signal) },
     { step: 'tls', run: () => secure(server, signal) },
   ];
 }
 
-async function resolve(host: string, signal: AbortSignal): Promise<Finding> {
+async function resolve({ host, network = mailNetwork() }: Endpoint, signal: AbortSignal): Promise<Finding> {
+  network.checkHost(host);
   if (isIP(host) !== 0) return { detail: `${host} is an address` };
   const limited = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const addresses = await untilAborted(lookup(host, { all: true }), limited);
-  return { detail: addresses.map(({ address }) => address).join(', ') };
+  const allowed = addresses.filter(({ address }) => network.allows(address));
+  if (allowed.length === 0) throw new AddressRefused();
+  return { detail: allowed.map(({ address }) => address).join(', ') };
 }
 
 const limitOf = (given: number) => Math.min(given || patienceMs, patienceMs);
 
 /** TCP, and without TLS from the start also the greeting. */
 async function connect(server: Endpoint, signal: AbortSignal): Promise<Finding> {
-  const { host, port, plain } = server;
-  const open = () => openSocket({ host, port, timeout: limitOf(server.connectionTimeout) }, signal);
+  const { host, port, plain, network } = server;
+  const open = () => openSocket({ host, port, timeout: limitOf(server.connectionTimeout), network }, signal);
   const socket = await open();
   const detail = `${socket.remoteAddress}:${port}`;
   try {
@@ -103,7 +117,8 @@ async function connect(server: Endpoint, signal: AbortSignal): Promise<Finding> 
 /** Whether the silent port answers a TLS handshake. */
 async function speaksTls(server: Endpoint, signal: AbortSignal): Promise<boolean> {
   const unchecked = { rejectUnauthorized: false, ...(isIP(server.host) === 0 ? { servername: server.host } : {}) };
-  const target = { host: server.host, port: server.port, timeout: limitOf(server.timeout), tls: unchecked };
+  const { host, port, network } = server;
+  const target = { host, port, network, timeout: limitOf(server.timeout), tls: unchecked };
   return await openSocket(target, signal).then(
     (socket) => {
       socket.destroy();
@@ -146,15 +161,25 @@ async function handshake(
   options: tls.ConnectionOptions,
   signal: AbortSignal,
 ): Promise<Secured | undefined> {
-  const { host, port, plain } = server;
-  const target = { host, port, timeout: limitOf(server.connectionTimeout) };
-  if (!plain) return about(await openSocket({ ...target, tls: options }, signal));
+  const { host, port, plain, network } = server;
+  const target = { host, port, network, timeout: limitOf(server.connectionTimeout) };
+  if (!plain) return await aboutGreeting(await openSocket({ ...target, tls: options }, signal), server);
   const socket = await openSocket(target, signal);
   try {
     const silence = limitOf(server.timeout);
     await readGreeting(plain, socket, silence);
     if (!(await askForTls(plain, socket, silence))) return undefined;
     return about(await startTls(socket, options, { host, timeout: silence }, signal));
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Over TLS from the start the greeting comes behind the handshake; only then does it show what speaks there. */
+async function aboutGreeting(socket: Socket, { greets, timeout }: Endpoint): Promise<Secured> {
+  try {
+    if (greets) await readGreeting(greets, socket, limitOf(timeout));
+    return about(socket);
   } finally {
     socket.destroy();
   }

@@ -1,22 +1,29 @@
-/** In the order in which they are tried. */
-export type StepName = 'resolve' | 'connect' | 'tls' | 'signIn' | 'permission' | 'folder';
+import { z } from 'zod';
+import type { View } from '../../platform/view.ts';
 
-/** `unknown`: it was not tried, because an earlier step failed, or it cannot be known without sending or changing. */
-export type StepStatus = 'ok' | 'failed' | 'unknown';
+/** In the order in which they are tried. */
+const stepNames = ['resolve', 'connect', 'tls', 'signIn', 'permission', 'folder'] as const;
+export type StepName = (typeof stepNames)[number];
+
+const stepStatusSchema = z.enum(['ok', 'failed', 'unknown']).meta({
+  description:
+    '`unknown`: it was not tried, because an earlier step failed, or it cannot be known without sending or changing.',
+});
+export type StepStatus = z.output<typeof stepStatusSchema>;
 
 /** One step of a verification, as callers see it. */
-export interface Step {
-  readonly step: StepName;
-  readonly status: StepStatus;
-  /** Milliseconds it took. */
-  readonly ms: number;
-  /** The server's or the system's code, such as `ECONNREFUSED` or `AADSTS7000222`. */
-  readonly code?: string;
-  /** What was found, free of credentials. */
-  readonly detail?: string;
-  /** What a person can do about it. */
-  readonly hint?: string;
-}
+export const stepSchema = z.object({
+  step: z.enum(stepNames),
+  status: stepStatusSchema,
+  ms: z.number().meta({ description: 'Milliseconds it took.' }),
+  code: z
+    .string()
+    .optional()
+    .meta({ description: "The server's or the system's code, such as ECONNREFUSED or AADSTS7000222." }),
+  detail: z.string().optional().meta({ description: 'What was found, free of credentials.' }),
+  hint: z.string().optional().meta({ description: 'What a person can do about it.' }),
+});
+export type Step = View<typeof stepSchema>;
 
 /** What a step found; `ok` unless it says otherwise. */
 export interface Finding {
@@ -37,13 +44,14 @@ export class StepFailure extends Error {
   }
 }
 
+/** A step that is still to be tried. */
 export interface PlannedStep {
   readonly step: StepName;
   /** Throws StepFailure, or anything that `explain` makes one of. */
   run(): Promise<Finding>;
 }
 
-/** Tries the steps in their order; what comes after one that threw is told as not tried. */
+/** Tries the steps in their order; what comes after one that threw is added as not tried. */
 export async function tryInOrder(
   plan: readonly PlannedStep[],
   explain: (error: unknown) => StepFailure,
@@ -56,12 +64,12 @@ export async function tryInOrder(
       continue;
     }
     const started = performance.now();
-    const told = (finding: Finding) => steps.push(stepOf(step, finding, Math.round(performance.now() - started)));
+    const add = (finding: Finding) => steps.push(stepOf(step, finding, Math.round(performance.now() - started)));
     try {
-      told(await run());
+      add(await run());
     } catch (error) {
       stopped = step;
-      told({ ...explain(error).finding, status: 'failed' });
+      add({ ...explain(error).finding, status: 'failed' });
     }
   }
   return steps;

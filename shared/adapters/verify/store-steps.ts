@@ -2,7 +2,7 @@ import { StoreError } from '../store.ts';
 import { networkFailure } from './server-steps.ts';
 import { StepFailure } from './steps.ts';
 
-/** A StoreError, or anything else a store's step met, as the step tells it. */
+/** A StoreError, or anything else a store's step met, as the step shows it. */
 export function storeFailure(error: unknown): StepFailure {
   if (!(error instanceof StoreError)) return networkFailure(error);
   const { code, hint, message, kind } = error;

@@ -1,0 +1,127 @@
+import { type Mailroom, until } from '../test/support/mailroom.ts';
+import { bareAcceptResultSchema } from './bare-accept.ts';
+import { inFreshProcess } from './child.ts';
+import { digits, median, percentile, type SectionResult } from './report.ts';
+import { startSink } from './sink.ts';
+import { startMailroom } from './storage.ts';
+
+const text = 'Dear reader,\r\n\r\nthis is what an ordinary message of the service looks like.\r\n'.repeat(24);
+/** What the record of such a mail has, in characters. */
+const recordLength = 420;
+const callersAtOnce = [1, 8, 32] as const;
+const warmUp = 32;
+const limitSeconds = 600;
+const switchOff = 'AzureWebJobs.mail-send.Disabled';
+
+/** The latencies of one round, in milliseconds: of calls to the service, and of the bare storage calls. */
+interface Round {
+  readonly ours: readonly number[];
+  readonly bare: readonly number[];
+}
+
+/** How long callers wait for 202, against the storage calls that are made meanwhile; then how fast the mail leaves. */
+export async function acceptLatency(options: { readonly quick: boolean }): Promise<SectionResult> {
+  const mails = options.quick ? 64 : 384;
+  const rounds = options.quick ? 3 : 5;
+  const sink = await startSink();
+  const env: Record<string, string | undefined> = { [switchOff]: 'true' };
+  const mailroom = await startMailroom('tuned', { env }).catch(async (error: unknown) => {
+    await sink.stop();
+    throw error;
+  });
+  try {
+    const transport = { protocol: 'smtp', host: '127.0.0.1', port: sink.port, tls: { starttls: 'never' } };
+    await mailroom.expect(201, 'PUT', '/api/accounts/sender', { body: { from: 'sender@example.com', transport } });
+    const measured = new Map<number, Round[]>(callersAtOnce.map((callers) => [callers, []]));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const callers of callersAtOnce) {
+        const ours = await acceptMails(mailroom, callers, mails);
+        const input = { callers, warmUp, mails, text: text.length, record: recordLength };
+        const { connectionString } = mailroom.azurite;
+        const module = new URL('bare-accept.ts', import.meta.url);
+        const { took: bare } = await inFreshProcess(module, { ...input, connectionString }, bareAcceptResultSchema);
+        measured.get(callers)?.push({ ours, bare });
+      }
+    }
+    // The same app anew, now with the queue's function switched on.
+    await mailroom.kill();
+    env[switchOff] = undefined;
+    await mailroom.run();
+    const count = rounds * callersAtOnce.length * (mails + warmUp);
+    const arrivals = await until('all mails at the sink', limitSeconds, async () => {
+      const { arrivals: all } = await sink.report();
+      return all.length >= count ? all : undefined;
+    });
+    const delivered = (count - warmUp) / (((arrivals.at(-1) ?? Number.NaN) - (arrivals[warmUp - 1] ?? 0)) / 1000);
+    return result(mails, measured, delivered);
+  } finally {
+    await mailroom.stop();
+    await sink.stop();
+  }
+}
+
+/** Milliseconds that each call took until its answer was there, so many callers calling without a pause. */
+async function acceptMails(mailroom: Mailroom, callers: number, count: number): Promise<readonly number[]> {
+  const url = `${mailroom.url}/api/accounts/sender/messages`;
+  const headers = { ...mailroom.keyHeader, 'content-type': 'application/json' };
+  const call = async (n: number) => {
+    const body = JSON.stringify({ to: 'reader@example.net', subject: `Message ${n}`, text });
+    const began = performance.now();
+    const answer = await fetch(url, { method: 'POST', headers, body });
+    await answer.arrayBuffer();
+    if (answer.status !== 202) throw new Error(`a mail was answered ${answer.status}`);
+    return performance.now() - began;
+  };
+  const took: number[] = [];
+  let left = count + warmUp;
+  const caller = async () => {
+    while (left > 0) {
+      left -= 1;
+      took.push(await call(left));
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return took.slice(warmUp);
+}
+
+function result(mails: number, measured: ReadonlyMap<number, readonly Round[]>, delivered: number): SectionResult {
+  const lines = [...measured].map(([callers, rounds]) => {
+    const ratios = rounds.map(({ ours, bare }) => median(ours) / median(bare));
+    const all = (of: (round: Round) => readonly number[], rank: number) =>
+      median(rounds.map((round) => percentile(of(round), rank)));
+    return { callers, all, ratios, ratio: median(ratios) };
+  });
+  return {
+    title: 'Accept: how long a caller waits for 202',
+    notes: [
+      `${mails} mails of ${digits(text.length / 1000)} kB a round, ${lines[0]?.ratios.length ?? 0} rounds of both in turn; deliveries are switched off meanwhile.`,
+      'Bare: the blob, the entity group transaction and the queue message of a mail, one after the other, by the SDKs in a process of its own.',
+      'Percentiles of each round, and their median; ratios are of the medians of the same round, and their median counts.',
+      'The time is that of a caller over HTTP: the local host, the function and its log are in it. Azurite with its lookups indexed (bench/azurite-tuned.ts).',
+      'Delivered: all those mails, from the queue to an SMTP server that drops them, one account with 5 connections.',
+    ],
+    table: [
+      ['milliseconds', 'median', '99 %', 'bare median', 'bare 99 %', 'ratio', 'of each round'],
+      ...lines.map(({ callers, all, ratio, ratios }) => [
+        `${callers} ${callers === 1 ? 'caller' : 'callers'}`,
+        digits(all(({ ours }) => ours, 50)),
+        digits(all(({ ours }) => ours, 99)),
+        digits(all(({ bare }) => bare, 50)),
+        digits(all(({ bare }) => bare, 99)),
+        digits(ratio),
+        ratios.map(digits).join(' '),
+      ]),
+      ['delivered a second', digits(delivered), '', '', '', '', ''],
+    ],
+    goals: [
+      ...lines.map(({ callers, ratio }) => ({
+        what: `accept: median of ${callers} ${callers === 1 ? 'caller' : 'callers'}, times the bare calls`,
+        figure: ratio,
+        bound: 'atMost' as const,
+        target: 1.5,
+        unit: 'x',
+      })),
+      { what: 'accept: delivered afterwards', figure: delivered, bound: 'atLeast', target: 100, unit: '/s' },
+    ],
+  };
+}

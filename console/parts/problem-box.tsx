@@ -1,0 +1,36 @@
+import type { Problem } from '../api/problem.ts';
+import { useUnclaimed } from './form.tsx';
+
+/** Says what went wrong, with each mistake that no field of the form around it shows. */
+export function ProblemBox({
+  problem,
+  retry,
+}: {
+  readonly problem: Problem | undefined;
+  readonly retry?: () => unknown;
+}) {
+  const mistakes = useUnclaimed(problem);
+  return (
+    <div role="alert" class={problem ? 'notice bad' : 'hidden'}>
+      {problem && (
+        <>
+          <p>{problem.text}</p>
+          {mistakes.length > 0 && (
+            <ul>
+              {mistakes.map(({ pointer, detail }) => (
+                <li key={pointer + detail}>
+                  {pointer && <code>{pointer}</code>} {detail}
+                </li>
+              ))}
+            </ul>
+          )}
+          {retry && (
+            <button type="button" onClick={() => void retry()}>
+              Try again
+            </button>
+          )}
+        </>
+      )}
+    </div>
+  );
+}

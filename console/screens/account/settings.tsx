@@ -1,0 +1,116 @@
+import { useState } from 'preact/hooks';
+import { useLocation, useRoute } from 'preact-iso';
+import type { Account } from '../../api/account.ts';
+import type { Problem } from '../../api/problem.ts';
+import { base } from '../../parts/address.ts';
+import { Button } from '../../parts/button.tsx';
+import { type Json, useDraft } from '../../parts/draft.ts';
+import { TextField } from '../../parts/field.tsx';
+import { Form } from '../../parts/form.tsx';
+import { Page } from '../../parts/page.tsx';
+import { ProblemBox } from '../../parts/problem-box.tsx';
+import { tell } from '../../parts/toast.tsx';
+import { putAccount, putSecrets, type Secrets } from './account-requests.ts';
+import { EndForm } from './end-form.tsx';
+import { ImportRule } from './import-rule.tsx';
+import { useLiveVerify } from './live-verify.ts';
+import { type AccountVersion, useAccount } from './use-account.ts';
+import { VerifyResult } from './verify-result.tsx';
+import { WebhookFields } from './webhook-fields.tsx';
+
+/** Everything of an account that a form can say; the rest stays as it is. */
+export function Settings() {
+  const { account: name = '' } = useRoute().params;
+  const version = useAccount(name);
+  // What is being typed is not to be replaced by what is loaded anew.
+  const [first, setFirst] = useState<AccountVersion>();
+  if (version.data && first === undefined) setFirst(version.data);
+  return (
+    <Page
+      title={`Settings of ${name}`}
+      above={[
+        { name: 'Accounts', href: `${base}/accounts` },
+        { name, href: `${base}/accounts/${name}` },
+      ]}
+    >
+      <ProblemBox problem={first ? undefined : version.problem} retry={version.reload} />
+      {first && <SettingsForm name={name} version={first} />}
+    </Page>
+  );
+}
+
+/** An account as a draft: it is JSON already. */
+function draftOf({ name: _, ...account }: Account): Json {
+  return JSON.parse(JSON.stringify(account));
+}
+
+function SettingsForm({ name, version }: { readonly name: string; readonly version: AccountVersion }) {
+  const { route } = useLocation();
+  const draft = useDraft(draftOf(version.account));
+  const [secrets, setSecrets] = useState<Secrets>({});
+  const [etag, setEtag] = useState(version.etag);
+  const [refused, setRefused] = useState<Problem>();
+  const [busy, setBusy] = useState(false);
+  const live = useLiveVerify(name, draft.value, secrets, true);
+  const submit = async () => {
+    setBusy(true);
+    const answer = await putAccount(name, draft.value, { etag });
+    const problem = answer.ok ? await putSecrets(name, secrets) : answer.problem;
+    setBusy(false);
+    if (answer.ok && answer.data.etag) setEtag(answer.data.etag);
+    setRefused(problem);
+    if (problem) return;
+    const warnings = answer.ok ? answer.data.account.warnings.map(({ detail }) => detail) : [];
+    tell(warnings.length === 0 ? `${name} is saved` : `${name} is saved. Mind: ${warnings.join('; ')}`);
+    route(`${base}/accounts/${name}`);
+  };
+  const ends = {
+    account: name,
+    draft,
+    secrets,
+    onSecret: (secret: string, value: string) => setSecrets({ ...secrets, [secret]: value }),
+    stored: true,
+    verification: live.verification,
+  };
+  return (
+    <Form problem={refused ?? live.problem} onSubmit={submit} label="Settings of the account">
+      <div class="columns">
+        <TextField
+          label="Sender"
+          pointer="/from"
+          value={draft.text('/from')}
+          onChange={(value) => draft.set('/from', value)}
+          hint="Name <address@example.com>"
+        />
+        <TextField
+          label="Other senders that callers may use"
+          pointer="/allowedFrom"
+          value={linesOf(draft.get('/allowedFrom'))}
+          onChange={(value) => draft.set('/allowedFrom', value.split(/[\s,]+/).filter(Boolean))}
+          hint="Addresses or *@example.com, with spaces between them."
+        />
+      </div>
+      <EndForm side="store" {...ends} />
+      <EndForm side="transport" {...ends} />
+      <ImportRule draft={draft} />
+      <WebhookFields {...ends} />
+      <div role="status">
+        {live.busy && <p>Trying what you typed …</p>}
+        {live.verification && <VerifyResult found={live.verification} />}
+      </div>
+      <ProblemBox problem={refused ?? live.problem} />
+      <div class="actions">
+        <Button submit kind="main" needs="account-put" busy={busy}>
+          Save
+        </Button>
+        <a class="button" href={`${base}/accounts/${name}`}>
+          Leave it as it was
+        </a>
+      </div>
+    </Form>
+  );
+}
+
+function linesOf(value: Json | undefined): string {
+  return Array.isArray(value) ? value.join(' ') : '';
+}

@@ -1,0 +1,46 @@
+import type { ComponentType } from 'preact';
+import { lazy } from 'preact-iso';
+
+export interface Screen {
+  /** Behind `/api/console`; `:name` stands for one segment. */
+  readonly path: string;
+  readonly component: ComponentType;
+}
+
+/** Every screen, loaded when it is first looked at. See console/README.md, "Making a screen". */
+export const screens: readonly Screen[] = [
+  { path: '/accounts', component: lazy(async () => (await import('./accounts/accounts.tsx')).Accounts) },
+  { path: '/accounts/:account', component: lazy(async () => (await import('./account/account.tsx')).AccountScreen) },
+  {
+    path: '/accounts/:account/settings',
+    component: lazy(async () => (await import('./account/settings.tsx')).Settings),
+  },
+  {
+    path: '/accounts/:account/import',
+    component: lazy(async () => (await import('./import/import-setup.tsx')).ImportSetup),
+  },
+  { path: '/connect', component: lazy(async () => (await import('./connect/connect.tsx')).Connect) },
+  { path: '/figures', component: lazy(async () => (await import('./figures/figures.tsx')).Figures) },
+  { path: '/outbox', component: lazy(async () => (await import('./outbox/outbox.tsx')).Outbox) },
+  { path: '/outbox/write', component: lazy(async () => (await import('./outbox/write.tsx')).Write) },
+  { path: '/outbox/:id', component: lazy(async () => (await import('./outbox/message.tsx')).MessageScreen) },
+  { path: '/assets', component: lazy(async () => (await import('./assets/assets.tsx')).Assets) },
+  { path: '/assets/:id', component: lazy(async () => (await import('./assets/asset.tsx')).AssetScreen) },
+  { path: '/quarantine', component: lazy(async () => (await import('./quarantine/quarantine.tsx')).Quarantine) },
+  {
+    path: '/quarantine/:id',
+    component: lazy(async () => (await import('./quarantine/quarantined-mail.tsx')).QuarantinedMailScreen),
+  },
+  { path: '/webhook', component: lazy(async () => (await import('./webhook/webhooks.tsx')).Webhooks) },
+  { path: '/webhook/:account', component: lazy(async () => (await import('./webhook/webhook.tsx')).WebhookScreen) },
+];
+
+/** What the bar at the top leads to, in the order in which people need it. */
+export const topScreens = [
+  { path: '/accounts', name: 'Accounts' },
+  { path: '/outbox', name: 'Outbox' },
+  { path: '/assets', name: 'Assets' },
+  { path: '/quarantine', name: 'Quarantine' },
+  { path: '/webhook', name: 'Webhooks' },
+  { path: '/figures', name: 'Figures' },
+] as const;

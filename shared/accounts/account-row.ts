@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { Refusal } from '../platform/refusal.ts';
+import { jsonOf } from '../platform/row-json.ts';
+import type { Row } from '../platform/row-types.ts';
+import { peek } from '../platform/validation.ts';
+import { type Destination, parseDestinations } from './destinations.ts';
+import { type Account, resolveAccount } from './rules.ts';
+
+/** An account as it is stored. */
+export interface StoredAccount {
+  readonly account: Account;
+  /** Mail received before this instant (ms) is not imported; `since: "now"` is fixed when it is first saved. */
+  readonly sinceAt: number | undefined;
+  /** Names a `since: "now"`, from when it was first saved: its moment is the server's, and is noted by the import. */
+  readonly sinceId: string | undefined;
+  /** When it was added, in ms; 0 where that was not noted. */
+  readonly createdAt: number;
+  /** Strong entity tag, with its quotes (RFC 9110 section 8.8.3). */
+  readonly etag: string;
+}
+
+/** When the account was added, in ms; 0 if that was not noted. */
+export function createdAtOf(row: Row): number {
+  const { createdAt } = row.columns;
+  return typeof createdAt === 'number' ? createdAt : 0;
+}
+
+/** Deleted accounts leave their row behind. */
+export function isDeleted(row: Row): boolean {
+  return row.columns.deleted === true;
+}
+
+/** Throws where this version cannot read what another version saved. */
+export function storedOf(row: Row, now: number): StoredAccount {
+  const { sinceAt, sinceId, debugUntil } = row.columns;
+  const account = resolvedOf(row);
+  const debug = account.debug && typeof debugUntil === 'number' && now < debugUntil;
+  return {
+    account: { ...account, debug },
+    sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
+    sinceId: typeof sinceId === 'string' ? sinceId : undefined,
+    createdAt: createdAtOf(row),
+    etag: etagOf(row),
+  };
+}
+
+/** The account's entity tag, with its quotes. */
+export function etagOf(row: Row): string {
+  return `"${String(row.columns.version)}"`;
+}
+
+/** What an account's row says of where its secrets may be sent; also of a deleted account, which may come back. */
+export interface KnownDestinations {
+  readonly endpoints: Pick<Account, 'transport' | 'store'>;
+  readonly known: readonly Destination[];
+}
+
+/** Throws where this version cannot read it: nothing is sent on a guess. */
+export function knownDestinationsOf(row: Row): KnownDestinations {
+  const { transport, store } = resolvedOf(row);
+  return {
+    endpoints: { ...(transport ? { transport } : {}), ...(store ? { store } : {}) },
+    known: parseDestinations(row.columns.destinations),
+  };
+}
+
+/** As `knownDestinationsOf`; of a row that cannot be read, what it keeps. */
+export function lastKnownDestinationsOf(row: Row): KnownDestinations {
+  try {
+    return knownDestinationsOf(row);
+  } catch {
+    return { endpoints: {}, known: parseDestinations(row.columns.destinations) };
+  }
+}
+
+/** The columns of an account's `since`. A `now` that was saved before keeps its id, or its instant. */
+export function sinceColumns(
+  { import: { since } }: Account,
+  before: Row | undefined,
+): Pick<StoredAccount, 'sinceAt' | 'sinceId'> {
+  if (since === 'all') {
+    return { sinceAt: undefined, sinceId: undefined };
+  }
+  if (since !== 'now') {
+    return { sinceAt: Date.parse(since), sinceId: undefined };
+  }
+  const kept = before && peek(jsonOf(before), ['import', 'since']) === 'now' ? before.columns : {};
+  const { sinceAt, sinceId } = kept;
+  if (typeof sinceAt === 'number') {
+    return { sinceAt, sinceId: undefined };
+  }
+  return { sinceAt: undefined, sinceId: typeof sinceId === 'string' ? sinceId : randomUUID() };
+}
+
+/** What was saved by an earlier version is brought to today's form by the same rules. */
+function resolvedOf(row: Row): Account {
+  try {
+    return resolveAccount(row.key, jsonOf(row)).account;
+  } catch (error) {
+    // The caller who reads it has made no mistake.
+    const fields = error instanceof Refusal ? error.mistakes?.map(({ pointer }) => pointer).join(' ') : undefined;
+    throw new Error(`Account ${row.key} cannot be read as it is stored${fields ? `: ${fields}` : ''}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,4 @@
+import { storeContract } from '../../../../test/contract/store.contract.ts';
+import { graphFixture } from '../../../../test/support/graph-fixture.ts';
+
+storeContract('graph', graphFixture);

@@ -1,0 +1,105 @@
+import { Readable } from 'node:stream';
+import { BrokenMail, type MailContent } from '../../mail-content.ts';
+import { atom, bodyPeek } from '../command-arguments.ts';
+import { type LocatedMail, sameFolder } from '../source-id.ts';
+import type { ListingContext } from './listing.ts';
+import { contentTooLarge, expectedSize, shortOf, smallContent, withheld } from './mail-content.ts';
+
+/**
+ * Octets of one partial fetch. The library holds an answer whole; with one part being read, one in the stream's buffer
+ * and one on its way, some four of these are in memory, however large the mail.
+ */
+const PART = 1024 * 1024;
+
+/** Parts shorter than asked for, after which a mail that the server counts larger is taken to end. */
+const MAX_SHORT_PARTS = 3;
+
+/** A part of a mail, or why there is none. */
+type Part = { readonly octets: Buffer } | { readonly content: MailContent };
+
+/**
+ * A large mail, or one of unknown size, as a stream of partial fetches (RFC 3501 section 6.4.5). The next part is on its
+ * way while one is read.
+ */
+export async function fetchLarge(
+  context: ListingContext,
+  mail: LocatedMail,
+  signal: AbortSignal,
+): Promise<MailContent> {
+  const { size } = mail.subject;
+  const expected = expectedSize(context.connection.serverName, size);
+  const first = await fetchPart(context, mail, 0, signal).catch((error: unknown) => ({
+    content: contentTooLarge(error),
+  }));
+  if ('content' in first) return first.content;
+  const { octets } = first;
+  // A server that knows no partial fetch sends the whole mail.
+  const whole = octets.length > PART || (size === undefined && octets.length < PART);
+  if (whole || octets.length === 0) return smallContent(octets, size, expected);
+  let received = 0;
+  const parts = readParts(context, mail, { first: octets, expected, signal });
+  const counted = async function* () {
+    for await (const part of parts) {
+      received += part.length;
+      yield part;
+    }
+  };
+  const stream = Readable.from(counted(), { objectMode: false, highWaterMark: PART });
+  return { kind: 'stream', stream, ...shortOf(() => received, expected) };
+}
+
+interface PartsOptions {
+  readonly first: Buffer;
+  readonly expected: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function* readParts(
+  context: ListingContext,
+  mail: LocatedMail,
+  { first, expected, signal }: PartsOptions,
+): AsyncGenerator<Buffer> {
+  let octets = first;
+  let received = 0;
+  let shortParts = 0;
+  for (;;) {
+    received += octets.length;
+    // A part shorter than asked for is the last: the server cuts at the end of the mail. Where it counts more, it is asked
+    // whether there is more.
+    if (octets.length < PART) shortParts += 1;
+    const reached = expected === undefined || received >= expected;
+    const ended = octets.length === 0 || shortParts > MAX_SHORT_PARTS || (octets.length < PART && reached);
+    const next = ended ? undefined : fetchPart(context, mail, received, signal);
+    next?.catch(() => undefined);
+    if (octets.length > 0) yield octets;
+    if (next === undefined) return;
+    const part = await next;
+    if ('content' in part) {
+      // Beyond the end some servers answer NIL, or nothing at all, instead of nothing in quotes.
+      if (octets.length < PART && part.content.kind === 'broken') return;
+      throw new BrokenMail('wentAway');
+    }
+    octets = part.octets;
+    if (octets.length > PART) throw new BrokenMail('tooMuch');
+  }
+}
+
+async function fetchPart(
+  context: ListingContext,
+  { scope, uid, subject }: LocatedMail,
+  from: number,
+  signal: AbortSignal,
+): Promise<Part> {
+  const { connection, mailbox } = context;
+  return connection.exclusive(signal, async () => {
+    const opened = await mailbox.select(scope.folder, signal);
+    if (!sameFolder(opened, scope)) return { content: { kind: 'gone' } };
+    const items = [atom('UID'), bodyPeek([], [from, PART])];
+    const { rows, refused } = await mailbox.fetchRows([uid], items, signal);
+    const body = rows.get(uid)?.body;
+    if (body) return { octets: body };
+    if (body === null) return { content: smallContent(null, subject.size) };
+    const still = await mailbox.existing([uid], signal);
+    return { content: still.has(uid) ? withheld(refused.get(uid)) : { kind: 'gone' } };
+  });
+}

@@ -1,0 +1,32 @@
+import { mailText } from '../mail-text.ts';
+import type { FrozenMail } from '../transport.ts';
+
+/** Where the text of a mail has octets outside ASCII. */
+export interface TextKind {
+  readonly headers: boolean;
+  readonly body: boolean;
+}
+
+const cr = 0x0d;
+const lf = 0x0a;
+
+/** Reads the text once, in pieces, up to the first such octet of the body. Throws TextUnusable. */
+export async function textKind(mail: FrozenMail, signal: AbortSignal): Promise<TextKind> {
+  let headers = false;
+  let inBody = false;
+  let lineLength = 0;
+  for await (const chunk of mailText(mail, signal)) {
+    for (const octet of chunk) {
+      if (octet > 127) {
+        if (inBody) return { headers, body: true };
+        headers = true;
+      }
+      if (inBody) continue;
+      if (octet === lf) {
+        if (lineLength === 0) inBody = true;
+        lineLength = 0;
+      } else if (octet !== cr) lineLength += 1;
+    }
+  }
+  return { headers, body: false };
+}

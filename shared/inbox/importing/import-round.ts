@@ -1,0 +1,205 @@
+import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
+import { StoreError } from '../../adapters/store.ts';
+import { Checkpoints } from '../ledger/checkpoints.ts';
+import { openRows, recoverInterrupted } from '../ledger/pages-in-progress.ts';
+import { readPending } from '../ledger/pending.ts';
+import { finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
+import type { ImportContext } from '../session/import-context.ts';
+import { Rounds } from '../session/rounds.ts';
+import { pageSize } from './commit.ts';
+import { FolderFailures } from './folder-failures.ts';
+import { PageImport } from './page.ts';
+import { Reconciler } from './reconcile.ts';
+import { pendingLedgerKeys, retryIndividually } from './retry.ts';
+import { Pipeline, type RoundContext } from './round-context.ts';
+import { RunTime } from './run-time.ts';
+import { ServerEvidence } from './server-evidence.ts';
+import { StartingPoints } from './starting-points.ts';
+
+/** What a run leaves to the next one. */
+export interface Left {
+  readonly more: boolean;
+  /** Pending mails were met; there may be some still. */
+  readonly sawPending: boolean;
+  readonly backlog: number;
+  readonly oldestWaitingAt?: number;
+}
+
+/** Everything an import does with its session: what earlier runs left, then the folders, as often as it is asked. */
+export async function importEverything(context: ImportContext): Promise<Left> {
+  const time = new RunTime(context);
+  const rounds = new Rounds(context);
+  // Asked for together, they cost one write.
+  await Promise.all([context.fence.begin(), rounds.begin()]);
+  const open = await openRows(context);
+  await recoverInterrupted(context, open.interrupted);
+  await publishUnfinished(context, open.unfinished);
+  const pipeline = new Pipeline();
+  let sawPending = false;
+  try {
+    for (;;) {
+      const left = await importRound(context, pipeline, time);
+      sawPending ||= left.sawPending;
+      await pipeline.idle();
+      const again = !left.more && (await rounds.askedAgain());
+      if (!again || !time.mayBegin()) {
+        // Never before an import: whatever is wrong with an original must not keep new mail out.
+        if (open.unfinished.length > 0) await finishUnfinished(context);
+        if (open.refused) await retryRefused(context, () => time.mayBegin());
+        return { ...left, sawPending, more: left.more || again };
+      }
+      await rounds.begin();
+    }
+  } finally {
+    await pipeline.idle().catch(() => undefined);
+  }
+}
+
+async function importRound(context: ImportContext, pipeline: Pipeline, time: RunTime): Promise<Left> {
+  const checkpoints = await Checkpoints.read(context);
+  const failures = new FolderFailures(context);
+  const folders = checkpoints.troubledLast(context.folders);
+  const scopes = new Map<string, string>();
+  for (const folder of folders) {
+    const scope = await failures.attempt(folder, () =>
+      context.session.scope(folder, context.signal, checkpoints.of(folder)),
+    );
+    if (scope !== undefined) {
+      scopes.set(folder, scope);
+    }
+  }
+  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures });
+  const evidence = new ServerEvidence(context);
+  const starts = new StartingPoints(context, checkpoints);
+  for (const folder of scopes.keys()) {
+    if (starts.isMissing(folder)) {
+      await failures.attempt(folder, () => starts.note(folder));
+    }
+  }
+  const round: RoundContext = { context, time, evidence, reconciler, failures, starts, pipeline };
+  // Nothing may be imported of a folder before it is noted what it held.
+  const begun = [...scopes.keys()].filter((folder) => !starts.isMissing(folder));
+  const left = await importFolders(round, begun, checkpoints);
+  if (failures.lostAt !== undefined) {
+    await context.fence.write([checkpoints.lostRow(failures.lostAt)]);
+  }
+  failures.finish(folders);
+  return left;
+}
+
+async function importFolders(round: RoundContext, folders: readonly string[], checkpoints: Checkpoints): Promise<Left> {
+  const { context, failures, pipeline, reconciler } = round;
+  const waiting = await readPending(context.inbox, context.account, context);
+  await retryIndividually(round, waiting, 'first');
+  let sawPending = waiting.length > 0;
+  // If none waited, none need to be read again: an idle poll is the most frequent run of all.
+  const pending = sawPending ? await readPending(context.inbox, context.account, context) : waiting;
+  const pendingKeys = pendingLedgerKeys(pending);
+  let touched = sawPending;
+  let backlog = 0;
+  let more = false;
+  let oldestWaitingAt: number | undefined;
+  for (const folder of folders) {
+    const left = await failures.attempt(folder, () => importFolder(round, folder, { checkpoints, pendingKeys }), {
+      serves: true,
+    });
+    if (left === undefined) {
+      // What was checked in before the failure may have left mail to be tried again.
+      touched = true;
+      continue;
+    }
+    backlog += left.backlog;
+    more ||= left.more;
+    touched ||= left.touched;
+    oldestWaitingAt = earliest(oldestWaitingAt, left.oldestWaitingAt);
+  }
+  await pipeline.idle();
+  if (reconciler.rebound > 0) {
+    await finishUnfinished(context);
+  }
+  if (touched) {
+    const again = await readPending(context.inbox, context.account, context);
+    sawPending ||= again.length > 0;
+    if (!more) {
+      // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
+      await retryIndividually(round, again, 'first');
+    }
+    // Last, so that a mail that takes all the time there is keeps no other out.
+    await retryIndividually(round, await readPending(context.inbox, context.account, context), 'last');
+  }
+  return { more, sawPending, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
+}
+
+interface FolderOptions {
+  readonly checkpoints: Checkpoints;
+  readonly pendingKeys: ReadonlySet<string>;
+}
+
+/** `touched`: pages were checked in, and may have left mail to be tried again. */
+type FolderLeft = Omit<Left, 'sawPending'> & { readonly touched: boolean };
+
+async function importFolder(round: RoundContext, folder: string, options: FolderOptions): Promise<FolderLeft> {
+  try {
+    return await importSince(round, folder, options);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'resync') {
+      const forgotten = options.checkpoints.forgottenRow(folder);
+      await round.context.fence.write([forgotten]);
+      options.checkpoints.written(forgotten);
+      return await importSince(round, folder, options);
+    }
+    throw error;
+  }
+}
+
+async function importSince(round: RoundContext, folder: string, options: FolderOptions): Promise<FolderLeft> {
+  const { context, time, pipeline, reconciler } = round;
+  const { checkpoints, pendingKeys } = options;
+  const before = checkpoints.of(folder);
+  const pages = context.session.changes(folder, before, {
+    signal: context.signal,
+    pageSize,
+    details: reconciler.active,
+  });
+  let saved = stateOf(before);
+  let touched = false;
+  for await (const { mails, checkpoint, remaining, trouble } of pages) {
+    if (trouble !== undefined) {
+      context.note(`folder ${JSON.stringify(folder)}: ${trouble}`, { code: 'ENDLESS', hint: trouble });
+    }
+    if (!time.mayBegin()) {
+      if (mails.length > 0) {
+        return { more: true, touched, ...waitingOf(mails, remaining) };
+      }
+      if (time.over()) {
+        // Pages without mail, one after the other: the continuation goes on from what is saved.
+        return { more: true, touched, backlog: 0 };
+      }
+    }
+    const now = stateOf(checkpoint);
+    if (mails.length === 0 && now === saved) {
+      // An idle poll writes nothing.
+      continue;
+    }
+    saved = now;
+    touched = true;
+    const row = checkpoints.row(folder, checkpoint, mails);
+    const afterCommit = await new PageImport(round, mails, { pendingKeys, checkpoint: [row] }).run();
+    checkpoints.written(row);
+    await pipeline.next(afterCommit);
+  }
+  return { more: false, touched, backlog: 0 };
+}
+
+function stateOf(checkpoint: Checkpoint | undefined): string | undefined {
+  return JSON.stringify(checkpoint);
+}
+
+function waitingOf(mails: readonly ListedMail[], remaining = 0) {
+  const oldest = mails.map((mail) => mail.receivedAt).reduce(earliest, undefined);
+  return { backlog: mails.length + remaining, ...(oldest === undefined ? {} : { oldestWaitingAt: oldest }) };
+}

@@ -1,0 +1,266 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { type Checkpoint, type ListedMail, StoreError } from '../../adapters/store.ts';
+import { assetIndexKey } from '../../assets/asset.ts';
+import { RowConflict, type RowWrite } from '../../platform/rows.ts';
+import {
+  fingerprintKey,
+  fingerprintPrefix,
+  ledgerKey,
+  ledgerKeyBehind,
+  prefixes,
+  reboundKey,
+  scopeKey,
+  scopeRowKey,
+  tail,
+} from '../keys.ts';
+import type { Checkpoints } from '../ledger/checkpoints.ts';
+import { type LedgerRow, ledgerColumns, ledgerRow, readLedger } from '../ledger/ledger.ts';
+import { checkInProgress, stillInProgress } from '../ledger/pages-in-progress.ts';
+import { disposals } from '../originals/rule.ts';
+import type { ImportContext } from '../session/import-context.ts';
+import { companionRows } from './commit.ts';
+import type { FolderFailures } from './folder-failures.ts';
+
+/** Unknown mail is compared with known mail for this long after the account's mails got new source ids. */
+const compareMs = 30 * 24 * 3_600_000;
+
+/** Servers keep whole seconds, and round differently. */
+const sameInstantMs = 2_000;
+
+/** Ledger rows of one Message-ID compared at most: a mail sent to a list a thousand times must not cost more. */
+const maxCandidates = 50;
+
+/** What a reconcile needs to know before its first page. */
+export interface PrepareOptions {
+  readonly checkpoints: Checkpoints;
+  /** Folders that are out of reach: their mails are no orphans. */
+  readonly failures: FolderFailures;
+}
+
+interface Orphan {
+  readonly store: string;
+  readonly scope: string;
+  readonly folder: string;
+}
+
+/**
+ * Finds mail that is known under another source id: after a UIDVALIDITY change, when a POP3 server gives its mails new
+ * UIDLs, or when the account points at another server with copies of the same mail (design section 5, "Reconcile").
+ */
+export class Reconciler {
+  readonly #context: ImportContext;
+  /** Scopes of the ledger that no folder of the account has now, or in which the server gave new ids. */
+  readonly #orphans: ReadonlyMap<string, Orphan>;
+  /** Ledger rows that took a mail in this run: each row absorbs one. */
+  readonly #absorbed = new Set<string>();
+  readonly #listed = new Map<string, Promise<ReadonlySet<string>>>();
+
+  private constructor(context: ImportContext, orphans: ReadonlyMap<string, Orphan>) {
+    this.#context = context;
+    this.#orphans = orphans;
+  }
+
+  /** Notes the scopes that the account's folders have now, and compares them with those met before. */
+  static async prepare(
+    context: ImportContext,
+    current: ReadonlyMap<string, string>,
+    { checkpoints, failures }: PrepareOptions,
+  ): Promise<Reconciler> {
+    const { inbox, account, signal } = context;
+    const now = inbox.clock.now();
+    const orphans = new Map<string, Orphan>();
+    const unseen = new Map(
+      [...current].map(([folder, scope]) => [scopeKey({ store: context.store.identity, scope }), { folder, scope }]),
+    );
+    let newestScopeAt = 0;
+    for await (const row of inbox.rows.prefix(account, prefixes.scope, { signal })) {
+      const key = tail(row.key);
+      const { store, scope, folder, seenAt } = row.columns;
+      const orphan = { store: String(store), scope: String(scope), folder: String(folder) };
+      const seen = unseen.get(key);
+      unseen.delete(key);
+      if (seen) {
+        const checkpoint = checkpoints.of(seen.folder);
+        const newIdsAt = await idsGivenAnew(context, { ...seen, checkpoint }, row.columns.newIdsAt);
+        if (newIdsAt !== undefined && newIdsAt !== row.columns.newIdsAt) {
+          await context.fence.write([{ kind: 'merge', key: row.key, columns: { newIdsAt } }]);
+        }
+        newestScopeAt = Math.max(newestScopeAt, typeof seenAt === 'number' ? seenAt : 0, newIdsAt ?? 0);
+        if (newIdsAt !== undefined && newIdsAt + compareMs > now) {
+          orphans.set(key, orphan);
+        }
+      } else if (!failures.mayBeThere(orphan.folder)) {
+        orphans.set(key, orphan);
+      }
+    }
+    for (const [key, { folder, scope }] of unseen) {
+      newestScopeAt = now;
+      const columns = { store: context.store.identity, scope, folder, seenAt: now };
+      await context.fence.write([{ kind: 'put', key: scopeRowKey(key), columns }]);
+    }
+    return new Reconciler(context, newestScopeAt + compareMs > now ? orphans : new Map());
+  }
+
+  /** Whether unknown mail may be known under another id: then a listing must give Message-IDs. */
+  get active(): boolean {
+    return this.#orphans.size > 0;
+  }
+
+  /** Mails rebound so far: their originals are to be disposed of again. */
+  get rebound(): number {
+    return this.#absorbed.size;
+  }
+
+  /**
+   * The ledger rows that this unknown mail may be; what is left to decide is whether the bytes are the same. `ambiguous`:
+   * rows that know its id with another or with no content, and that no listed mail has.
+   */
+  async candidates(mail: ListedMail, ambiguous: readonly LedgerRow[]): Promise<LedgerRow[]> {
+    const { inbox, account, signal, store } = this.#context;
+    const found = ambiguous.filter((row) => !this.#absorbed.has(row.key));
+    if (!this.active || (mail.messageId === undefined && !store.abilities.stableBytes)) {
+      return found;
+    }
+    const prefix = fingerprintPrefix(mail.messageId);
+    for await (const row of inbox.rows.prefix(account, prefix, { signal, top: maxCandidates })) {
+      const orphan = this.#orphans.get(String(row.columns.scope));
+      const key = ledgerKeyBehind(row.key, prefix);
+      if (!orphan || this.#absorbed.has(key) || !sameInstant(row.columns.receivedAt, mail.receivedAt)) {
+        continue;
+      }
+      const known = await inbox.rows.get(account, key, { signal });
+      if (!known) {
+        continue;
+      }
+      const entry = ledgerRow(known);
+      const sameSize = mail.size === undefined || entry.listedSize === undefined || mail.size === entry.listedSize;
+      if (sameSize && !(await this.#stillListed(orphan, entry))) {
+        found.push(entry);
+      }
+    }
+    return found;
+  }
+
+  /** A row whose own mail can still be seen in the account's mailbox belongs to that mail. */
+  async #stillListed(orphan: Orphan, entry: LedgerRow): Promise<boolean> {
+    if (orphan.store !== this.#context.store.identity) {
+      return false;
+    }
+    let items = this.#listed.get(orphan.folder);
+    if (!items) {
+      items = this.#list(orphan);
+      this.#listed.set(orphan.folder, items);
+    }
+    return (await items).has(`${entry.scope}\n${entry.item}`);
+  }
+
+  async #list({ folder }: Orphan): Promise<ReadonlySet<string>> {
+    const items = new Set<string>();
+    try {
+      for await (const page of this.#context.session.list(folder, { signal: this.#context.signal, pageSize: 500 })) {
+        for (const { source } of page) {
+          items.add(`${source.scope}\n${source.item}`);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === 'folderMissing')) {
+        throw error;
+      }
+    }
+    return items;
+  }
+
+  /**
+   * Gives a ledger row its mail's new source id; false where the row was taken meanwhile. `inProgress`: the page that the mail
+   * belongs to, which must not have been taken over.
+   */
+  async rebind(row: LedgerRow, mail: ListedMail, inProgress: string): Promise<boolean> {
+    const { inbox, account, stored, store } = this.#context;
+    this.#absorbed.add(row.key);
+    const { source } = mail;
+    const rebound: LedgerRow = {
+      ...row,
+      key: ledgerKey(source),
+      store: source.store,
+      scope: source.scope,
+      item: source.item,
+      folder: mail.folder,
+      listedSize: mail.size,
+      receivedAt: mail.receivedAt ?? row.receivedAt,
+      // The original is in the mailbox, whatever was done under its old id: the account's rule holds for it again.
+      disposed: undefined,
+      disposing: false,
+      copiedTo: row.store === source.store ? row.copiedTo : undefined,
+      todoDispose: disposals(stored.account, store.abilities, row.keepOriginal === true).length > 0,
+    };
+    const unfinished = reboundKey(this.#context.runId, rebound.key);
+    // A due row of the old id stays behind; the retention finds no ledger row for it and drops it.
+    const old: RowWrite[] = [
+      { kind: 'delete', key: row.key },
+      { kind: 'delete', key: fingerprintKey(row.messageId, row.key) },
+    ];
+    const fresh: RowWrite[] = [
+      { kind: 'insert', key: rebound.key, columns: ledgerColumns(rebound) },
+      ...companionRows(rebound),
+      ...(row.state === 'imported'
+        ? [{ kind: 'merge' as const, key: assetIndexKey(row.importedAt, row.asset), columns: { ledger: rebound.key } }]
+        : []),
+      { kind: 'put', key: unfinished, columns: { keys: rebound.key } },
+    ];
+    try {
+      await inbox.rows.write(account, [...old, ...fresh, stillInProgress(inProgress)]);
+      return true;
+    } catch (error) {
+      if (error instanceof RowConflict) {
+        await checkInProgress(this.#context, inProgress);
+        const there = await inbox.rows.get(account, rebound.key);
+        return there !== undefined;
+      }
+      throw error;
+    }
+  }
+}
+
+/** Rows of a sample that must have gone without a reason before new ids are suspected: half of it. */
+const suspiciousShare = 0.5;
+
+/**
+ * When a folder's ids were last seen to have changed: now, where mails that the ledger believes to be there are no
+ * longer listed. Another client may have deleted them: then unknown mail is merely compared for nothing.
+ */
+async function idsGivenAnew(
+  context: ImportContext,
+  { folder, checkpoint }: { readonly folder: string; readonly checkpoint: Checkpoint | undefined },
+  before: unknown,
+): Promise<number | undefined> {
+  const { inbox, account, session, signal } = context;
+  const known = typeof before === 'number' ? before : undefined;
+  if (!session.vanished || !checkpoint) {
+    return known;
+  }
+  const { sampled, missing } = await session.vanished(folder, checkpoint, signal);
+  if (missing.length === 0 || missing.length < sampled * suspiciousShare) {
+    return known;
+  }
+  const rows = await readLedger(inbox.rows, account, missing.map(ledgerKey), { signal });
+  // What this service has deleted, or is about to, is missing for a good reason.
+  const unexplained = rows.filter((row) => !row.todoDispose && [undefined, 'canceled'].includes(row.disposed));
+  return unexplained.length > 0 && unexplained.length >= sampled * suspiciousShare ? inbox.clock.now() : known;
+}
+
+function sameInstant(known: unknown, met: number | undefined): boolean {
+  return typeof known !== 'number' || met === undefined || Math.abs(known - met) <= sameInstantMs;
+}
+
+/** SHA-256 of a mail's bytes, read to the end and kept nowhere. */
+export async function hashOf(content: Buffer | Readable): Promise<string> {
+  const hash = createHash('sha256');
+  if (Buffer.isBuffer(content)) {
+    return hash.update(content).digest('hex');
+  }
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+  }
+  return hash.digest('hex');
+}

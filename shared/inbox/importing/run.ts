@@ -1,0 +1,168 @@
+import { newestFirstId } from '../../platform/ids.ts';
+import { inLogScope, log, msSince } from '../../platform/log.ts';
+import type { InboxContext } from '../context.ts';
+import { runKey } from '../keys.ts';
+import { anotherWaits, failDeadRuns, type Run, writeRun } from '../ledger/runs.ts';
+import { noCounts } from '../run-counts.ts';
+import type { LeaseView } from '../session/lease.ts';
+import { askAgain } from '../session/rounds.ts';
+import { type Notes, withSession } from '../session/with-session.ts';
+import { importEverything } from './import-round.ts';
+import { counts, finishGraceMs, logBacklogAtEnd, recordFailure } from './run-end.ts';
+
+/** A run that met another worker comes back after this. */
+const leasedRetryMs = 3_000;
+
+/** How an import is run. */
+export interface ImportOptions {
+  /** The run a caller was promised. */
+  readonly runId?: string;
+  readonly folder?: string;
+}
+
+interface Outcome {
+  readonly run: Run;
+  readonly more: boolean;
+  readonly sawPending: boolean;
+  readonly trouble: Notes['trouble'];
+}
+
+/**
+ * One import of an account: finishes what earlier runs left, retries pending mail, then goes through the folders from
+ * their checkpoints. Within its time and message budget; what is left is queued as a continuation.
+ */
+export async function runImport(inbox: InboxContext, account: string, options: ImportOptions): Promise<void> {
+  if (inbox.shutdown.stopping.aborted) {
+    // Another process takes it; this one begins nothing any more.
+    await inbox.enqueue(account, queueOptions(options));
+    return;
+  }
+  const startedAt = inbox.clock.now();
+  const id = options.runId ?? newestFirstId(startedAt);
+  await inLogScope({ fields: { account, run: id } }, () =>
+    inbox.shutdown.track(importOnce(inbox, account, options, { id, startedAt })),
+  );
+}
+
+async function importOnce(
+  inbox: InboxContext,
+  account: string,
+  options: ImportOptions,
+  { id, startedAt }: { readonly id: string; readonly startedAt: number },
+): Promise<void> {
+  // The run ends by itself before its time: see SessionOptions.budgetMs.
+  const signal = AbortSignal.timeout(inbox.budgetMs + finishGraceMs);
+  const began = performance.now();
+  let before: Run | undefined;
+  let run: Run = {
+    ...noCounts(),
+    id,
+    startedAt,
+    status: 'running',
+    begun: true,
+  };
+  try {
+    const result = await withSession(
+      inbox,
+      account,
+      {
+        runId: run.id,
+        purpose: 'import',
+        budgetMs: inbox.budgetMs,
+        signal,
+        ...(options.folder === undefined ? {} : { folder: options.folder }),
+        begin: async () => {
+          before = await failDeadRuns(inbox, account, run.id, { signal });
+          await writeRun(inbox, account, run);
+        },
+      },
+      async (context, notes): Promise<Outcome> => {
+        const keep = () => {
+          run = { ...run, ...context.counts };
+        };
+        try {
+          const { more, sawPending, ...left } = await importEverything(context);
+          keep();
+          run = { ...run, ...left };
+          const { error, trouble } = notes();
+          return {
+            run: error === undefined ? run : { ...run, error: error.slice(0, 500) },
+            more,
+            sawPending,
+            trouble,
+          };
+        } finally {
+          keep();
+        }
+      },
+    );
+    if (result.kind === 'inactive') {
+      if (options.runId) {
+        const error = 'The account is disabled or has no store';
+        await writeRun(inbox, account, { ...run, status: 'failed', finishedAt: inbox.clock.now(), error });
+      }
+      return;
+    }
+    if (result.kind === 'leased') {
+      await whenLeased(inbox, account, options, result.holder);
+      return;
+    }
+    if (result.kind === 'noConnection') {
+      await whenNoConnection(inbox, account, { run, options, signal, retryAfterMs: result.retryAfterMs });
+      return;
+    }
+    run = { ...result.result.run, status: 'done', finishedAt: inbox.clock.now() };
+    await writeRun(inbox, account, run);
+    const { trouble } = result.result;
+    await (trouble ? inbox.health.failing(account, 'store', trouble) : inbox.health.working(account, 'store'));
+    if (result.result.more) {
+      await inbox.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
+    }
+    log.info('inbox.run', { ...counts(run), ms: msSince(began) });
+    const pending = result.result.sawPending || run.pending > 0;
+    await logBacklogAtEnd(inbox, account, run, { before: before?.backlog ?? 0, pending, signal });
+  } catch (error) {
+    if (inbox.shutdown.stopping.aborted) {
+      await inbox.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
+    }
+    await recordFailure(inbox, account, { run, before, ms: msSince(began) }, error);
+  }
+}
+
+/** Asks the import under way to go round once more; whatever that does not cover comes back. */
+async function whenLeased(
+  inbox: InboxContext,
+  account: string,
+  options: ImportOptions,
+  holder: LeaseView,
+): Promise<void> {
+  const covered = holder.purpose === 'import' && (holder.folder === undefined || holder.folder === options.folder);
+  if (options.runId === undefined && covered && (await askAgain(inbox, account, holder.runId))) {
+    return;
+  }
+  await inbox.enqueue(account, { ...queueOptions(options), delayMs: leasedRetryMs });
+}
+
+/**
+ * No connection was free: the run waits on the queue, as if it had not begun. One that nobody was promised leaves it to
+ * another that waits already, so that they do not pile up while an account has no connection to spare.
+ */
+async function whenNoConnection(
+  inbox: InboxContext,
+  account: string,
+  left: { run: Run; options: ImportOptions; signal: AbortSignal; retryAfterMs: number },
+): Promise<void> {
+  const { run, options, signal, retryAfterMs } = left;
+  log.info('inbox.noConnectionFree', { account, run: run.id });
+  const promisedRun = options.runId !== undefined;
+  if (!promisedRun && (await anotherWaits(inbox, account, run.id, { signal }))) {
+    await inbox.rows.write(account, [{ kind: 'delete', key: runKey(run.id) }]);
+    return;
+  }
+  await writeRun(inbox, account, { ...run, begun: false });
+  await inbox.enqueue(account, { ...queueOptions({ ...options, runId: run.id }), delayMs: retryAfterMs });
+}
+
+function queueOptions({ runId, folder }: ImportOptions) {
+  return { ...(runId === undefined ? {} : { runId }), ...(folder === undefined ? {} : { folder }) };
+}

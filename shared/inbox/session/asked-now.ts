@@ -1,0 +1,30 @@
+import { StoreError } from '../../adapters/store.ts';
+import { sentencesOf } from '../../adapters/store-troubles.ts';
+import { Refusal } from '../../platform/refusal.ts';
+import type { SessionResult } from './with-session.ts';
+
+/**
+ * The result of a session that a caller waits for. Throws Refusal `conflict`, with the reason, where there was no
+ * session.
+ */
+export function resultOf<T>(session: SessionResult<T>): T {
+  switch (session.kind) {
+    case 'done':
+      return session.result;
+    case 'leased':
+      throw new Refusal('conflict', `The account is busy (${session.holder.purpose}); try again when that has ended.`);
+    case 'noConnection':
+      throw new Refusal(
+        'conflict',
+        'All connections that the account may have are in use; try again in a few seconds.',
+      );
+    case 'inactive':
+      throw new Refusal('conflict', 'The account is disabled or has no store.');
+  }
+}
+
+/** A server's trouble as a Refusal `unavailable`, with what can be done about it; any other error as it is. */
+export function storeRefusal(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  return new Refusal('unavailable', sentencesOf(error), { retryAfterMs: error.retryAfterMs, cause: error });
+}

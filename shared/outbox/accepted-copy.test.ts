@@ -1,0 +1,112 @@
+import { text } from 'node:stream/consumers';
+import { describe, expect, it } from 'vitest';
+import { accepted, accountName, MemoryOutbox, mailText } from '../../test/support/memory-outbox.ts';
+import { acceptedCopy } from './accepted-copy.ts';
+import { deliver, deliverFromQueue } from './delivering/deliver.ts';
+import { recordKey } from './keys.ts';
+import { cancelMessage } from './messages.ts';
+
+const options = { signal: new AbortController().signal };
+
+/** An outbox that notes which rows are read. */
+function watched(): { readonly outbox: MemoryOutbox; readonly reads: string[] } {
+  const outbox = new MemoryOutbox();
+  const reads: string[] = [];
+  const get = outbox.rows.get.bind(outbox.rows);
+  outbox.rows.get = (partition, key, asked) => {
+    reads.push(key);
+    return get(partition, key, asked);
+  };
+  return { outbox, reads };
+}
+
+describe('the first delivery of a mail', () => {
+  it('reads no record, and leaves what any other leaves', async () => {
+    const { outbox, reads } = watched();
+    let sent = '';
+    outbox.transport.onSend = async (mail, { signal, beforeCommit }) => {
+      sent = await text(await mail.open(signal));
+      // An attempt may read it twice.
+      expect(await text(await mail.open(signal))).toBe(sent);
+      expect(await outbox.record(id)).toMatchObject({ status: 'sending' });
+      await beforeCommit();
+      return accepted(mail);
+    };
+    const id = await outbox.accept({ recipients: [{ address: 'jürgen@example.org', status: 'pending' }] });
+    const etag = await outbox.etag(id);
+    const before = await outbox.record(id);
+    reads.length = 0;
+    expect(await deliverFromQueue(outbox.context, id, { ...options, accepted: etag })).toBe('ended');
+    // The one is the test's own.
+    expect(reads.filter((key) => key.startsWith('m:'))).toHaveLength(1);
+    expect(sent).toBe(mailText);
+    expect(outbox.transport.sent).toMatchObject([
+      { id, size: mailText.length, envelope: { to: ['jürgen@example.org'] }, smtpUtf8: true },
+    ]);
+    const { messageId, createdAt, envelope, size } = before;
+    const attempts = [{ outcome: 'sent' }];
+    expect(await outbox.record(id)).toMatchObject({ messageId, createdAt, envelope, size, status: 'sent', attempts });
+    expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.sent']);
+    expect(outbox.isOpen(id)).toBe(false);
+  });
+
+  it('is none where its sender took it back meanwhile', async () => {
+    const { outbox } = watched();
+    const id = await outbox.accept();
+    const etag = await outbox.etag(id);
+    await cancelMessage(outbox.context, id, options);
+    expect(await deliver(outbox.context, id, { ...options, accepted: etag })).toBe('ended');
+    expect(outbox.transport.sent).toEqual([]);
+    expect((await outbox.record(id)).status).toBe('canceled');
+  });
+
+  it('goes by the record where an earlier one has changed it: who has the mail does not get it again', async () => {
+    const { outbox } = watched();
+    const id = await outbox.accept({ recipients: ['a@x', 'b@x'].map((address) => ({ address, status: 'pending' })) });
+    const etag = await outbox.etag(id);
+    outbox.transport.onSend = async ({ envelope: { to } }) => ({
+      recipients: to.map((address) => ({ address, outcome: address === 'a@x' ? 'accepted' : 'deferred' })),
+      trouble: { scope: 'message' },
+    });
+    expect(await deliver(outbox.context, id, { ...options, accepted: etag })).toBe('waiting');
+    expect(await deliver(outbox.context, id, { ...options, accepted: etag })).toBe('waiting');
+    outbox.now += 60_000;
+    expect(await deliver(outbox.context, id, { ...options, accepted: etag })).toBe('waiting');
+    expect(outbox.transport.sent.map(({ envelope: { to } }) => to)).toEqual([['a@x', 'b@x'], ['b@x']]);
+  });
+
+  it('happens once where its queue message comes twice', async () => {
+    const { outbox } = watched();
+    const id = await outbox.accept();
+    const asked = { ...options, accepted: await outbox.etag(id) };
+    const both = await Promise.all([deliver(outbox.context, id, asked), deliver(outbox.context, id, asked)]);
+    expect([...both].sort()).toEqual(['claimed', 'ended']);
+    expect(outbox.transport.sent).toHaveLength(1);
+  });
+
+  it('reads the record where the blob of the text has none', async () => {
+    const { outbox, reads } = watched();
+    const recipients = Array.from({ length: 200 }, (_, n) => ({
+      address: `reader-${n}@example.org`,
+      status: 'pending' as const,
+    }));
+    const id = await outbox.accept({ recipients });
+    expect(acceptedCopy(await outbox.record(id))).toBeUndefined();
+    const etag = await outbox.etag(id);
+    reads.length = 0;
+    expect(await deliver(outbox.context, id, { ...options, accepted: etag })).toBe('ended');
+    expect(reads).toContain(recordKey(id.slice(accountName.length + 1)));
+    expect(outbox.transport.sent).toHaveLength(1);
+  });
+
+  it('that has to wait for a worker is the first one still', async () => {
+    const { outbox } = watched();
+    const id = await outbox.accept();
+    const etag = await outbox.etag(id);
+    const { acquire } = outbox.workers;
+    outbox.workers.acquire = async () => ({ retryAfterMs: 100 });
+    expect(await deliverFromQueue(outbox.context, id, { ...options, accepted: etag })).toBe('requeued');
+    outbox.workers.acquire = acquire;
+    expect(outbox.queued()).toMatchObject([{ id, accepted: etag }]);
+  });
+});

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
+import { copyKey, localIdOf, openKey } from '../keys.ts';
+import { copyColumns, newCopy } from '../sent-copies/sent-copy-state.ts';
+import { claimMs } from './claim.ts';
+import { deliver } from './deliver.ts';
+import { recover } from './recover.ts';
+
+const minute = 60_000;
+const options = { signal: new AbortController().signal };
+const openKeyOf = (id: string) => openKey(id.split('.')[1] ?? '');
+
+describe('the recovery timer', () => {
+  it('queues a message that nobody has looked at in time, and not again before somebody could have', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    expect(await recover(outbox.context, options)).toBe(1);
+    expect(outbox.queued()).toEqual([{ kind: 'mail', id, delayMs: 0 }]);
+    outbox.now += minute;
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+  });
+
+  it('leaves a message alone whose time has not come', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept({ status: 'scheduled', nextAttemptAt: outbox.now + minute });
+    await outbox.rows.write(accountName, [
+      { kind: 'put', key: openKeyOf(id), columns: { checkAt: outbox.now + 2 * minute } },
+    ]);
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += 2 * minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+  });
+
+  it('queues a message whose claim has lapsed, and none that somebody delivers', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    let queued = -1;
+    outbox.transport.onSend = async () => {
+      queued = await recover(outbox.context, options);
+      outbox.rows.onWrite = () => {
+        throw new Error('gone');
+      };
+      throw new Error('gone');
+    };
+    await expect(deliver(outbox.context, id, options)).rejects.toThrow('gone');
+    outbox.rows.onWrite = () => undefined;
+    expect(queued).toBe(0);
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += 2 * claimMs;
+    expect(await recover(outbox.context, options)).toBe(1);
+    expect(outbox.queued()).toEqual([{ kind: 'mail', id, delayMs: 0 }]);
+  });
+
+  it('does not believe a time that only a clock ahead of ours can have written', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    const wrong = { checkAt: outbox.now + 120 * minute, waitMs: minute };
+    await outbox.rows.write(accountName, [{ kind: 'put', key: openKeyOf(id), columns: wrong }]);
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+  });
+
+  it('removes the row of a message that is no more', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.rows.write(accountName, [
+      { kind: 'put', key: openKey('gone'), columns: { checkAt: outbox.now, waitMs: 0 } },
+    ]);
+    expect(await recover(outbox.context, options)).toBe(0);
+    expect(outbox.rows.keys(accountName, 'o:')).toEqual([]);
+    expect(outbox.queued()).toEqual([]);
+  });
+
+  it('queues a copy for Sent that nobody makes', async () => {
+    const outbox = new MemoryOutbox();
+    const key = copyKey('0123456789abcdef');
+    await outbox.rows.write(accountName, [{ kind: 'put', key, columns: copyColumns(newCopy(outbox.now), outbox.now) }]);
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+    expect(outbox.queued()).toEqual([{ kind: 'copy', id: `${accountName}.${localIdOf(key)}`, delayMs: 0 }]);
+  });
+
+  it('goes on with the other accounts where one has trouble', async () => {
+    const outbox = new MemoryOutbox();
+    outbox.account({ name: 'another' });
+    await outbox.accept();
+    const id = await outbox.accept({ account: 'another' });
+    outbox.rows.onWrite = (partition) => {
+      if (partition === accountName) throw new Error('storage is away');
+    };
+    expect(await recover(outbox.context, options)).toBe(1);
+    expect(outbox.queued()).toEqual([{ kind: 'mail', id, delayMs: 0 }]);
+  });
+});
+
+describe('what the recovery timer leaves to others', () => {
+  it('a copy that somebody makes now', async () => {
+    const outbox = new MemoryOutbox();
+    const key = copyKey('0123456789abcdef');
+    const columns = { checkAt: outbox.now, waitMs: 0, leaseOwner: 'me', leaseUntil: outbox.now + minute };
+    await outbox.rows.write(accountName, [{ kind: 'put', key, columns }]);
+    expect(await recover(outbox.context, options)).toBe(0);
+    outbox.now += minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+  });
+
+  it('a mail, or a copy, that another process’s timer has queued at this moment', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    const open = openKeyOf(id);
+    outbox.rows.onWrite = async (partition, [first]) => {
+      if (first?.kind !== 'merge' || first.key !== open) return;
+      outbox.rows.onWrite = () => undefined;
+      await outbox.rows.write(partition, [{ kind: 'merge', key: open, columns: { checkAt: outbox.now + minute } }]);
+    };
+    expect(await recover(outbox.context, options)).toBe(0);
+    expect(outbox.queued()).toEqual([]);
+  });
+
+  it('a row without a time', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    await outbox.rows.write(accountName, [{ kind: 'put', key: openKeyOf(id), columns: { waitMs: 0 } }]);
+    expect(await recover(outbox.context, options)).toBe(0);
+  });
+
+  it('everything, once its caller has stopped', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.accept();
+    const stopped = recover(outbox.context, { signal: AbortSignal.abort(new Error('stopped')) });
+    await expect(stopped).rejects.toThrow('stopped');
+    expect(outbox.queued()).toEqual([]);
+  });
+
+  it('looks again after two minutes, and says for how long', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    await recover(outbox.context, options);
+    const row = await outbox.rows.get(accountName, openKeyOf(id));
+    expect(row?.columns).toEqual({ checkAt: outbox.now + 2 * minute, waitMs: 2 * minute });
+  });
+});

@@ -1,0 +1,152 @@
+import { expect, it } from 'vitest';
+import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
+import type { Receipt } from '../adapters/transport.ts';
+import { dayStats } from '../stats/stats.ts';
+import { deliver } from './delivering/deliver.ts';
+import { removeOldMail } from './housekeeping.ts';
+import { openKey } from './keys.ts';
+import { cancelMessage } from './messages.ts';
+import { transportStatus } from './status.ts';
+
+const options = { signal: new AbortController().signal };
+const hour = 3_600_000;
+
+const receipt = (outcome: 'rejected' | 'deferred' | 'uncertain', more: Partial<Receipt['trouble']> = {}): Receipt => ({
+  recipients: [{ address: 'anna@example.org', outcome, code: '550' }],
+  trouble: { scope: 'message', code: '550', ...more },
+});
+
+/** A mail whose attempt comes to `outcome`. */
+async function attempted(outbox: MemoryOutbox, outcome?: Receipt): Promise<string> {
+  const id = await outbox.accept();
+  if (outcome) outbox.transport.onSend = async () => outcome;
+  await deliver(outbox.context, id, options);
+  return id;
+}
+
+const today = async ({ context }: MemoryOutbox) =>
+  (await dayStats({ clock: context.clock, counts: [context.dayCounts] }, [accountName], { days: 1, ...options }))[0];
+
+it('reports mail that waits, and when the oldest of it was accepted', async () => {
+  const outbox = new MemoryOutbox();
+  const status = () => transportStatus(outbox.context, accountName, options);
+  expect(await status()).toEqual({ waiting: 0, oldestWaiting: null, failedWithinDay: 0, lastFailure: null });
+  const oldestWaiting = new Date(outbox.now).toISOString();
+  await attempted(outbox, receipt('deferred'));
+  outbox.now += hour;
+  await outbox.accept();
+  expect(await status()).toMatchObject({ waiting: 2, oldestWaiting });
+});
+
+it('does not count a scheduled mail as one that waits, until its time has come', async () => {
+  const outbox = new MemoryOutbox();
+  const id = await outbox.accept({ status: 'scheduled', nextAttemptAt: outbox.now + hour });
+  const checkAt = outbox.now + hour;
+  await outbox.rows.write(accountName, [
+    { kind: 'put', key: openKey(id.slice(accountName.length + 1)), columns: { checkAt } },
+  ]);
+  const waiting = async () => (await transportStatus(outbox.context, accountName, options)).waiting;
+  expect(await waiting()).toBe(0);
+  outbox.now += 2 * hour;
+  expect(await waiting()).toBe(1);
+});
+
+it('says what failed within a day, and the last failure, with its code and hint, for as long as records are kept', async () => {
+  const outbox = new MemoryOutbox();
+  await attempted(outbox, receipt('rejected'));
+  outbox.now += 2 * hour;
+  const id = await attempted(outbox, receipt('rejected', { code: '552', hint: 'Send less at a time.' }));
+  const lastFailure = {
+    at: new Date(outbox.now).toISOString(),
+    message: id,
+    code: '552',
+    hint: 'Send less at a time.',
+  };
+  const status = () => transportStatus(outbox.context, accountName, options);
+  expect(await status()).toEqual({ waiting: 0, oldestWaiting: null, failedWithinDay: 2, lastFailure });
+  outbox.now += 23 * hour;
+  expect(await status()).toMatchObject({ failedWithinDay: 1, lastFailure });
+  outbox.now += 2 * hour;
+  expect(await status()).toMatchObject({ failedWithinDay: 0, lastFailure });
+  expect(outbox.rows.keys(accountName, 'f:')).toHaveLength(2);
+  outbox.now += 30 * 24 * hour;
+  const noBlobs = { listBlobsFlat: async function* () {} };
+  const context = { ...outbox.context, mime: async () => noBlobs as never };
+  await removeOldMail(context, { mimeDays: 1, recordDays: 30 }, options);
+  expect(outbox.rows.keys(accountName, 'f:')).toEqual([]);
+});
+
+it('what a mail came to counts once for its day, with the seconds it took', async () => {
+  const outbox = new MemoryOutbox();
+  const sent = await outbox.accept();
+  outbox.now += 30_000;
+  const both = await Promise.all([deliver(outbox.context, sent, options), deliver(outbox.context, sent, options)]);
+  expect([...both].sort()).toEqual(['claimed', 'ended']);
+  await deliver(outbox.context, sent, options);
+  await attempted(outbox, receipt('rejected'));
+  await attempted(outbox, receipt('deferred'));
+  outbox.transport.onSend = async (_, { beforeCommit }) => {
+    await beforeCommit();
+    return receipt('uncertain');
+  };
+  await attempted(outbox);
+  await cancelMessage(outbox.context, await outbox.accept(), options);
+  const counts = await today(outbox);
+  expect(counts).toMatchObject({ sent: 1, failed: 1, uncertain: 1, bounced: 0 });
+  expect(counts?.medianSeconds).toBeGreaterThan(28);
+  expect(counts?.medianSeconds).toBeLessThan(32);
+});
+
+it('a mail that comes back is counted as bounced as well, by the end at which it did', async () => {
+  const outbox = new MemoryOutbox();
+  const bounced = { address: 'anna@example.org', status: 'bounced' as const };
+  outbox.transport.onSend = async (mail, { beforeCommit }) => {
+    await beforeCommit();
+    return {
+      recipients: mail.envelope.to.map((address) => ({
+        address,
+        outcome: 'accepted',
+        bounce: { status: '5.1.1', diagnostic: 'nobody' },
+      })),
+    };
+  };
+  await attempted(outbox);
+  // One that bounced before, and whose other recipient gets it only now.
+  await attempted(outbox);
+  const pending = { address: 'bert@example.org', status: 'pending' as const };
+  outbox.transport.onSend = async (mail, { beforeCommit }) => {
+    await beforeCommit();
+    return { recipients: mail.envelope.to.map((address) => ({ address, outcome: 'accepted' })) };
+  };
+  await deliver(outbox.context, await outbox.accept({ recipients: [bounced, pending] }), options);
+  expect(await today(outbox)).toMatchObject({ sent: 3, bounced: 2 });
+});
+
+it('a scheduled mail counts its seconds from when it was to leave', async () => {
+  const outbox = new MemoryOutbox();
+  const sendAt = new Date(outbox.now + 5 * hour).toISOString();
+  const id = await outbox.accept({ status: 'scheduled', sendAt, nextAttemptAt: outbox.now + 5 * hour });
+  outbox.now += 5 * hour + 10_000;
+  await deliver(outbox.context, id, options);
+  expect((await today(outbox))?.medianSeconds).toBeCloseTo(10, 0);
+});
+
+it('a mail that is canceled when some have it has failed, and what was counted is not lost with a delivery that is', async () => {
+  const outbox = new MemoryOutbox();
+  const recipients = [
+    { address: 'anna@example.org', status: 'accepted' as const },
+    { address: 'bert@example.org', status: 'deferred' as const },
+  ];
+  await cancelMessage(outbox.context, await outbox.accept({ recipients }), options);
+  expect(await today(outbox)).toMatchObject({ sent: 0, failed: 1 });
+  // The process ends as it writes the outcome: the next one counts it, once.
+  const id = await outbox.accept();
+  outbox.rows.onWrite = (_, writes) => {
+    if (writes.some(({ key }) => key.startsWith('t:new:'))) throw new Error('gone');
+  };
+  await expect(deliver(outbox.context, id, options)).rejects.toThrow('gone');
+  outbox.rows.onWrite = () => undefined;
+  outbox.now += 10 * 60_000;
+  await deliver(outbox.context, id, options);
+  expect(await today(outbox)).toMatchObject({ sent: 0, failed: 1, uncertain: 1 });
+});

@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import type { Acquired, Unavailable } from './acquired.ts';
+import type { Clock } from './clock.ts';
+import { errorText, log } from './log.ts';
+import { type Columns, type Row, RowConflict, type Rows, type RowWrite } from './rows.ts';
+
+/** How leases of one kind behave. */
+export interface LeaseKind {
+  /** In log lines. */
+  readonly name: string;
+  /** A lease that is not renewed for this long has lapsed: its process is gone, or stands still. In ms. */
+  readonly lapseMs: number;
+  /** In ms. */
+  readonly renewEveryMs: number;
+  /** True: the row exists for the lease alone, and acquiring replaces it. False: the row has other columns, which stay. */
+  readonly ownRow: boolean;
+  /**
+   * When the lease could not be renewed in time: true, it counts as lost at once; false, only when another process has
+   * acquired it. True is right if most of the work would be in vain.
+   */
+  readonly stopsWhenUnsure: boolean;
+}
+
+/** Where a lease is kept. */
+export interface LeaseLocation {
+  readonly rows: Rows;
+  readonly clock: Clock;
+  readonly partition: string;
+  readonly key: string;
+}
+
+/** Somebody else has the lease, or it could not be renewed in time. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+
+/** No right clock writes an end further ahead than this many times `lapseMs`. */
+const believableLapses = 2;
+
+/**
+ * Whether a process has the lease of a row at `now` (ms). The end in the row is by its holder's clock. If it is further
+ * ahead than a right clock can have written, the lease ends `lapseMs` after the row's timestamp, which is storage's clock.
+ */
+export function isLeased(row: Row | undefined, kind: Pick<LeaseKind, 'lapseMs'>, now: number): boolean {
+  const until = row?.columns.leaseUntil;
+  if (typeof until !== 'number' || until <= now) {
+    return false;
+  }
+  return until <= now + believableLapses * kind.lapseMs || (row?.writtenAt ?? 0) + kind.lapseMs > now;
+}
+
+/** How often a write is tried while others change other columns of the row. */
+const maxRounds = 5;
+
+/**
+ * A lease that one process has at a time: columns `leaseOwner` and `leaseUntil` of a row. It is renewed until it is
+ * released or lost.
+ *
+ * A lease keeps two processes from doing the same work at the same time. It protects no data: a process can stand still
+ * for longer than any lease and then go on. So every write that matters is made through the lease, on the condition that
+ * the row still has this owner.
+ */
+export class RowLease implements Acquired {
+  /** Unique to this lease: the lease is ours if and only if the row has this owner. */
+  readonly owner: string;
+  readonly #location: LeaseLocation;
+  readonly #kind: LeaseKind;
+  readonly #lost = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #etag: string;
+  #until: number;
+  #renewing = false;
+  /** The row says no more that the lease is ours. */
+  #ended = false;
+  #writes: Promise<unknown> = Promise.resolve();
+
+  private constructor(location: LeaseLocation, kind: LeaseKind, owner: string, taken: { etag: string; until: number }) {
+    this.#location = location;
+    this.#kind = kind;
+    this.owner = owner;
+    this.#etag = taken.etag;
+    this.#until = taken.until;
+    this.#timer = setInterval(() => this.#tick(), kind.renewEveryMs);
+    this.#timer.unref();
+  }
+
+  /**
+   * Acquires the lease of a row that was read a moment ago (undefined: there is no row yet) and is not leased, and writes
+   * `columns` with it. Unavailable if another process wrote the row first.
+   */
+  static async acquire(
+    location: LeaseLocation,
+    kind: LeaseKind,
+    row: Row | undefined,
+    columns: Columns = {},
+  ): Promise<RowLease | Unavailable> {
+    const owner = randomUUID();
+    const until = location.clock.now() + kind.lapseMs;
+    const { key } = location;
+    const all = { ...columns, leaseOwner: owner, leaseUntil: until };
+    const write: RowWrite = row
+      ? { kind: kind.ownRow ? 'replace' : 'merge', key, columns: all, etag: row.etag }
+      : { kind: 'insert', key, columns: all };
+    try {
+      const [etag = ''] = await location.rows.write(location.partition, [write]);
+      return new RowLease(location, kind, owner, { etag, until });
+    } catch (error) {
+      if (error instanceof RowConflict) {
+        return { retryAfterMs: kind.lapseMs };
+      }
+      throw error;
+    }
+  }
+
+  /** Aborted, with a LeaseLost, when the lease is lost. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Writes columns of the row and renews the lease. Throws LeaseLost if another process has it. */
+  async merge(columns: Columns): Promise<void> {
+    await this.#exclusively(() => this.#merge(columns));
+  }
+
+  /**
+   * Writes columns as `merge` does, right before a step that cannot be undone. Also throws LeaseLost if the write took so
+   * long that another process may have the lease by now: this process may have stood still.
+   */
+  async confirm(columns: Columns): Promise<void> {
+    const began = performance.now();
+    await this.merge(columns);
+    if (performance.now() - began > this.#kind.lapseMs / 2) {
+      throw new LeaseLost('The lease was confirmed too late');
+    }
+  }
+
+  /**
+   * Ends the lease with last writes. `writes` gets the row's etag, which they must be conditional on, and must remove the
+   * lease's columns or the row. Answers the new etags. Throws LeaseLost, and RowConflict if the condition on another row
+   * of the same writes did not hold.
+   */
+  async finish(writes: (etag: string) => readonly RowWrite[]): Promise<readonly string[]> {
+    this.abandon();
+    const etags = await this.#exclusively(() => this.#conditionally(writes));
+    this.#ended = true;
+    return etags;
+  }
+
+  /** Stops renewing and answers the row's etag, for last writes that the caller makes itself; see `finish`. */
+  async close(): Promise<string> {
+    this.abandon();
+    return await this.#exclusively(async () => this.#etag);
+  }
+
+  /**
+   * Ends the lease and leaves the other columns of the row as they are. Never throws: if the row cannot be written, the
+   * lease lapses. Does nothing after `finish`.
+   */
+  async release(): Promise<void> {
+    if (this.#ended) return;
+    const { key } = this.#location;
+    const columns = { leaseOwner: '', leaseUntil: 0 };
+    try {
+      await this.finish((etag) => [{ kind: 'merge', key, columns, etag }]);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) {
+        log.warn('lease.notReleased', { lease: this.#kind.name, error: errorText(error) });
+      }
+    }
+  }
+
+  /** Stops renewing, writes nothing: the lease lapses. */
+  abandon(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const { name, stopsWhenUnsure } = this.#kind;
+    if (stopsWhenUnsure && this.#location.clock.now() >= this.#until) {
+      this.#markLost('The lease could not be renewed in time');
+    }
+    if (this.#renewing || this.lost.aborted) {
+      return;
+    }
+    this.#renewing = true;
+    this.merge({})
+      .catch((error) => {
+        // Storage may be away for a moment.
+        if (!(error instanceof LeaseLost)) {
+          log.warn('lease.notRenewed', { lease: name, error: errorText(error) });
+        }
+      })
+      .finally(() => {
+        this.#renewing = false;
+      });
+  }
+
+  #markLost(why: string): LeaseLost {
+    this.abandon();
+    if (!this.lost.aborted) {
+      log.warn('lease.lost', { lease: this.#kind.name });
+      this.#lost.abort(new LeaseLost(why));
+    }
+    return new LeaseLost(why);
+  }
+
+  async #merge(columns: Columns): Promise<void> {
+    const until = this.#location.clock.now() + this.#kind.lapseMs;
+    const all = { ...columns, leaseUntil: until };
+    const { key } = this.#location;
+    const [etag = ''] = await this.#conditionally((known) => [{ kind: 'merge', key, columns: all, etag: known }]);
+    this.#etag = etag;
+    this.#until = until;
+  }
+
+  /** Makes one write after the other: each needs the etag of the one before. */
+  #exclusively<T>(write: () => Promise<T>): Promise<T> {
+    const next = this.#writes.then(write, write);
+    this.#writes = next.catch(() => undefined);
+    return next;
+  }
+
+  /**
+   * Writes on the condition of the row's etag. If somebody changed the row and left this lease in it, tries again with the
+   * new etag.
+   */
+  async #conditionally(writes: (etag: string) => readonly RowWrite[]): Promise<readonly string[]> {
+    const { rows, partition, key } = this.#location;
+    for (let round = 1; ; round += 1) {
+      try {
+        return await rows.write(partition, writes(this.#etag));
+      } catch (error) {
+        if (!(error instanceof RowConflict)) {
+          throw error;
+        }
+        const row = await rows.get(partition, key);
+        if (row?.columns.leaseOwner !== this.owner) {
+          throw this.#markLost('Another process has the lease');
+        }
+        // The row is as we wrote it last, so the conflict is in another row of these writes.
+        if (row.etag === this.#etag || round === maxRounds) {
+          throw error;
+        }
+        this.#etag = row.etag;
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import type { Clock } from '../platform/clock.ts';
+import { mapConcurrently } from '../platform/concurrency.ts';
+import type { View } from '../platform/view.ts';
+import type { DayCounts } from './day-counts.ts';
+import { DayTotal, type DayTotals, dayOf, totalOf } from './day-total.ts';
+import { percentile } from './delays.ts';
+
+/** Days that can be asked for, and that totals are kept for. */
+export const maxDays = 90;
+
+const dayMs = 86_400_000;
+/** Accounts read at one time. */
+const readConcurrency = 8;
+
+/** The counts of all tables that are counted in. */
+export interface StatsContext {
+  readonly clock: Clock;
+  readonly counts: readonly DayCounts[];
+}
+
+/** One day (UTC), as callers see it. */
+export const dayViewSchema = z.object({
+  day: z.iso.date(),
+  imported: z.int(),
+  bytes: z.int().meta({ description: 'Of what was imported.' }),
+  quarantined: z.int(),
+  accepted: z.int(),
+  sent: z.int(),
+  failed: z.int().meta({ description: 'For some recipients or all.' }),
+  uncertain: z.int(),
+  bounced: z.int(),
+  medianSeconds: z
+    .number()
+    .nullable()
+    .meta({ description: 'From acceptance to sent, of the mails sent on this day; null where there were none.' }),
+  p95Seconds: z.number().nullable().meta({ description: 'The 95th percentile of the same.' }),
+});
+export type DayView = View<typeof dayViewSchema>;
+
+interface Options {
+  /** Today and the days before it, 1 to 90. */
+  readonly days: number;
+  readonly signal: AbortSignal;
+}
+
+/** The last days of some accounts together, newest first, each of them, also those without anything. */
+export async function dayStats(
+  { clock, counts }: StatsContext,
+  accounts: readonly string[],
+  { days, signal }: Options,
+): Promise<readonly DayView[]> {
+  const wanted = Array.from({ length: days }, (_, ago) => dayOf(clock.now() - ago * dayMs));
+  const from = wanted.at(-1) ?? '';
+  const sums: DayTotals = new Map();
+  await mapConcurrently(accounts, readConcurrency, async (account) => {
+    const read = await Promise.all(counts.map((each) => each.read(account, from, { signal })));
+    for (const [day, total] of read.flatMap((totals) => [...totals])) {
+      totalOf(sums, day).add(total.counts, total.delays);
+    }
+  });
+  return wanted.map((day) => dayView(day, sums.get(day) ?? new DayTotal()));
+}
+
+function dayView(day: string, { counts, delays }: DayTotal): DayView {
+  return {
+    day,
+    ...counts,
+    medianSeconds: percentile(delays, 0.5) ?? null,
+    p95Seconds: percentile(delays, 0.95) ?? null,
+  };
+}
+
+/** Adds up what came of an account, and removes days that are not answered any more. */
+export async function tidyStats(
+  { clock, counts }: StatsContext,
+  account: string,
+  { signal }: Pick<Options, 'signal'>,
+): Promise<void> {
+  for (const each of counts) {
+    await each.addUp(account, { signal });
+    await each.removeOld(account, dayOf(clock.now() - maxDays * dayMs), { signal });
+  }
+}

@@ -1,0 +1,383 @@
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
+import { chromiumMissing, startBrowser } from './support/browser.ts';
+import { type ConsoleTab, checkScreen, openConsole } from './support/console-page.ts';
+import { type Dovecot, startDovecot } from './support/dovecot.ts';
+import { closedPort } from './support/imap-fixture.ts';
+import { Mailroom, singleFunctionKeys, until } from './support/mailroom.ts';
+
+/** The console in a real browser, against the running service with real mail servers. */
+
+const hostile = `<img src=x onerror=alert(1)><script>alert(2)</script>"'&`;
+const hostileFolder = '<img src=x onerror=alert(3)>';
+const password = 'password of tester';
+
+let mailroom: Mailroom;
+let server: Dovecot;
+let sink: SmtpSink;
+let browser: Browser;
+/** The host key that the functions process is started with. */
+let hostKey = 'test-function-key';
+
+beforeAll(async () => {
+  expect(await chromiumMissing()).toBeUndefined();
+  [server, sink, browser] = await Promise.all([
+    startDovecot({ users: { tester: password } }),
+    startSmtpSink(),
+    startBrowser(),
+  ]);
+  const ready = [
+    { name: 'ready', title: 'A ready mailbox', account: accountOf('ready'), secrets: { 'ready-imap': password } },
+  ];
+  mailroom = await Mailroom.start({
+    env: () => ({ LOCAL_FUNCTION_KEY: hostKey, LOCAL_READY_MAILBOXES: JSON.stringify(ready) }),
+  });
+  mailroom.watch.add(password);
+  await server.deliver('tester', mail('A first mail', 1));
+  await server.deliver('tester', mail('A kept mail', 2), { folder: 'Archive' });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await mailroom?.stop();
+  await sink?.stop();
+  await server?.remove();
+});
+
+function mail(subject: string, n: number): string {
+  const lines = [`From: Jane <jane@example.org>`, 'To: corpus@example.com', `Subject: ${subject}`];
+  return [...lines, `Message-ID: <${n}@example.org>`, '', 'Hello.', ''].join('\r\n');
+}
+
+/** An account that imports from the Dovecot. */
+function accountOf(name: string) {
+  return {
+    from: `${JSON.stringify(hostile)} <${name}@example.com>`,
+    transport: { protocol: 'smtp', host: '127.0.0.1', port: sink.port, tls: { starttls: 'never' } },
+    store: {
+      protocol: 'imap',
+      host: '127.0.0.1',
+      port: server.ports.imap,
+      tls: { starttls: 'never' },
+      auth: { type: 'password', user: 'tester', secret: `${name}-imap` },
+    },
+    import: { schedule: null },
+  };
+}
+
+/** The same, made beside the console. */
+async function makeAccount(name: string): Promise<void> {
+  await mailroom.expect(201, 'PUT', `/api/accounts/${name}`, { body: accountOf(name) });
+  await mailroom.secret(name, `${name}-imap`, password);
+}
+
+const button = (page: Page | Locator, name: string) => page.getByRole('button', { name, exact: true });
+const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
+const field = (page: Page | Locator, name: string | RegExp) => page.getByLabel(name, { exact: true });
+
+/** What stands below a field as its mistake. */
+async function mistakeOf(of: Locator): Promise<string> {
+  const ids = (await of.getAttribute('aria-describedby'))?.split(' ') ?? [];
+  const wrong = ids.find((id) => id.endsWith('-wrong'));
+  return wrong === undefined ? '' : ((await of.page().locator(`[id="${wrong}"]`).textContent()) ?? '');
+}
+
+async function inTab(path: string, task: (tab: ConsoleTab) => Promise<void>, options = {}): Promise<void> {
+  const tab = await openConsole(browser, mailroom, path, options);
+  try {
+    await task(tab);
+    await tab.checkCalm();
+  } finally {
+    await tab.close();
+  }
+}
+
+describe('the first minute', () => {
+  it('from a wrong key to imported mail, with every mistake told beside its field', { timeout: 240_000 }, async () => {
+    await inTab(
+      '',
+      async ({ page }) => {
+        const signIn = page.getByRole('dialog');
+        await field(signIn, 'Function key').fill('wrong-key');
+        await button(signIn, 'Sign in').click();
+        await expect
+          .poll(() => mistakeOf(field(signIn, 'Function key')), { timeout: 30_000 })
+          .toContain('does not accept');
+        expect(await field(signIn, 'Function key').inputValue()).toBe('wrong-key');
+        await checkScreen(page, 'sign-in');
+        await field(signIn, 'Function key').fill(hostKey);
+        await field(signIn, 'Function key').press('Enter');
+
+        await page.getByRole('heading', { name: 'Connect your first mailbox' }).waitFor();
+        await checkScreen(page, 'accounts-empty');
+        await page.getByRole('link', { name: /^IMAP and SMTP/ }).click();
+        await heading(page, 'Connect a mailbox').waitFor();
+        await field(page, 'Address').fill('Corpus <corpus@example.com>');
+        const importing = page.getByRole('group', { name: 'Importing' });
+        const sending = page.getByRole('group', { name: 'Sending' });
+        await field(importing, 'Imports by').selectOption('imap');
+        await field(importing, 'Host').fill('127.0.0.1');
+        const closed = await closedPort();
+        await field(importing, 'Port').fill(String(closed));
+        await field(importing, 'Encryption (STARTTLS)').selectOption('never');
+        await field(importing, 'User').fill('tester');
+        await field(importing, 'Password').fill('wrong password');
+        await field(page, 'Sending signs in as importing does').uncheck();
+        await field(sending, 'Sends by').selectOption('smtp');
+        await field(sending, 'Host').fill('127.0.0.1');
+        await field(sending, 'Port').fill(String(sink.port));
+        await field(sending, 'Encryption (STARTTLS)').selectOption('never');
+        await field(sending, 'Sign-in').selectOption('none');
+
+        // A wrong port, then a wrong password: each hint where it can be mended, and nothing that was typed is lost.
+        await expect.poll(() => mistakeOf(field(importing, 'Port')), { timeout: 60_000 }).toMatch(/port/i);
+        await field(importing, 'Port').fill(String(server.ports.imap));
+        await expect.poll(() => mistakeOf(field(importing, 'Password')), { timeout: 60_000 }).toMatch(/password/i);
+        expect(await mistakeOf(field(importing, 'Port'))).toBe('');
+        await checkScreen(page, 'connect-wrong-password');
+        await field(importing, 'Password').fill(password);
+        await expect
+          .poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count(), { timeout: 60_000 })
+          .toBe(1);
+        await expect.poll(() => mistakeOf(field(importing, 'Password')), { timeout: 60_000 }).toBe('');
+        // Nothing is stored by trying.
+        expect((await mailroom.call('GET', '/api/accounts/corpus')).status).toBe(404);
+
+        await button(page, 'Save and choose folders').click();
+        await heading(page, 'Import of corpus').waitFor();
+        await field(page, /^Archive/).check();
+        await button(page, 'Save the folders').click();
+        await page.getByText('The folders are saved').waitFor();
+        await button(page, 'Try without changing anything').click();
+        await page.getByText('2 mails: 2 to import.').waitFor();
+        await page.getByRole('row', { name: /A first mail.*INBOX.*mark read/ }).waitFor();
+        await checkScreen(page, 'import');
+        await button(page, 'Turn importing on').click();
+
+        await heading(page, 'corpus').waitFor();
+        await button(page, 'Import now').click();
+        await page.getByText(/^Imported\. 2 new/).waitFor();
+        await checkScreen(page, 'account-new');
+        const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
+        expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);
+        expect(await page.evaluate('location.href + document.cookie')).not.toContain(hostKey);
+      },
+      { key: null },
+    );
+  });
+
+  it('a mailbox that the installation offers is connected with one click', { timeout: 180_000 }, async () => {
+    await inTab('/connect', async ({ page }) => {
+      await button(page, 'A ready mailbox').click();
+      await heading(page, 'Import of ready').waitFor();
+      await button(page, 'Try without changing anything').click();
+      await page.getByText(/^1 mail: 1 to import/).waitFor();
+    });
+    expect((await mailroom.expect(200, 'GET', '/api/accounts/ready')).json.store.port).toBe(server.ports.imap);
+  });
+
+  it('properties are told one by one while they are pasted, and saved with their password', async () => {
+    await inTab('/connect?kind=properties', async ({ page }) => {
+      await field(page, 'Name of the account').fill('pasted');
+      await field(page, 'Properties').fill(
+        [
+          'mail.store.protocol=imap',
+          'mail.imap.host=127.0.0.1',
+          `mail.imap.port=${server.ports.imap}`,
+          'mail.imap.starttls.enable=false',
+          'mail.imap.user=tester',
+          `mail.imap.password=${password}`,
+          'mail.from=pasted@example.com',
+          'mail.server=old',
+        ].join('\n'),
+      );
+      await page.getByRole('row', { name: /mail\.server ignored/ }).waitFor();
+      await page.getByRole('row', { name: /mail\.imap\.starttls\.enable used, insecure/ }).waitFor();
+      await checkScreen(page, 'connect-properties');
+      await button(page, 'Save and choose folders').click();
+      await heading(page, 'Import of pasted').waitFor();
+      await field(page, /^INBOX/).waitFor();
+      const { json } = await mailroom.expect(200, 'GET', '/api/accounts/pasted');
+      expect(json.import.schedule).toBeNull();
+    });
+  });
+});
+
+describe('an account', () => {
+  beforeAll(async () => {
+    await makeAccount('shown');
+  });
+
+  it('a folder that is not there is told by verify, and mended by ticks', { timeout: 180_000 }, async () => {
+    await makeAccount('folders');
+    await mailroom.expect(200, 'PATCH', '/api/accounts/folders', { body: { store: { folders: ['Nowhere'] } } });
+    await inTab('/accounts/folders', async ({ page }) => {
+      await button(page, 'Verify').click();
+      const step = page.getByRole('listitem').filter({ hasText: 'Open the folders' });
+      await step.getByText('failed').waitFor();
+      expect(await step.textContent()).toContain('The folders there are: "INBOX"');
+      await page.getByRole('link', { name: 'Folders and dry run' }).click();
+      await field(page, /^INBOX/).check();
+      await button(page, 'Save the folders').click();
+      await page.getByText('The folders are saved').waitFor();
+      const { json } = await mailroom.expect(200, 'GET', '/api/accounts/folders');
+      expect(json.store.folders).toContain('INBOX');
+    });
+  });
+
+  it('is disabled and enabled again, changed, and deleted after a question', { timeout: 180_000 }, async () => {
+    await makeAccount('changed');
+    const stored = async () => (await mailroom.call('GET', '/api/accounts/changed')).json;
+    await inTab('/accounts/changed', async ({ page }) => {
+      await button(page, 'Disable').click();
+      await button(page, 'Undo').click();
+      await page.getByText('changed is enabled').waitFor();
+      expect((await stored()).enabled).toBe(true);
+      await page.getByRole('link', { name: 'Settings' }).click();
+      await field(page, 'Sender').fill('not an address');
+      await button(page, 'Save').click();
+      await expect.poll(() => mistakeOf(field(page, 'Sender')), { timeout: 30_000 }).not.toBe('');
+      expect(await field(page, 'Sender').inputValue()).toBe('not an address');
+      await field(page, 'Sender').fill('Changed <changed@example.com>');
+      await field(page, 'The original').selectOption('afterDays');
+      await field(page, 'Days').fill('7');
+      await button(page, 'Save').click();
+      await heading(page, 'changed').waitFor();
+      expect(await stored()).toMatchObject({
+        from: 'Changed <changed@example.com>',
+        import: { delete: { afterDays: 7 } },
+      });
+      await button(page, 'Delete').click();
+      await button(page.getByRole('dialog'), 'Keep it').click();
+      expect((await stored()).name).toBe('changed');
+      await button(page, 'Delete').click();
+      await field(page, 'Delete its secrets in Key Vault as well').check();
+      await button(page.getByRole('dialog'), 'Delete').click();
+      await heading(page, 'Accounts').waitFor();
+      expect((await mailroom.call('GET', '/api/accounts/changed')).status).toBe(404);
+    });
+  });
+
+  it('keyboard alone: from the list to verify, and out of a dialog', { timeout: 180_000 }, async () => {
+    await inTab('/accounts', async ({ page }) => {
+      await page.getByRole('link', { name: 'shown', exact: true }).waitFor();
+      const focused = () => page.evaluate('document.activeElement?.textContent?.trim() ?? ""');
+      const tabTo = async (text: string) => {
+        for (let presses = 0; presses < 60 && (await focused()) !== text; presses += 1)
+          await page.keyboard.press('Tab');
+        expect(await focused()).toBe(text);
+      };
+      await page.keyboard.press('Tab');
+      expect(await focused()).toBe('Skip to the content');
+      await tabTo('shown');
+      await page.keyboard.press('Enter');
+      await heading(page, 'shown').waitFor();
+      await expect.poll(focused).toBe('shown');
+      await tabTo('Verify');
+      await page.keyboard.press('Enter');
+      await page.getByText('Sending: works').waitFor();
+      await page.keyboard.press('Shift+Tab');
+      for (let presses = 0; presses < 20 && (await focused()) !== 'Delete'; presses += 1)
+        await page.keyboard.press('Shift+Tab');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'hidden' });
+      await expect.poll(focused).toBe('Delete');
+      await page.goBack();
+      await heading(page, 'Accounts').waitFor();
+    });
+  });
+
+  it.each([
+    ['/accounts', 'Accounts', 'accounts'],
+    ['/accounts/shown', 'shown', 'account'],
+    ['/accounts/shown/settings', 'Settings of shown', 'settings'],
+    ['/connect?kind=microsoft365', 'Connect a mailbox', 'connect-microsoft365'],
+    ['/figures', 'Figures', 'figures'],
+    ['/nothing/here', 'There is no such screen', 'no-such-screen'],
+  ])('%s is for everybody: light, dark, narrow and wide', { timeout: 180_000 }, async (path, title, name) => {
+    await inTab(path, async ({ page }) => {
+      await heading(page, title).waitFor();
+      await expect.poll(() => page.getByText(/^Loading/).count(), { timeout: 30_000 }).toBe(0);
+      await checkScreen(page, name);
+    });
+  });
+});
+
+describe('hostile names', () => {
+  it('of accounts, folders and subjects are shown as they are, and do nothing', { timeout: 180_000 }, async () => {
+    await server.deliver('tester', mail(hostile, 3), { folder: hostileFolder });
+    await makeAccount('hostile');
+    const body = { store: { folders: [hostileFolder] } };
+    await mailroom.expect(200, 'PATCH', '/api/accounts/hostile', { body });
+    await inTab('/accounts', async ({ page }) => {
+      await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();
+      await field(page, 'Name of an account').fill('hostile');
+      await page.keyboard.press('Enter');
+      await heading(page, 'hostile').waitFor();
+      await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();
+      await button(page, 'Verify').click();
+      await page.getByText('Sending: works').waitFor();
+      await page.getByRole('link', { name: 'Folders and dry run' }).click();
+      await page.getByText(hostileFolder).first().waitFor();
+      await button(page, 'Try without changing anything').click();
+      await page.getByRole('row', { name: hostile }).waitFor();
+      await checkScreen(page, 'hostile');
+      expect(await page.locator('img, script:not([src])').count()).toBe(0);
+    });
+  });
+
+  it('in an address lead nowhere', async () => {
+    for (const path of [
+      '/accounts/%3Cscript%3Ealert(1)%3C%2Fscript%3E',
+      '/connect?kind=%22%3E%3Cimg%20src%3Dx%3E',
+      '//evil.example/',
+    ])
+      await inTab(path, async ({ page }) => {
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        expect(new URL(page.url()).origin).toBe(mailroom.url);
+      });
+  });
+});
+
+describe('whoever may not do everything', () => {
+  it('sees what a key of one function does not do, grey, with the reason', { timeout: 180_000 }, async () => {
+    await inTab(
+      '/connect?kind=imap',
+      async ({ page }) => {
+        const save = button(page, 'Save and choose folders');
+        await expect.poll(() => save.getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('true');
+        expect(await save.getAttribute('title')).toContain('does not open the function account-put');
+      },
+      { key: singleFunctionKeys['accounts-list'] },
+    );
+  });
+
+  it('keeps what was typed while the service restarts with another key', { timeout: 240_000 }, async () => {
+    await inTab('/connect?kind=imap', async ({ page }) => {
+      await heading(page, 'Connect a mailbox').waitFor();
+      await field(page, 'Address').fill('kept@example.com');
+      await mailroom.kill();
+      await page.getByRole('link', { name: 'Figures' }).waitFor();
+      await page.evaluate('dispatchEvent(new Event("offline"))');
+      await page.getByText(/cannot be reached since/).waitFor();
+      hostKey = 'another-function-key';
+      await mailroom.run();
+      await expect.poll(() => page.getByText(/cannot be reached since/).count(), { timeout: 60_000 }).toBe(0);
+      // The next call shows that the key is none any more.
+      await field(page, 'Name of the account').fill('kept');
+      await button(page, 'Save and choose folders').click();
+      const signIn = page.getByRole('dialog', { name: 'Sign in again' });
+      await field(signIn, 'Function key').fill(hostKey);
+      await button(signIn, 'Sign in').click();
+      await signIn.waitFor({ state: 'hidden' });
+      expect(await field(page, 'Address').inputValue()).toBe('kept@example.com');
+    });
+    hostKey = 'test-function-key';
+    await mailroom.kill();
+    await mailroom.run();
+    await until('the first key again', 30, async () => (await mailroom.call('GET', '/api/accounts')).status === 200);
+  });
+});

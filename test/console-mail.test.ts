@@ -1,0 +1,504 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Download, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
+import { chromiumMissing, startBrowser } from './support/browser.ts';
+import { type ConsoleTab, checkScreen, openConsole } from './support/console-page.ts';
+import { type Dovecot, startDovecot } from './support/dovecot.ts';
+import { deliverAll, imapAccount } from './support/imap-account.ts';
+import { Mailroom, until } from './support/mailroom.ts';
+import { becomeReadable, blankMail, quarantineAll } from './support/quarantine.ts';
+import { type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
+import { endedRecord, send, smtpAccount } from './support/sending.ts';
+import { WebhookReceiver } from './support/webhook-receiver.ts';
+
+const missing = await chromiumMissing();
+if (missing !== undefined) console.warn(`Skipped: the console in a browser, since ${missing}.`);
+
+/** Runs where it stands as HTML. */
+const hostile = '"><img src="/hostile" onerror="noteStrange(1)"><script>noteStrange(2)</script>';
+/** The same within a header of a mail. */
+const hostileHeader = '=?utf-8?q?=22=3E=3Cimg_src=3D=22/hostile=22_onerror=3D=22noteStrange(3)=22=3E?=';
+const noSuchUser = `550 5.1.1 <script>noteStrange(4)</script><img src=/hostile onerror=noteStrange(5)>`;
+
+describe.skipIf(missing !== undefined)('the screens of mail in the console', () => {
+  let mailroom: Mailroom;
+  let dovecot: Dovecot;
+  let sink: SmtpSink;
+  let scripted: ScriptedSmtp;
+  let receiver: WebhookReceiver;
+  /** Tells a sender that a mail was read. */
+  let tracker: Server;
+  let tracked = 0;
+  let browser: Browser;
+  let tab: ConsoleTab;
+  let page: Page;
+  /** How far ahead the service's clock is. */
+  let shiftMs = 0;
+  /** The key that the host knows. */
+  let key = 'test-function-key';
+  const ids = { failed: '', asset: '', quarantined: [''] };
+
+  beforeAll(async () => {
+    tracker = createServer((_, response) => {
+      tracked += 1;
+      response.writeHead(200, { 'content-type': 'image/gif' }).end(Buffer.from('R0lGODlhAQABAAAAACw=', 'base64'));
+    });
+    await new Promise<void>((resolve) => tracker.listen(0, '127.0.0.1', resolve));
+    const users = { reader: 'password of reader', blank: 'password of blank' };
+    [mailroom, dovecot, sink, scripted, receiver, browser] = await Promise.all([
+      Mailroom.start({ env: () => ({ LOCAL_FUNCTION_KEY: key, WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8' }) }),
+      startDovecot({ users }),
+      startSmtpSink(),
+      startScriptedSmtp({ answer: (step) => (step === 'RCPT' ? noSuchUser : undefined) }),
+      WebhookReceiver.start(),
+      startBrowser(),
+    ]);
+    await deliverAll(dovecot, [{ bytes: hostileMail(tracker) }], { user: 'reader' });
+    await deliverAll(
+      dovecot,
+      [1, 2, 3].map((n) => ({ bytes: blankMail(n) })),
+      { user: 'blank' },
+    );
+    for (const name of ['reader', 'blank']) await imapAccount(mailroom, name, dovecot, { user: name });
+    shiftMs = await quarantineAll(mailroom, ['blank']);
+    await mailroom.import('reader');
+    await smtpAccount(mailroom, 'corpus', { port: sink.port });
+    await smtpAccount(mailroom, 'refused', { port: scripted.port });
+    ids.failed = (await send(mailroom, 'refused', { subject: hostile, metadata: { ticket: hostile } })).id;
+    await endedRecord(mailroom, ids.failed);
+    ids.asset = (await mailroom.assets('reader'))[0].id;
+    const quarantine = await mailroom.expect(200, 'GET', '/api/quarantine?account=blank');
+    ids.quarantined = quarantine.json.items.map(({ id }: { id: string }) => id);
+    tab = await openConsole(browser, mailroom, '/outbox');
+    page = tab.page;
+  }, 240_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await mailroom?.stop();
+    await dovecot?.remove();
+    await sink?.stop();
+    await scripted?.stop();
+    await receiver?.stop();
+    await new Promise((resolve) => tracker?.close(resolve));
+  });
+
+  const button = (name: string | RegExp) => page.getByRole('button', { name });
+  const dialogButton = (name: string) => page.getByRole('dialog').getByRole('button', { name });
+  const says = (text: string | RegExp) => page.locator('main').getByText(text).first().waitFor();
+  const toast = (text: string | RegExp) => page.locator('.toast').getByText(text).waitFor();
+  const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
+
+  /** Leads to a screen, `/outbox?account=corpus`. */
+  async function goTo(screen: string): Promise<void> {
+    await page.goto(`${mailroom.url}/api/console${screen}`);
+    await page.locator('main h1').waitFor();
+  }
+
+  async function signIn(entered: string): Promise<void> {
+    await fill({ 'Function key': entered });
+    await button('Sign in').click();
+  }
+
+  /** Fills fields by their labels. */
+  async function fill(values: Readonly<Record<string, string>>): Promise<void> {
+    for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
+  }
+
+  async function downloaded(click: () => Promise<void>): Promise<Buffer> {
+    const [download] = await Promise.all([page.waitForEvent('download'), click()]);
+    return await bytesOf(download);
+  }
+
+  describe('Outbox', () => {
+    it('finds a mail by its recipient, and the address says what was asked', async () => {
+      const { id } = await send(mailroom, 'corpus', { to: ['someone+else@example.org'] });
+      await endedRecord(mailroom, id);
+      await goTo('/outbox');
+      await fill({ Recipient: 'someone+else@example.org' });
+      await button('Find').click();
+      await page.waitForURL(/recipient=someone%2Belse%40example\.org/);
+      const rows = page.getByRole('table').locator('tbody tr');
+      await expect.poll(() => rows.count(), { timeout: 20_000 }).toBe(1);
+      await page.getByRole('link', { name: 'someone+else@example.org' }).click();
+      await heading('A mail');
+      await page.goBack();
+      await heading('Outbox');
+      expect(await page.getByLabel('Recipient', { exact: true }).inputValue()).toBe('someone+else@example.org');
+      await page.goForward();
+      await heading('A mail');
+    });
+
+    it('says beside the field what is wrong with a search', async () => {
+      await goTo('/outbox?recipient=nobody');
+      const field = page.getByLabel('Recipient', { exact: true });
+      await expect.poll(() => field.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      expect(await field.inputValue()).toBe('nobody');
+      await goTo('/outbox?status=lost');
+      await says('There is no status lost.');
+    });
+
+    it('shows why a mail failed, and sends it again once that is put right', async () => {
+      await goTo(`/outbox/${ids.failed}`);
+      await says(/<script>noteStrange\(4\)<\/script>/);
+      await says(hostile);
+      scripted.answers(() => undefined);
+      await button('Resend').click();
+      await dialogButton('Resend').click();
+      await toast('It is sent again.');
+      // The screen follows the mail by itself.
+      await says('The mail server has taken it for every recipient.');
+      expect(scripted.mails.filter(({ recipients }) => recipients.length > 0)).toHaveLength(1);
+      const mime = await downloaded(() => button('Download as MIME').click());
+      expect(mime.toString()).toContain('Message-ID:');
+    });
+
+    it('cancels a mail that is to be sent later, after a question', async () => {
+      const { id } = await send(mailroom, 'corpus', { sendAt: new Date(Date.now() + 90_000_000).toISOString() });
+      await goTo(`/outbox/${id}`);
+      await button('Cancel the mail').click();
+      await dialogButton('Keep it').click();
+      expect((await mailroom.expect(200, 'GET', `/api/messages/${id}`)).json.status).toBe('scheduled');
+      await button('Cancel the mail').click();
+      await dialogButton('Cancel the mail').click();
+      await says('Somebody has taken it back.');
+    });
+
+    it('tries at once what waits, one mail or all of an account', async () => {
+      let away = true;
+      scripted.answers((step) => (away && step === 'RCPT' ? '451 4.2.0 come back later' : undefined));
+      const waiting = await Promise.all([send(mailroom, 'refused'), send(mailroom, 'refused')]);
+      for (const { id } of waiting) await until(`an attempt of ${id}`, 60, async () => attempts(id));
+      away = false;
+      await goTo(`/outbox/${waiting[0].id}`);
+      await button('Try now').click();
+      await says('The mail server has taken it for every recipient.');
+      await goTo('/outbox?account=refused');
+      await button('Try all waiting mail of refused now').click();
+      await toast('All waiting mail of refused is tried now.');
+      expect((await endedRecord(mailroom, waiting[1].id)).status).toBe('sent');
+    });
+
+    const attempts = async (id: string) => {
+      const { json } = await mailroom.expect(200, 'GET', `/api/messages/${id}`);
+      return json.status === 'queued' && json.attempts.length > 0;
+    };
+  });
+
+  describe('Write a mail', () => {
+    const bytes = Buffer.alloc(6_000_000, 'attachment ');
+
+    it('shows mistakes beside their fields, and keeps what was typed', async () => {
+      await goTo('/outbox/write');
+      await fill({ To: 'jane@', Subject: hostile, Text: 'Hello' });
+      await button('Send').click();
+      const to = page.getByLabel('To', { exact: true });
+      await expect.poll(() => to.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      expect(await page.locator(':focus').getAttribute('aria-invalid')).toBe('true');
+      expect(await to.inputValue()).toBe('jane@');
+      await fill({ Account: 'nobody', To: 'jane@example.org' });
+      await button('Send').click();
+      const account = page.getByLabel('Account', { exact: true });
+      await expect.poll(() => account.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      // Kept while somebody looks at another screen.
+      await page.getByRole('link', { name: 'Assets' }).click();
+      await heading('Assets');
+      await page.goBack();
+      expect(await page.getByLabel('Subject', { exact: true }).inputValue()).toBe(hostile);
+      await fill({ Account: 'corpus' });
+    });
+
+    it('uploads a file with percent, sends it, and follows the mail', async () => {
+      const slow = await page.context().newCDPSession(page);
+      const rates = { offline: false, latency: 0, downloadThroughput: -1 };
+      await slow.send('Network.emulateNetworkConditions', { ...rates, uploadThroughput: 2_000_000 });
+      await page.getByLabel('Add files').setInputFiles([
+        { name: hostile.replaceAll('/', '_'), mimeType: 'text/html', buffer: bytes },
+        { name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.from('.') },
+      ]);
+      const percent = new Set<string>();
+      await until('both uploads', 60, async () => {
+        for (const value of await page
+          .locator('.files progress')
+          .evaluateAll((all) => all.map((one) => one.getAttribute('value'))))
+          percent.add(String(value));
+        return (await page.locator('.files').getByText('uploaded').count()) === 2;
+      });
+      expect([...percent].filter((value) => Number(value) > 0 && Number(value) < 100).length).toBeGreaterThan(0);
+      await slow.send('Network.emulateNetworkConditions', { ...rates, uploadThroughput: -1 });
+      await button('Send').click();
+      await heading('A mail');
+      await says('The mail server has taken it for every recipient.');
+      const mail = await sink.waitFor(({ to }) => to.includes('jane@example.org'));
+      const encoded = bytes.toString('base64').slice(0, 60);
+      expect(mail.bytes.toString('latin1')).toContain(encoded);
+    });
+
+    it('is sent once where the answer was lost and it is sent again', async () => {
+      await goTo('/outbox/write');
+      await fill({ To: 'once@example.org', Subject: 'Once' });
+      // The service has the mail; the answer is lost on the way.
+      await page.route(
+        '**/api/accounts/corpus/messages',
+        async (route) => {
+          await route.fetch();
+          await route.abort('connectionreset');
+        },
+        { times: 1 },
+      );
+      await button('Send').click();
+      await says(/did not answer/);
+      await button('Send').click();
+      await heading('A mail');
+      await says('The mail server has taken it for every recipient.');
+      const { json } = await mailroom.expect(200, 'GET', '/api/messages?recipient=once@example.org');
+      expect(json.items).toHaveLength(1);
+    });
+
+    it('can be written with the keyboard alone', async () => {
+      await goTo('/outbox');
+      await page.keyboard.press('Tab');
+      await tabTo('Write a mail');
+      await page.keyboard.press('Enter');
+      await heading('Write a mail');
+      await tabTo('To');
+      await page.keyboard.type('keys@example.org');
+      await tabTo('Subject');
+      await page.keyboard.type('Keys');
+      await page.keyboard.press('Enter');
+      await heading('A mail');
+    });
+
+    /** Presses Tab until the focus is on what has this name. */
+    async function tabTo(name: string): Promise<void> {
+      for (let presses = 0; presses < 60; presses += 1) {
+        const focused = page.locator(':focus');
+        const found = (await focused.count()) === 0 ? undefined : await focused.evaluate(nameOf);
+        if (found === name) return;
+        await page.keyboard.press('Tab');
+      }
+      throw new Error(`The keyboard does not come to ${name}`);
+    }
+  });
+
+  describe('Assets', () => {
+    it('lists what was imported by account and time, and shows a mail', async () => {
+      await goTo('/assets?account=reader');
+      await page.getByRole('link', { name: /img src/ }).click();
+      await heading(/img src/);
+      await page.getByText('from "><img').first().waitFor({ state: 'detached' });
+      await goTo('/assets?account=reader&since=2100-01-01T00:00:00.000Z');
+      await says('Nothing was imported that fits.');
+    });
+
+    it('shows the body in a frame, without pictures from elsewhere', async () => {
+      await goTo(`/assets/${ids.asset}`);
+      const frame = page.frameLocator('iframe');
+      await frame.getByText('The body of the mail').waitFor();
+      expect(await frame.locator('script, form, iframe, object, link, meta[http-equiv=refresh]').count()).toBe(0);
+      // The picture that came with the mail is there.
+      await expect
+        .poll(() => frame.locator('img[src^="blob:"]').evaluate((img) => 'naturalWidth' in img && img.naturalWidth), {
+          timeout: 20_000,
+        })
+        .toBe(1);
+      expect(tracked).toBe(0);
+    });
+
+    it('loads pictures from elsewhere where the reader asks for them', async () => {
+      // In a tab of its own: that it asks another origin is what the reader wants here.
+      const other = await openConsole(browser, mailroom, `/assets/${ids.asset}`);
+      await other.page.getByRole('button', { name: 'Load pictures from elsewhere' }).click();
+      await expect.poll(() => tracked, { timeout: 20_000 }).toBe(1);
+      await other.close();
+    });
+
+    it('gives attachments and the mail itself as files', async () => {
+      await goTo(`/assets/${ids.asset}`);
+      const file = await downloaded(() => button(/^Download .*attack/).click());
+      expect(file.toString()).toBe('<script>noteStrange(6)</script>');
+      const mime = await downloaded(() => button('Download as MIME').click());
+      expect(mime).toEqual(hostileMail(tracker));
+    });
+  });
+
+  describe('Quarantine', () => {
+    it('tells the reason, checks a mail in again, and says why where it cannot', async () => {
+      const [first = '', second = ''] = ids.quarantined;
+      await goTo(`/quarantine/${first}`);
+      await button('Check it in again').click();
+      await page.locator('main [role=alert].bad').waitFor();
+      await becomeReadable(mailroom, second, Buffer.from('Subject: readable at last\r\n\r\nText\r\n'));
+      await goTo('/quarantine?account=blank');
+      await page.getByRole('table').locator(`a[href$="${second}"]`).click();
+      await button('Check it in again').click();
+      await heading('readable at last');
+    });
+
+    it('drops a mail after a question', async () => {
+      const [first = ''] = ids.quarantined;
+      await goTo(`/quarantine/${first}`);
+      await button('Drop').click();
+      await dialogButton('Drop').click();
+      await heading('Quarantine');
+      await mailroom.expect(404, 'GET', `/api/quarantine/${first}`);
+    });
+  });
+
+  describe('Webhook', () => {
+    it('is saved with its secret, tested, and told of what it did not take', async () => {
+      await goTo('/webhook');
+      await page.getByRole('link', { name: 'corpus', exact: true }).click();
+      await heading('Webhook of corpus');
+      await fill({ URL: 'ftp://example.org' });
+      await button('Save').click();
+      const url = page.getByLabel('URL', { exact: true });
+      await expect.poll(() => url.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      await fill({ URL: receiver.url });
+      await button('Make a secret').click();
+      mailroom.watch.add(await page.getByLabel('Secret', { exact: true }).inputValue());
+      await button('Save').click();
+      await toast('The webhook is saved.');
+      await button('Send a test event').click();
+      await says(/The receiver took the test event \(204/);
+      receiver.answers(() => ({ status: 500 }));
+      await button('Send a test event').click();
+      await says(/The receiver did not take the test event \(500/);
+      expect(await button('Send them again').getAttribute('title')).toBe('No event was given up.');
+    });
+
+    it('is removed after a question; what was given up meanwhile is sent again once it is there again', async () => {
+      const { id } = await send(mailroom, 'corpus');
+      await receiver.got(id);
+      await goTo('/webhook/corpus');
+      await button('Remove the webhook').click();
+      await dialogButton('Remove').click();
+      await toast('The account has no webhook any more.');
+      await mailroom.setClock(shiftMs + 5 * 86_400_000);
+      await mailroom.fireToEnd('retention');
+      receiver.answers(() => ({ status: 204 }));
+      await goTo('/webhook/corpus');
+      await fill({ URL: receiver.url });
+      await button('Save').click();
+      await page
+        .getByRole('table', { name: /given up/ })
+        .getByText('mailroom.message.sent')
+        .waitFor();
+      await button('Send them again').click();
+      await toast('One event is sent again.');
+      await receiver.got(id, receiver.about(id).length + 1);
+    });
+  });
+
+  it('axe-core finds nothing on any screen, light and dark, on a phone and on a desk', {
+    timeout: 240_000,
+  }, async () => {
+    const screens = {
+      outbox: '/outbox',
+      message: `/outbox/${ids.failed}`,
+      write: '/outbox/write',
+      assets: '/assets',
+      asset: `/assets/${ids.asset}`,
+      quarantine: '/quarantine',
+      quarantined: `/quarantine/${ids.quarantined[2]}`,
+      webhooks: '/webhook',
+      webhook: '/webhook/refused',
+    };
+    for (const [name, screen] of Object.entries(screens)) {
+      await goTo(screen);
+      await page.getByText(/^Loading the /).waitFor({ state: 'detached' });
+      await checkScreen(page, name);
+    }
+  });
+
+  it('says so and goes on where it is offline, the service starts again, or the key is no longer taken', {
+    timeout: 180_000,
+  }, async () => {
+    await goTo('/outbox');
+    await page.getByRole('table').waitFor();
+    await page.context().setOffline(true);
+    await page.getByText(/This computer is offline/).waitFor();
+    await page.context().setOffline(false);
+    await page.getByText(/This computer is offline/).waitFor({ state: 'hidden' });
+    await mailroom.kill();
+    await button('Refresh').click();
+    await page.getByText(/The service cannot be reached/).waitFor();
+    await page.getByRole('table').waitFor();
+    await mailroom.run();
+    await page.getByText(/The service cannot be reached/).waitFor({ state: 'hidden' });
+    await goTo('/outbox/write');
+    await fill({ To: 'kept@example.org', Subject: 'Kept' });
+    key = 'another-key';
+    await mailroom.kill();
+    await mailroom.run();
+    await button('Send').click();
+    await page.getByRole('dialog', { name: 'Sign in again' }).waitFor();
+    await signIn('wrong');
+    await page
+      .getByRole('dialog')
+      .getByText(/does not accept this key/)
+      .waitFor();
+    await signIn(key);
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect(await page.getByLabel('Subject', { exact: true }).inputValue()).toBe('Kept');
+    await button('Send').click();
+    await heading('A mail');
+  });
+
+  it('nothing that came from a mail, a server or a caller has run, or was fetched, and no policy was hurt', async () => {
+    await tab.checkCalm();
+    expect(tracked).toBe(1);
+  });
+});
+
+/** What an element is called, for a person who reads it. */
+function nameOf(element: {
+  readonly labels?: ArrayLike<{ readonly textContent: string }>;
+  readonly textContent: string;
+}) {
+  return (element.labels?.[0] ?? element).textContent.trim();
+}
+
+/** A mail with all that a hostile sender can think of, a picture of its own, and one from elsewhere. */
+function hostileMail(tracker: Server): Buffer {
+  const { port } = tracker.address() as AddressInfo;
+  return Buffer.from(
+    [
+      `From: ${hostileHeader} <jane@example.org>`,
+      'To: reader@example.com',
+      `Subject: ${hostileHeader}`,
+      'Message-ID: <hostile@example.org>',
+      'Date: Thu, 01 Jan 2026 10:00:00 +0100',
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/related; boundary=b',
+      '',
+      '--b',
+      'Content-Type: text/html; charset=utf-8',
+      '',
+      '<p style="color: #800">The body of the mail</p><img src="cid:dot">',
+      `<img src="http://127.0.0.1:${port}/read"><script>noteStrange(7)</script><img src=x onerror="noteStrange(8)">`,
+      '<a href="javascript:noteStrange(9)">a</a><form action="/hostile"><button>b</button></form><svg onload="noteStrange(10)"></svg>',
+      '<iframe src="/hostile"></iframe><style>@import "/hostile"</style><meta http-equiv="refresh" content="0;/hostile">',
+      '--b',
+      'Content-Type: image/gif; name=dot.gif',
+      'Content-ID: <dot>',
+      'Content-Transfer-Encoding: base64',
+      '',
+      'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7',
+      '--b',
+      'Content-Type: text/html; name="attack<img src=x onerror=noteStrange(11)>.html"',
+      'Content-Disposition: attachment; filename="attack<img src=x onerror=noteStrange(11)>.html"',
+      '',
+      '<script>noteStrange(6)</script>',
+      '--b--',
+      '',
+    ].join('\r\n'),
+  );
+}
+
+async function bytesOf(download: Download): Promise<Buffer> {
+  return await readFile(await download.path());
+}

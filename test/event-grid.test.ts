@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EventGrid, startEventGrid } from '../local/event-grid/event-grid.ts';
+import { identity, Mailroom, until } from './support/mailroom.ts';
+import { type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
+import { endedRecord, queueOf, send, smtpAccount } from './support/sending.ts';
+
+let mailroom: Mailroom;
+let grid: EventGrid;
+let smtp: ScriptedSmtp;
+let endpoint: string | undefined;
+
+beforeAll(async () => {
+  mailroom = await Mailroom.start({ env: () => ({ EVENTS_QUEUE: 'off', EVENT_GRID_TOPIC_ENDPOINT: endpoint }) });
+  const { certificate, entra } = mailroom;
+  grid = await startEventGrid({ certificate, authority: entra, senders: [identity.clientId] });
+  smtp = await startScriptedSmtp();
+  endpoint = grid.endpoint;
+  await mailroom.kill();
+  await mailroom.run();
+  await smtpAccount(mailroom, 'grid', { port: smtp.port });
+}, 90_000);
+
+afterAll(async () => {
+  await mailroom?.stop();
+  await grid?.stop();
+  await smtp?.stop();
+});
+
+const about = (id: string) => grid.events.filter(({ subject }) => subject === id);
+const arrived = (id: string) => until(`an event about ${id}`, 60, async () => about(id).length > 0);
+
+/** Lines of the log about the topic. */
+const lines = async (event: string) =>
+  (await mailroom.log()).split('\n').filter((line) => line.includes(`"event":"${event}"`));
+
+describe('an Event Grid topic', () => {
+  it('gets every event as a CloudEvent, and the queue that nobody reads gets none', async () => {
+    const { id, messageId } = await send(mailroom, 'grid');
+    await arrived(id);
+    expect(about(id)).toEqual([
+      {
+        specversion: '1.0',
+        id: `mailroom.message.sent:${id}`,
+        source: '/accounts/grid',
+        type: 'mailroom.message.sent',
+        subject: id,
+        time: expect.stringMatching(/^\d{4}-.*Z$/),
+        datacontenttype: 'application/json',
+        data: { status: 'sent', messageId, recipients: { accepted: 1, rejected: 0, uncertain: 0 } },
+      },
+    ]);
+    expect(grid.statuses.every((status) => status === 200)).toBe(true);
+    expect(await queueOf(mailroom, 'mail-events').exists()).toBe(false);
+  });
+
+  it('that the app may not send to is one clear line, holds nobody up, and gets all once it may', async () => {
+    grid.assign(identity.clientId, false);
+    const ids = await Promise.all([1, 2, 3].map(async () => (await send(mailroom, 'grid')).id));
+    for (const id of ids) expect(await endedRecord(mailroom, id)).toMatchObject({ status: 'sent' });
+    const [line, ...others] = await until('a line of the log', 60, async () => {
+      const found = await lines('events.topicFailing');
+      return found.length > 0 && found;
+    });
+    expect(line).toMatch(/"status":403.*EventGrid Data Sender/);
+    // It has been tried again, without another line.
+    await until('another attempt', 60, async () => grid.statuses.filter((status) => status === 403).length > 1);
+    expect(others).toEqual([]);
+    expect(await lines('events.topicFailing')).toHaveLength(1);
+    grid.assign(identity.clientId, true);
+    for (const id of ids) await arrived(id);
+    await until('the end of the trouble', 30, async () => (await lines('events.topicWorks')).length === 1);
+  });
+
+  it('that refuses one event gets the others', async () => {
+    const first = await send(mailroom, 'grid', { sendAt: new Date(Date.now() + 2_000).toISOString() });
+    grid.refuseEvent(`mailroom.message.sent:${first.id}`);
+    const others = await Promise.all([1, 2, 3].map(async () => (await send(mailroom, 'grid')).id));
+    for (const id of others) await arrived(id);
+    await until('a line of the log', 60, async () => (await lines('events.topicRefusedEvent')).length > 0);
+    expect((await lines('events.topicRefusedEvent'))[0]).toContain(first.id);
+    grid.refuseEvent(undefined);
+    expect(about(first.id)).toEqual([]);
+  });
+
+  it('that is away for a while gets its events afterwards', async () => {
+    grid.fail({ status: 503 });
+    const { id } = await send(mailroom, 'grid');
+    await until('an attempt', 60, async () => grid.statuses.at(-1) === 503);
+    grid.fail(undefined);
+    await arrived(id);
+    expect(about(id)).toHaveLength(1);
+  });
+});
