@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail } from '../../adapters/mail-content.ts';
 import { assetPaths } from '../../assets/asset.ts';
@@ -217,7 +218,9 @@ describe('a process that ends', () => {
     const { inbox, server } = stage;
     server.given = () => mail;
     inbox.rows.onWrite = (_, writes) => {
-      if (writes.some((write) => write.kind === 'merge' && 'completedAt' in write.columns)) throw new Error('ended');
+      if (writes.some((write) => write.kind === 'merge' && 'completedAt' in write.columns)) {
+        throw new RestError('storage is away', { statusCode: 503 });
+      }
     };
     await importLater(inbox);
     inbox.rows.onWrite = () => undefined;
