@@ -230,9 +230,18 @@ describe('a subscription', () => {
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/off/status');
       return json.push.folders[0].state === 'failing' ? json.push.folders[0] : undefined;
     });
-    expect(told).toMatchObject({ folder: 'inbox', code: 'ErrorAccessDenied', hint: expect.stringContaining('Grant') });
+    const why = { code: 'ErrorAccessDenied', hint: expect.stringContaining('Grant') };
+    expect(told).toMatchObject({ folder: 'inbox', ...why });
+    const { json: tried } = await mailroom.expect(200, 'POST', '/api/accounts/off/verify');
+    expect(tried).toMatchObject({ status: 'failed', store: { status: 'failed' } });
+    expect(tried.store.steps.at(-1)).toMatchObject({ step: 'subscription', status: 'failed', detail: 'inbox', ...why });
     await pushAccount(mailroom, 'off', { push: true });
     await subscribed(mailroom, 'off');
+    const { json: well } = await mailroom.expect(200, 'POST', '/api/accounts/off/verify');
+    expect(well.store.steps.at(-1)).toMatchObject({
+      ...{ step: 'subscription', status: 'ok' },
+      detail: expect.stringMatching(/^inbox: until \d{4}-/),
+    });
   }, 120_000);
 });
 

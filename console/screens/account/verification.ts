@@ -23,6 +23,7 @@ const fieldOf: Readonly<Record<Step['step'], keyof StepHints>> = {
   signIn: 'secret',
   permission: 'user',
   folder: 'folders',
+  subscription: 'folders',
 };
 
 /** Steps in plain words. */
@@ -33,6 +34,7 @@ export const stepNames: Readonly<Record<Step['step'], string>> = {
   signIn: 'Sign in',
   permission: 'Be allowed',
   folder: 'Open the folders',
+  subscription: 'Be told of new mail',
 };
 
 /** What a person can do about the steps that failed, by the field where they can do it. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { View } from '../../platform/view.ts';
 
 /** In the order in which they are tried. */
-const stepNames = ['resolve', 'connect', 'tls', 'signIn', 'permission', 'folder'] as const;
+const stepNames = ['resolve', 'connect', 'tls', 'signIn', 'permission', 'folder', 'subscription'] as const;
 export type StepName = (typeof stepNames)[number];
 
 const stepStatusSchema = z.enum(['ok', 'failed', 'unknown']).meta({

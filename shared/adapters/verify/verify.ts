@@ -84,6 +84,17 @@ export async function verifyAccount(
   };
 }
 
+/** A verification with more steps of the store, if it was tried. */
+export function withStoreSteps(verification: Verification, more: readonly Step[]): Verification {
+  const { store } = verification;
+  if (!store) return verification;
+  const added = { ...store, steps: [...store.steps, ...more] };
+  const failed = more.some(({ status }) => status === 'failed');
+  return failed
+    ? { ...verification, status: 'failed', store: { ...added, status: 'failed' } }
+    : { ...verification, store: added };
+}
+
 async function side(
   end: { readonly protocol: string } | undefined,
   verify: () => Promise<readonly Step[]> | undefined,

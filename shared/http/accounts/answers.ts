@@ -17,7 +17,9 @@ export const statusAnswerSchema = z
     ...accountStatusSchema.shape,
     push: pushStatusSchema
       .nullable()
-      .meta({ description: 'Notifications of Microsoft Graph; null: the store has no `push`.' }),
+      .meta({
+        description: 'Notifications of Microsoft Graph; null: the store has no `push`, or the account is disabled.',
+      }),
     transport: transportStatusSchema,
     webhook: webhookSummarySchema,
   })

@@ -155,7 +155,7 @@ export const accountOperations = {
     needs: 'Mailroom.Admin',
     summary: 'Try transport and store step by step',
     description:
-      'Changes and sends nothing. With a body it tries what is not stored, and stores nothing: `account` as for `PUT`, `secrets` by name.',
+      'Changes and sends nothing. A store with `push` has a step `subscription` for each folder. With a body it tries what is not stored, and stores nothing: `account` as for `PUT`, `secrets` by name.',
     body: {
       optional: true,
       content: json(verifyInputSchema.extend({ account: accountBody.nullish() }), {
@@ -231,7 +231,7 @@ export const accountOperations = {
           secrets: [{ name: 'corpus-imap', state: 'ok', expiresAt: null }],
           push: {
             reachable: true,
-            lastQueuedAt: '2026-03-02T08:00:00.000Z',
+            lastNotification: '2026-03-02T08:00:00.000Z',
             folders: [{ folder: 'inbox', state: 'active', expiresAt: '2026-03-05T06:00:00.000Z' }],
           },
           transport: { waiting: 0, oldestWaiting: null, failedWithinDay: 0, lastFailure: null },

@@ -1,10 +1,14 @@
 import { readTrial } from '../../adapters/verify/trial.ts';
-import { verifyAccount } from '../../adapters/verify/verify.ts';
+import { verifyAccount, withStoreSteps } from '../../adapters/verify/verify.ts';
+import { subscriptionSteps } from '../../inbox/push/verify.ts';
 import type { Answer, Call } from '../call.ts';
 import { readJsonBody } from '../json-body.ts';
 import { mayWriteSecrets } from './may-write-secrets.ts';
 
-/** `POST /accounts/{account}/verify`: tries transport and store, stored or as the body describes them. */
+/**
+ * `POST /accounts/{account}/verify`: tries transport and store, stored or as the body describes them, and says how the
+ * subscriptions of a store with push are.
+ */
 export async function handle({ param, request, services, signal }: Call): Promise<Answer> {
   const { accounts, secrets } = services;
   const name = param('account');
@@ -19,7 +23,11 @@ export async function handle({ param, request, services, signal }: Call): Promis
   const own = trial.account ? { mayWriteSecrets: () => mayWriteSecrets(request) } : {};
   const context = services.trial({ given: trial.secrets, ...own });
   try {
-    return { jsonBody: await verifyAccount(context, account, { signal }) };
+    const [verified, subscriptions] = await Promise.all([
+      verifyAccount(context, account, { signal }),
+      subscriptionSteps(services.push, account, { isStored: !trial.account, signal }),
+    ]);
+    return { jsonBody: withStoreSteps(verified, subscriptions) };
   } finally {
     await context.close();
   }
