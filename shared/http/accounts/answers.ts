@@ -15,11 +15,9 @@ export type DeletedAccount = View<typeof deletedAccountSchema>;
 export const statusAnswerSchema = z
   .object({
     ...accountStatusSchema.shape,
-    push: pushStatusSchema
-      .nullable()
-      .meta({
-        description: 'Notifications of Microsoft Graph; null: the store has no `push`, or the account is disabled.',
-      }),
+    push: pushStatusSchema.nullable().meta({
+      description: 'Notifications of Microsoft Graph; null: the store has no `push`, or the account is disabled.',
+    }),
     transport: transportStatusSchema,
     webhook: webhookSummarySchema,
   })
