@@ -4,6 +4,7 @@ import { createRequire, enableCompileCache } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { removeExtentsOneByOne } from './azurite-extents.ts';
 import { lockWorkingDirectory } from './location-lock.ts';
 
 /**
@@ -44,6 +45,7 @@ const clientsMs = 60_000;
 const lookMs = 100;
 
 async function main(): Promise<void> {
+  removeExtentsOneByOne();
   const options = optionsSchema.parse(JSON.parse(process.argv[2] ?? ''));
   if (options.location !== undefined) {
     mkdirSync(options.location, { recursive: true, mode: 0o700 });
