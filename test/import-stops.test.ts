@@ -2,10 +2,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inboxRows } from './support/audit.ts';
 import { random, type TestMail, testMail } from './support/mails.ts';
 import { retention } from './support/retention.ts';
-import { blob, event, type Moment, type StopProtocol, StopStage, stopProtocols, table } from './support/stop-stage.ts';
+import {
+  blob,
+  event,
+  type Moment,
+  protocolsAt,
+  type StopProtocol,
+  StopStage,
+  stopProtocols,
+  table,
+} from './support/stop-stage.ts';
 import { assetBlobs, auditStorage } from './support/storage-audit.ts';
 
-/** A process is stopped at every moment of an import; on every protocol at once, each with an account per moment. */
+/** A process is stopped at every moment of an import, each with accounts of its own. */
 
 const importMoments: readonly Moment[] = [
   { when: 'before the page is noted', at: 'before', ...table("RowKey='w%3A") },
@@ -28,7 +37,7 @@ const everyMoment = importMoments.map((moment, n) => ({ ...moment, n }));
 
 let stage: StopStage;
 
-const accountsOf = (n: number) => stopProtocols.map((protocol) => ({ protocol, name: `stop${n}-${protocol}` }));
+const accountsOf = (n: number) => protocolsAt(n).map((protocol) => ({ protocol, name: `stop${n}-${protocol}` }));
 
 beforeAll(async () => {
   stage = await StopStage.start(everyMoment.flatMap(({ n }) => accountsOf(n)));

@@ -7,6 +7,7 @@ import {
   blob,
   event,
   type Moment,
+  protocolsAt,
   type StopAccount,
   type StopProtocol,
   StopStage,
@@ -44,19 +45,19 @@ const assetMoments: readonly Moment[] = [
 ];
 
 const numbered = (kind: string, moments: readonly Moment[]) =>
-  moments.map((moment, n) => ({ ...moment, kind: `${kind}${n}`, seed: kind.length * 100 + n }));
+  moments.map((moment, n) => ({ ...moment, n, kind: `${kind}${n}`, seed: kind.length * 100 + n }));
 const sweeps = numbered('sweep', sweepMoments);
 const originals = numbered('due', originalMoments);
 const expiries = numbered('asset', assetMoments);
 
-const accountsOf = (kind: string): StopAccount[] =>
-  stopProtocols.map((protocol) => ({ protocol, name: `${kind}-${protocol}` }));
+const accountsOf = ({ kind, n }: { readonly kind: string; readonly n: number }): StopAccount[] =>
+  protocolsAt(n).map((protocol) => ({ protocol, name: `${kind}-${protocol}` }));
 
 let stage: StopStage;
 let shiftMs = 0;
 
 beforeAll(async () => {
-  const all = [...sweeps, ...originals, ...expiries].flatMap(({ kind }) => accountsOf(kind));
+  const all = [...sweeps, ...originals, ...expiries].flatMap(accountsOf);
   stage = await StopStage.start(all, { ASSET_RETENTION_DAYS: '30' });
 }, 120_000);
 
@@ -88,9 +89,9 @@ const open = async (name: string) =>
   (await inboxRows(stage.mailroom, name)).filter(({ key }) => /^[wudpx]:/.test(key)).map(({ key }) => key);
 
 describe('a process that is stopped while it sweeps', () => {
-  it.each(sweeps)('$when', { timeout: 180_000 }, async ({ kind, seed, when: _, ...moment }) => {
+  it.each(sweeps)('$when', { timeout: 180_000 }, async ({ kind, n, seed, when: _, ...moment }) => {
     const { mailroom } = stage;
-    const accounts = accountsOf(kind);
+    const accounts = accountsOf({ kind, n });
     for (const account of accounts) {
       const mails = mailsOf(account.protocol, seed);
       await stage.setUp(account, mails.slice(0, 2), { delete: 'immediately', deleteMode: 'permanent' });
@@ -119,9 +120,9 @@ describe('a process that is stopped while it sweeps', () => {
 });
 
 describe('a process that is stopped while it deletes originals that are due', () => {
-  it.each(originals)('$when', { timeout: 180_000 }, async ({ kind, seed, when: _, ...moment }) => {
+  it.each(originals)('$when', { timeout: 180_000 }, async ({ kind, n, seed, when: _, ...moment }) => {
     const { mailroom } = stage;
-    const accounts = accountsOf(kind);
+    const accounts = accountsOf({ kind, n });
     for (const account of accounts) {
       const rule = { delete: { afterDays: 1 }, deleteMode: 'permanent' };
       await stage.setUp(account, mailsOf(account.protocol, seed), rule);
@@ -152,9 +153,9 @@ describe('a process that is stopped while it deletes originals that are due', ()
 });
 
 describe('a process that is stopped while it removes an asset that is too old', () => {
-  it.each(expiries)('$when', { timeout: 180_000 }, async ({ kind, seed, when: _, ...moment }) => {
+  it.each(expiries)('$when', { timeout: 180_000 }, async ({ kind, n, seed, when: _, ...moment }) => {
     const { mailroom } = stage;
-    const accounts = accountsOf(kind).slice(0, 1);
+    const accounts = accountsOf({ kind, n }).slice(0, 1);
     for (const account of accounts) {
       await stage.setUp(account, mailsOf(account.protocol, seed), { delete: 'never' });
       expect(await mailroom.import(account.name)).toMatchObject({ status: 'done', imported: 4 });

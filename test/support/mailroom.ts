@@ -460,13 +460,17 @@ async function killed(child: ChildProcess): Promise<void> {
   await ended;
 }
 
+/** Between two questions, in ms: what comes soon is seen soon, and a long wait costs little of what it waits for. */
+const firstPauseMs = 20;
+const longestPauseMs = 250;
+
 /** Asks until there is an answer; fails after `seconds`. */
 export async function until<T>(what: string, seconds: number, ask: () => Promise<T | undefined | false>): Promise<T> {
   const end = Date.now() + seconds * 1000;
-  for (;;) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.4, longestPauseMs)) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
     if (Date.now() > end) throw new Error(`Not within ${seconds} s: ${what}`);
-    await delay(50);
+    await delay(pauseMs);
   }
 }

@@ -11,6 +11,11 @@ import { type StorageGate, startStorageGate } from './storage-gate.ts';
 export const stopProtocols = ['imap', 'pop3', 'graph'] as const;
 export type StopProtocol = (typeof stopProtocols)[number];
 
+/** The protocols on which the nth moment is tried: one after the other, and each of them in `npm run test:soak`. */
+export function protocolsAt(n: number): readonly StopProtocol[] {
+  return process.env.SOAK ? stopProtocols : stopProtocols.filter((_, at) => at === n % stopProtocols.length);
+}
+
 /** An account on one of the protocols; its mailbox has its name. */
 export interface StopAccount {
   readonly protocol: StopProtocol;
