@@ -16,6 +16,8 @@ export interface CountingProxy {
   readonly connectionString: string;
   /** What came through since the last call. */
   take(): readonly StorageRequest[];
+  /** From now on each request waits so long before it is passed on: storage that is further away. In ms. */
+  delay(ms: number): void;
   stop(): Promise<void>;
 }
 
@@ -25,6 +27,7 @@ const accountPath = '/devstoreaccount1';
 /** Passes requests on to an Azurite and keeps count of them. */
 export async function startCountingProxy(azurite: Azurite): Promise<CountingProxy> {
   let counted: StorageRequest[] = [];
+  let delayMs = 0;
   const agent = new Agent({ keepAlive: true });
   const ports = { blob: azurite.blobPort, queue: azurite.queuePort, table: azurite.tablePort };
 
@@ -32,18 +35,22 @@ export async function startCountingProxy(azurite: Azurite): Promise<CountingProx
     const server = createServer((incoming, answer) => {
       const { method = '', url = '', headers } = incoming;
       const { pathname } = new URL(url, `http://${host}`);
-      const chunks: Buffer[] = [];
-      if (service === 'table') incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-      incoming.once('end', () => {
-        const body = Buffer.concat(chunks).toString();
-        counted.push({ service, method, path: pathname.slice(accountPath.length), body });
-      });
-      const outgoing = request({ agent, host, port: ports[service], method, path: url, headers }, (response) => {
-        answer.writeHead(response.statusCode ?? 502, response.rawHeaders);
-        response.pipe(answer);
-      });
-      outgoing.once('error', () => answer.destroy());
-      incoming.pipe(outgoing);
+      const passOn = () => {
+        const chunks: Buffer[] = [];
+        if (service === 'table') incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+        incoming.once('end', () => {
+          const body = Buffer.concat(chunks).toString();
+          counted.push({ service, method, path: pathname.slice(accountPath.length), body });
+        });
+        const outgoing = request({ agent, host, port: ports[service], method, path: url, headers }, (response) => {
+          answer.writeHead(response.statusCode ?? 502, response.rawHeaders);
+          response.pipe(answer);
+        });
+        outgoing.once('error', () => answer.destroy());
+        incoming.pipe(outgoing);
+      };
+      if (delayMs === 0) passOn();
+      else setTimeout(passOn, delayMs);
     });
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
     return server;
@@ -61,6 +68,9 @@ export async function startCountingProxy(azurite: Azurite): Promise<CountingProx
       const taken = counted;
       counted = [];
       return taken;
+    },
+    delay: (ms) => {
+      delayMs = ms;
     },
     async stop() {
       agent.destroy();

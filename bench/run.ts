@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
 import { onNpmGone } from '../local/npm-parent.ts';
 import { acceptLatency } from './accept-latency.ts';
+import { accounts } from './accounts.ts';
 import { tooBusy, usedByOthers } from './busy.ts';
 import { eventsWaiting } from './events-waiting.ts';
 import { importRate } from './import-rate.ts';
@@ -29,6 +30,7 @@ const sections: Readonly<Record<string, Section>> = {
   transactions: { measure: transactions, needs: [dovecot] },
   accept: { measure: acceptLatency },
   send: { measure: sendRate },
+  accounts: { measure: accounts },
   events: { measure: eventsWaiting, needs: [dovecot] },
   load: { measure: loadTime },
   memory: { measure: memory, needs: [dovecot] },

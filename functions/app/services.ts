@@ -165,6 +165,7 @@ async function make(timers: Schedules): Promise<Services> {
     enqueue: (account, { delayMs = 0, ...body }) => enqueue(queueNames.import, { account, ...body }, delayMs),
     account: (name, signal) => accounts.fresh(name, { signal }),
     accounts: (signal) => accounts.list({ signal }),
+    noteQueued: (names, at) => accounts.noteQueued(names, at),
     accountNames: (signal) => accounts.everyName({ signal }),
     store: (account) => storeOf(account, (store) => contextOf(account, store)),
     events,

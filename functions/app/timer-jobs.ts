@@ -21,7 +21,7 @@ import { tidyStats } from '../../shared/stats/stats.ts';
 import type { Job } from './job.ts';
 
 /** Queues an import of each account whose time has come. */
-export const importSchedule: Job = ({ inbox, accountRows }, signal) => scheduleImports(inbox, accountRows, { signal });
+export const importSchedule: Job = ({ inbox }, signal) => scheduleImports(inbox, { signal });
 
 /** Takes up what nobody works on any more: mail, events on their way, messages in the poison queues, subscriptions. */
 export const outboxRecovery: Job = async ({ outbox, inbox, webhooks, topic, poison, pushSchedule }, signal) => {

@@ -15,6 +15,8 @@ export interface StoredAccount {
   readonly sinceId: string | undefined;
   /** When it was added, in ms; 0 where that was not noted. */
   readonly createdAt: number;
+  /** When the schedule last queued its import, in ms; undefined: never. */
+  readonly queuedAt: number | undefined;
   /** Strong entity tag, with its quotes (RFC 9110 section 8.8.3). */
   readonly etag: string;
 }
@@ -23,6 +25,12 @@ export interface StoredAccount {
 export function createdAtOf(row: Row): number {
   const { createdAt } = row.columns;
   return typeof createdAt === 'number' ? createdAt : 0;
+}
+
+/** When the schedule last queued an import of the account, in ms; undefined: never. */
+export function queuedAtOf(row: Row): number | undefined {
+  const { queuedAt } = row.columns;
+  return typeof queuedAt === 'number' ? queuedAt : undefined;
 }
 
 /** Deleted accounts leave their row behind. */
@@ -40,6 +48,7 @@ export function storedOf(row: Row, now: number): StoredAccount {
     sinceAt: typeof sinceAt === 'number' ? sinceAt : undefined,
     sinceId: typeof sinceId === 'string' ? sinceId : undefined,
     createdAt: createdAtOf(row),
+    queuedAt: queuedAtOf(row),
     etag: etagOf(row),
   };
 }

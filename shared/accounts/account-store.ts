@@ -3,7 +3,7 @@ import type { TargetNetwork } from '../events/webhooks/target-network.ts';
 import type { Clock } from '../platform/clock.ts';
 import { errorText, log } from '../platform/log.ts';
 import { type Mistake, Refusal } from '../platform/refusal.ts';
-import { jsonColumns, type Row, RowConflict, type RowTable, type RowWrite } from '../platform/rows.ts';
+import { jsonColumns, type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
 import type { BoundSecrets } from '../secrets/bound-secrets.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type KnownDestinations,
   knownDestinationsOf,
   lastKnownDestinationsOf,
+  queuedAtOf,
   type StoredAccount,
   sinceColumns,
   storedOf,
@@ -64,8 +65,8 @@ const cacheMs = 5_000;
 /** `debug` is for finding a fault, and is switched off by itself after this time. */
 const debugMs = 3_600_000;
 
-/** Accounts at most in a listing; more than any mail service of this kind has. */
-const maxAccounts = 10_000;
+/** Accounts at most in a listing, deleted ones included; ten thousand that are used leave room for many of those. */
+const maxAccounts = 50_000;
 
 /** What accounts name, and by what they are checked as they are saved. */
 export interface AccountUses {
@@ -80,12 +81,12 @@ export interface AccountUses {
 
 /** Where accounts are kept: one row each. A deleted account leaves its row behind, so that its mails are still found. */
 export class AccountStore {
-  readonly #rows: RowTable;
+  readonly #rows: Rows;
   readonly #uses: AccountUses;
   readonly #clock: Clock;
   readonly #cache = new Map<string, { stored: StoredAccount; known: KnownDestinations; at: number }>();
 
-  constructor(rows: RowTable, uses: AccountUses, clock: Clock) {
+  constructor(rows: Rows, uses: AccountUses, clock: Clock) {
     this.#rows = rows;
     this.#uses = uses;
     this.#clock = clock;
@@ -152,6 +153,15 @@ export class AccountStore {
     return names;
   }
 
+  /**
+   * Notes that imports of these accounts were queued at `at` (ms since the epoch): one transaction, for at most 100. Their
+   * entity tags stay as they are. Throws storage's trouble.
+   */
+  async noteQueued(names: readonly string[], at: number): Promise<void> {
+    const writes = names.map((name) => ({ kind: 'merge', key: name, columns: { queuedAt: at } }) as const);
+    await this.#rows.write(accountsPartition, writes);
+  }
+
   /** Throws Refusal `changed` where the precondition does not hold now; `save` asks again as it writes. */
   async check(name: string, precondition: Precondition, options: Options): Promise<void> {
     const row = await this.#row(name, options);
@@ -196,6 +206,8 @@ export class AccountStore {
       const since = sinceColumns(account, existing);
       const debugUntil = account.debug ? this.#clock.now() + debugMs : undefined;
       const createdAt = existing ? createdAtOf(existing) : this.#clock.now();
+      // Being saved, or added again, makes no import due.
+      const queuedAt = row && queuedAtOf(row);
       const destinations = JSON.stringify(confirmed.known);
       const columns = {
         ...jsonColumns(account),
@@ -203,12 +215,13 @@ export class AccountStore {
         ...since,
         debugUntil,
         createdAt,
+        queuedAt,
         destinations,
         deleted: false,
       };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
-        answer: { created: existing === undefined, ...since, createdAt, waiting: confirmed.waiting },
+        answer: { created: existing === undefined, ...since, createdAt, queuedAt, waiting: confirmed.waiting },
       };
     });
     const { waiting, ...stored } = saved;

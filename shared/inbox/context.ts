@@ -36,6 +36,8 @@ export interface InboxContext {
   /** The account as it is now: its rule decides over originals. */
   readonly account: (name: string, signal: AbortSignal) => Promise<StoredAccount | undefined>;
   readonly accounts: (signal: AbortSignal) => Promise<readonly StoredAccount[]>;
+  /** Notes when imports of these accounts, 100 at most, were queued by their schedules; in ms since the epoch. */
+  readonly noteQueued: (accounts: readonly string[], at: number) => Promise<void>;
   /** Every account there is or was. */
   readonly accountNames: (signal: AbortSignal) => Promise<readonly string[]>;
   /** The account's store; undefined where it has none. */

@@ -158,6 +158,9 @@ export class TestInbox {
       },
       account: async () => this.account,
       accounts: async () => [this.account],
+      noteQueued: async (_, queuedAt) => {
+        this.account = { ...this.account, queuedAt };
+      },
       accountNames: async () => [this.name],
       store: async () => this.store,
       events,
@@ -198,5 +201,5 @@ function stored(name: string, rule: Readonly<Record<string, unknown>>, folders: 
     store,
     import: { schedule: null, markRead: false, ...rule },
   });
-  return { account, sinceAt: undefined, sinceId: undefined, createdAt: 0, etag: '"1"' };
+  return { account, sinceAt: undefined, sinceId: undefined, createdAt: 0, queuedAt: undefined, etag: '"1"' };
 }

@@ -26,6 +26,8 @@ export class MemoryRows implements Rows {
   readonly #partitions = new Map<string, Map<string, Stored>>();
   readonly #now: () => number;
   #writes = 0;
+  /** Requests that storage would have had: one for each group, row read, and 1,000 rows of a range. */
+  requests = 0;
   /** Asked before each group is carried out. */
   onWrite: OnWrite = () => undefined;
 
@@ -36,6 +38,7 @@ export class MemoryRows implements Rows {
 
   async get(partition: string, key: string, { signal }: { signal?: AbortSignal } = {}): Promise<Row | undefined> {
     signal?.throwIfAborted();
+    this.requests += 1;
     const stored = this.#partitions.get(partition)?.get(key);
     return stored && toRow(key, stored);
   }
@@ -47,6 +50,7 @@ export class MemoryRows implements Rows {
       .filter(([key, { columns }]) => key >= from && key < before && fits(columns))
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .slice(0, options.top);
+    this.requests += Math.max(1, Math.ceil(rows.length / 1000));
     for (const [key, stored] of rows) yield toRow(key, stored);
   }
 
@@ -56,6 +60,7 @@ export class MemoryRows implements Rows {
 
   async write(partition: string, writes: readonly RowWrite[]): Promise<readonly string[]> {
     await this.onWrite(partition, writes);
+    this.requests += 1;
     const rows = this.#partitions.get(partition) ?? new Map<string, Stored>();
     this.#partitions.set(partition, rows);
     for (const write of writes) check(write, rows.get(write.key));

@@ -1,0 +1,164 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TableClient } from '@azure/data-tables';
+import { QueueClient } from '@azure/storage-queue';
+import { accountsPartition } from '../shared/accounts/keys.ts';
+import { resolveAccount } from '../shared/accounts/rules.ts';
+import { mapConcurrently } from '../shared/platform/concurrency.ts';
+import { jsonColumns, RowTable } from '../shared/platform/rows.ts';
+import type { Mailroom } from '../test/support/mailroom.ts';
+import { type CountingProxy, type StorageRequest, startCountingProxy } from './counting-proxy.ts';
+import { digits, type SectionResult } from './report.ts';
+import { startMailroom } from './storage.ts';
+
+/** What storage takes for each request beside its own work. In ms. */
+const latencyMs = 5;
+const limitSeconds = 570;
+const healthPages = 2;
+
+type TimerName = 'import-schedule' | 'outbox-recovery' | 'retention';
+
+/** What a part of the section took. */
+interface Part {
+  readonly name: string;
+  readonly seconds: number;
+  readonly requests: readonly StorageRequest[];
+}
+
+/**
+ * Ten thousand accounts: what the timers that look at all of them ask storage for, and how long they take, with storage
+ * that is 5 ms away. The functions that queues start are off, so that the timers are measured alone.
+ */
+export async function accounts(options: { readonly quick: boolean }): Promise<SectionResult> {
+  const count = options.quick ? 1_000 : 10_000;
+  const env: Record<string, string> = {
+    ...Object.fromEntries(
+      ['mail-import', 'mail-send', 'mail-webhooks'].map((name) => [`AzureWebJobs.${name}.Disabled`, 'true']),
+    ),
+    // Only as it is fired.
+    'AzureWebJobs.outbox-release.Disabled': 'true',
+  };
+  const mailroom = await startMailroom('tuned', { env });
+  const proxy = await startCountingProxy(mailroom.azurite);
+  try {
+    await mailroom.kill();
+    env.MailStorage = proxy.connectionString;
+    await mailroom.run();
+    await mailroom.expect(200, 'GET', '/api/accounts');
+    await addAccounts(mailroom, count);
+    proxy.delay(latencyMs);
+    // What a new process does once, and what it notes about its timers, are not of the accounts.
+    const parts: Part[] = [];
+    parts.push(await timePart('all due', proxy, () => runTimer(mailroom, 'import-schedule')));
+    const queued = await messagesOf(mailroom);
+    if (queued < count) throw new Error(`${queued} imports were queued for ${count} accounts`);
+    parts.push(await timePart('none due', proxy, () => runTimer(mailroom, 'import-schedule')));
+    parts.push(await timePart('outbox-recovery', proxy, () => runTimer(mailroom, 'outbox-recovery')));
+    parts.push(...(await timeHealth(mailroom, proxy)));
+    return result(count, parts);
+  } finally {
+    await mailroom.stop();
+    await proxy.stop();
+  }
+}
+
+/** Writes accounts as they stand in their table: ten thousand calls of `PUT` would measure something else. */
+async function addAccounts(mailroom: Mailroom, count: number): Promise<void> {
+  const rows = new RowTable(async () =>
+    TableClient.fromConnectionString(mailroom.azurite.connectionString, 'accounts', { allowInsecureConnection: true }),
+  );
+  const auth = { type: 'none' };
+  const tls = { starttls: 'never' };
+  const uses = { reachable: false };
+  const writes = Array.from({ length: count }, (_, n) => {
+    const name = `account-${String(n).padStart(5, '0')}`;
+    const { account } = resolveAccount(
+      name,
+      {
+        from: `${name}@example.com`,
+        transport: { protocol: 'smtp', host: '127.0.0.1', port: 9, auth, tls },
+        store: { protocol: 'imap', host: '127.0.0.1', port: 9, auth, tls },
+      },
+      uses,
+    );
+    const columns = { ...jsonColumns(account), version: name, createdAt: Date.UTC(2026, 0, 1) + n, deleted: false };
+    return { kind: 'put', key: name, columns } as const;
+  });
+  const groups = Array.from({ length: Math.ceil(count / 100) }, (_, n) => writes.slice(n * 100, n * 100 + 100));
+  await mapConcurrently(groups, 2, (group) => rows.write(accountsPartition, group));
+}
+
+async function timePart(name: string, proxy: CountingProxy, task: () => Promise<unknown>): Promise<Part> {
+  proxy.take();
+  const began = performance.now();
+  await task();
+  return { name, seconds: (performance.now() - began) / 1000, requests: proxy.take() };
+}
+
+/** Fires a timer by hand, and waits for its end. */
+async function runTimer(mailroom: Mailroom, timer: TimerName): Promise<void> {
+  const ends = async () => (await mailroom.log()).split(`Executed 'Functions.${timer}'`).length;
+  const before = await ends();
+  await mailroom.fire(timer);
+  const until = performance.now() + limitSeconds * 1000;
+  while ((await ends()) === before) {
+    if (performance.now() > until) throw new Error(`${timer} did not end in ${limitSeconds} s`);
+    await sleep(20);
+  }
+}
+
+async function messagesOf({ azurite }: Mailroom): Promise<number> {
+  const queue = new QueueClient(azurite.connectionString, 'mail-import');
+  return (await queue.getProperties()).approximateMessagesCount ?? 0;
+}
+
+/** The first pages of a listing with health, the largest that there are. */
+async function timeHealth(mailroom: Mailroom, proxy: CountingProxy): Promise<readonly Part[]> {
+  const parts: Part[] = [];
+  let token = '';
+  for (let page = 1; page <= healthPages; page += 1) {
+    const part = await timePart(`health, page ${page}`, proxy, async () => {
+      const { json } = await mailroom.expect(200, 'GET', `/api/accounts?health=true&top=1000${token}`);
+      token = `&continue=${json.continue}`;
+      if (json.items.length < 1000) console.log(`  a page of ${json.items.length} accounts`);
+    });
+    parts.push(part);
+  }
+  return parts;
+}
+
+const isMessage = ({ service, method, path }: StorageRequest) =>
+  service === 'queue' && method === 'POST' && path.startsWith('/mail-import/');
+
+function result(count: number, parts: readonly Part[]): SectionResult {
+  const rows = parts.map(({ name, seconds, requests }) => {
+    const messages = requests.filter(isMessage).length;
+    return [name, digits(seconds), String(requests.length - messages), String(messages)];
+  });
+  const of = (name: string) => parts.find((part) => part.name === name);
+  const seconds = (name: string) => of(name)?.seconds ?? Number.NaN;
+  const others = (name: string) => of(name)?.requests.filter((each) => !isMessage(each)).length ?? Number.NaN;
+  const atMost = (what: string, figure: number, target: number, unit = '') =>
+    ({ what, figure, bound: 'atMost', target, unit }) as const;
+  return {
+    title: `Accounts: ${count.toLocaleString('en')} of them, storage ${latencyMs} ms away`,
+    notes: [
+      'Seconds from the call that fires the timer to its end in the log, or of the call of HTTP; requests counted by a proxy.',
+      'The functions that queues start are off: the timers are measured alone.',
+    ],
+    table: [['', 'seconds', 'transactions', 'messages queued'], ...rows],
+    goals: [
+      atMost('queueing an import of all accounts', seconds('all due'), 30, ' s'),
+      atMost('transactions of that per 50 accounts, without the messages', (others('all due') / count) * 50, 2),
+      atMost('a look at the schedule when none is due', seconds('none due'), 5, ' s'),
+      atMost('transactions of that', others('none due'), 20),
+      atMost('outbox-recovery when nothing waits', seconds('outbox-recovery'), 5, ' s'),
+      atMost('transactions of that', others('outbox-recovery'), 20),
+      atMost(
+        'a page of 1,000 accounts with health',
+        Math.max(seconds('health, page 1'), seconds('health, page 2')),
+        2,
+        ' s',
+      ),
+    ],
+  };
+}
