@@ -22,6 +22,7 @@ import { markBounced } from '../../shared/outbox/bounces/mark-bounced.ts';
 import type { OutboxContext } from '../../shared/outbox/context.ts';
 import { RequeueSchedule } from '../../shared/outbox/delivering/requeue-schedule.ts';
 import { WorkerQuota } from '../../shared/outbox/delivering/worker-quota.ts';
+import { OpenAccounts } from '../../shared/outbox/open-accounts.ts';
 import { sleep, systemClock } from '../../shared/platform/clock.ts';
 import { appCredential, storageCredential } from '../../shared/platform/credentials.ts';
 import { log } from '../../shared/platform/log.ts';
@@ -145,6 +146,7 @@ async function make(timers: Schedules): Promise<Services> {
     transport: async (account): Promise<MailTransport | undefined> => await transports.get(account),
     sentCopies: (account) => transports.sent(account),
     rate: (account) => limits.rate(account),
+    open: new OpenAccounts(outboxRows, clock),
     workers: new WorkerQuota(),
     schedule: new RequeueSchedule(clock),
     retryWaits: settings.retryWaitsMs,

@@ -9,7 +9,7 @@ import { removeLeftovers } from '../../shared/inbox/ledger/leftovers.ts';
 import { runRetention } from '../../shared/inbox/originals/retention.ts';
 import { handleGivenUpEntry as givenUpImport } from '../../shared/inbox/queue-entry.ts';
 import { scheduleImports } from '../../shared/inbox/schedule.ts';
-import { recover } from '../../shared/outbox/delivering/recover.ts';
+import { recover, recoverEverywhere } from '../../shared/outbox/delivering/recover.ts';
 import { resumeReleases } from '../../shared/outbox/delivering/release.ts';
 import { removeOldMail } from '../../shared/outbox/housekeeping.ts';
 import { handleGivenUpEntry as givenUpMail } from '../../shared/outbox/queue-entry.ts';
@@ -54,6 +54,7 @@ export const retention: Job = async (services, signal) => {
     endingSecrets: () => logExpiringSecrets(accounts, secrets, inbox.clock, { signal }),
     standingTrouble: () => logOngoingTrouble(accounts, inbox.health, { signal }),
     originals: () => runRetention(inbox, { signal }),
+    openMail: () => recoverEverywhere(outbox, { signal }),
     mail: () => removeOldMail(outbox, { mimeDays, recordDays }, { signal }),
     uploads: () => removeExpiredUploads(outbox, { signal }),
     webhooks: () => removeOldDeliveries(webhooks, { signal }),

@@ -12,6 +12,7 @@ import type { BacklogLimit } from './accepting/backlog-limit.ts';
 import type { RequeueSchedule } from './delivering/requeue-schedule.ts';
 import type { RetryWaits } from './delivering/retry.ts';
 import type { WorkerQuota } from './delivering/worker-quota.ts';
+import type { OpenAccounts } from './open-accounts.ts';
 
 /** The mails that an account may send in a minute, as this process has them. */
 export type SendRate = Pick<ProcessRate, 'acquire' | 'paceMs'>;
@@ -44,6 +45,8 @@ export interface OutboxContext {
   readonly sentCopies: (account: Account) => Promise<MailTransport | undefined>;
   /** How many mails the account may send in a minute, over all processes; undefined: no limit. */
   readonly rate: (account: Account) => SendRate | undefined;
+  /** Which accounts have open messages; whatever opens one is written through it. */
+  readonly open: OpenAccounts;
   readonly workers: WorkerQuota;
   readonly schedule: RequeueSchedule;
   /** When an attempt is followed by another one. */

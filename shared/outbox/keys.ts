@@ -42,6 +42,9 @@ export const idempotencyRowKey = (key: string) => `${idempotencyPrefix}${digest(
 /** One row per account whose waiting mail was released, in a partition of its own: no account's name begins so. */
 export const releasePartition = '!release';
 
+/** One row per account that has open messages (open-accounts.ts), in a partition of its own. */
+export const openPartition = '!open';
+
 /** Blob of a message's frozen MIME in container `outbox`. */
 export const mimePath = (account: string, localId: string) => `${account}/${localId}.eml`;
 /** Blob of one of the uploads in a message; behind the same prefix as its MIME, so that both go together. */

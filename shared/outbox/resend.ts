@@ -71,10 +71,12 @@ async function reopen(context: OutboxContext, record: MessageRecord, etag: strin
   const { account, localId, traceId } = again;
   const id = recordId(again);
   const waits = waitColumns(now, now);
-  await context.rows.write(account, [
-    { kind: 'replace', key: recordKey(localId), columns: { ...recordColumns(again), ...waits.record }, etag },
-    { kind: 'put', key: openKey(localId), columns: waits.open },
-  ]);
+  await context.open.opening(account, () =>
+    context.rows.write(account, [
+      { kind: 'replace', key: recordKey(localId), columns: { ...recordColumns(again), ...waits.record }, etag },
+      { kind: 'put', key: openKey(localId), columns: waits.open },
+    ]),
+  );
   log.info('outbox.resend', { account, message: id, traceId, status: record.status });
   await context.enqueue(id, 0).catch((error: unknown) => {
     // The record is durable: the recovery timer will queue it.

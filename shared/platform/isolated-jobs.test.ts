@@ -13,7 +13,7 @@ it('a failure of one account does not stop the others', async () => {
   await forEachAccount(['a', 'c'], work, options);
   const stop = AbortSignal.abort(new Error('time is over'));
   await expect(forEachAccount(['b', 'c'], work, { signal: stop, task: 'cleaning' })).rejects.toThrow('time is over');
-  expect(seen).toEqual(['a', 'b', 'c', 'a', 'c', 'b']);
+  expect(seen).toEqual(['a', 'b', 'c', 'a', 'c']);
 });
 
 it('a job that fails, or throws before it begins, does not stop the others', async () => {

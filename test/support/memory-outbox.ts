@@ -16,6 +16,7 @@ import { usualWaits } from '../../shared/outbox/delivering/retry.ts';
 import { WorkerQuota } from '../../shared/outbox/delivering/worker-quota.ts';
 import { indexKeys, indexRow } from '../../shared/outbox/finding/index-rows.ts';
 import { mimePath, openKey, recordKey } from '../../shared/outbox/keys.ts';
+import { OpenAccounts } from '../../shared/outbox/open-accounts.ts';
 import { type MessageRecord, recordColumns, recordId, recordOf } from '../../shared/outbox/record.ts';
 import { newestFirstId } from '../../shared/platform/ids.ts';
 import { Shutdown } from '../../shared/platform/shutdown.ts';
@@ -76,10 +77,12 @@ export class MemoryOutbox {
   /** The account's limit of mails in a minute, where a test sets one. */
   rate: SendRate | undefined;
   readonly blobs = new MemoryBlobs();
+  readonly open: OpenAccounts;
   readonly context: OutboxContext;
 
   constructor() {
     const clock = { now: () => this.now };
+    this.open = new OpenAccounts(this.rows, clock);
     const events = { publish: async (event: MailroomEvent) => void this.events.push(event) };
     const enqueue = (kind: Queued['kind']) => async (id: string, delayMs: number, as?: string) =>
       void this.queue.push({ kind, id, delayMs, ...(as === undefined ? {} : { accepted: as }) });
@@ -100,6 +103,7 @@ export class MemoryOutbox {
       transport: async (account) => (account.transport ? this.transport : undefined),
       sentCopies: async () => this.sentCopies,
       rate: () => this.rate,
+      open: this.open,
       workers: this.workers,
       schedule: new RequeueSchedule(clock),
       retryWaits: usualWaits,
@@ -138,6 +142,7 @@ export class MemoryOutbox {
       attempts: [],
       ...fields,
     };
+    await this.open.note(record.account);
     const metadata = acceptedCopy({ ...record, size: 0 });
     this.blobs.put(mimePath(record.account, record.localId), mailText, metadata);
     await this.rows.write(record.account, [

@@ -3,6 +3,7 @@ import type { ListedMail } from '../../adapters/store.ts';
 import { assetIndexKey, assetPaths } from '../../assets/asset.ts';
 import { type LeftoverAsset, leftoverAssets, leftoverPrefix } from '../../assets/leftover-row.ts';
 import { readDescription } from '../../assets/summary.ts';
+import { mapConcurrently } from '../../platform/concurrency.ts';
 import { accountId } from '../../platform/ids.ts';
 import { errorText, log } from '../../platform/log.ts';
 import { ignoreConflict } from '../../platform/rows.ts';
@@ -16,6 +17,9 @@ import { quarantinePath } from './pending.ts';
 
 /** Rows of pages looked at in one run of the timer at most, for each account. */
 const batch = 500;
+
+/** Accounts worked on at one time. */
+const accountsAtOnce = 8;
 
 interface Options {
   readonly signal: AbortSignal;
@@ -32,7 +36,7 @@ interface SeenBlob {
  * and what is left of deleted assets. Of an account that nobody imports any more too.
  */
 export async function removeLeftovers(inbox: InboxContext, options: Options): Promise<void> {
-  for (const account of await inbox.accountNames(options.signal)) {
+  await mapConcurrently(await inbox.accountNames(options.signal), accountsAtOnce, async (account) => {
     try {
       await endForgottenPages(inbox, account, options);
       await removeOfAccount(inbox, account, options);
@@ -41,7 +45,7 @@ export async function removeLeftovers(inbox: InboxContext, options: Options): Pr
       // Other accounts have their turn now.
       log.warn('inbox.leftoversNotRemoved', { account, error: errorText(error) });
     }
-  }
+  });
 }
 
 /** Pages of long ago that no later run has ended: whoever may still work on them cannot commit them any more. */

@@ -86,7 +86,11 @@ export async function accept(
     ...(traceId === undefined ? {} : { traceId }),
   };
   const copy = later === undefined && files.length === 0 ? acceptedCopy(draft) : undefined;
-  const textSize = await storeMime(context, draft, { content: mail.content, copy }, options.signal);
+  const [textSize] = await Promise.all([
+    storeMime(context, draft, { content: mail.content, copy }, options.signal),
+    // Beside the upload nobody waits for it; it is free when the record is written.
+    context.open.note(account.name),
+  ]);
   const uploads = uploadsInText(places, frozen);
   const size = uploads.reduce((sum, upload) => sum + encodedSize(upload.size), textSize);
   const record = { ...draft, size, ...(uploads.length > 0 ? { uploads } : {}) };
@@ -143,7 +147,7 @@ async function writeRecord(context: OutboxContext, record: MessageRecord, option
     writes.push(await key.lock.naming(record.localId, await key.requestHash()));
   }
   try {
-    const [etag] = await context.rows.write(record.account, writes);
+    const [etag] = await context.open.opening(record.account, () => context.rows.write(record.account, writes));
     return { etag };
   } catch (error) {
     if (!(error instanceof RowConflict)) {

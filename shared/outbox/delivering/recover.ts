@@ -1,9 +1,11 @@
+import { mapConcurrently } from '../../platform/concurrency.ts';
 import { dueFilter, dueTime } from '../../platform/due-time.ts';
 import { accountId } from '../../platform/ids.ts';
+import { forEachAccount } from '../../platform/isolated-jobs.ts';
 import { errorText, log } from '../../platform/log.ts';
 import { type Row, RowConflict } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
-import { copyPrefix, localIdOf, openKey, recordKey } from '../keys.ts';
+import { copyPrefix, localIdOf, openPrefix, recordKey } from '../keys.ts';
 import { openStatuses, recordOf } from '../record.ts';
 import { isBeingCopied } from '../sent-copies/sent-copy-lease.ts';
 import { isClaimed } from './claim.ts';
@@ -11,28 +13,78 @@ import { isClaimed } from './claim.ts';
 /** Open messages looked at in one run of the timer and account; the others follow in the next minute. */
 const batch = 1_000;
 
-/**
- * Queues what has been left: messages whose acceptance or claim lapsed, whose time has come, or whose event
- * is still owed. Nothing depends on a queue message surviving. Answers how many were queued.
- */
-export async function recover(context: OutboxContext, options: { readonly signal: AbortSignal }): Promise<number> {
-  let queued = 0;
-  for (const account of await context.accountNames(options.signal)) {
-    try {
-      queued += await recoverAccount(context, account, options.signal);
-      queued += await recoverCopies(context, account, options.signal);
-    } catch (error) {
-      options.signal.throwIfAborted();
-      log.error('outbox.recoverFailed', { account, error: errorText(error) });
-    }
-  }
-  return queued;
+/** Accounts looked at together. */
+const together = 16;
+
+/** An account of which more is open than one look sees is looked at again in the next minute. */
+const soonMs = 30_000;
+
+interface Options {
+  readonly signal: AbortSignal;
 }
 
-async function recoverAccount(context: OutboxContext, account: string, signal: AbortSignal): Promise<number> {
+/** What a look at an account found. */
+interface Looked {
+  readonly queued: number;
+  /** When the account is to be looked at again, in ms since the epoch; undefined: nothing is open. */
+  readonly next: number | undefined;
+}
+
+/**
+ * Queues what has been left: messages whose acceptance or claim lapsed, whose time has come, or whose event
+ * is still owed. Nothing depends on a queue message surviving. One reading where nothing is due; an account that has
+ * trouble is looked at again in the next minute. Answers how many were queued.
+ */
+export async function recover(context: OutboxContext, options: Options): Promise<number> {
+  const due = await context.open.due(options);
+  const queued = await mapConcurrently(due, together, async (row) => {
+    try {
+      const looked = await lookAt(context, row.key, options.signal);
+      await context.open.looked(row, looked.next);
+      return looked.queued;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      log.error('outbox.recoverFailed', { account: row.key, error: errorText(error) });
+      return 0;
+    }
+  });
+  return queued.reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * As `recover`, for every account there is or was, whatever is noted of it: mail of a process that was ended between its
+ * mail and the note of that, or of an earlier version, which made none. Throws where an account's mail cannot be read.
+ */
+export async function recoverEverywhere(context: OutboxContext, options: Options): Promise<void> {
+  const look = async (account: string) => {
+    const { next } = await lookAt(context, account, options.signal);
+    if (next !== undefined) await context.open.note(account);
+  };
+  await forEachAccount(await context.accountNames(options.signal), look, { ...options, task: 'recoverEverywhere' });
+}
+
+async function lookAt(context: OutboxContext, account: string, signal: AbortSignal): Promise<Looked> {
+  const mails = await open(context, account, { prefix: openPrefix, signal });
+  const copies = await open(context, account, { prefix: copyPrefix, signal });
+  const queued =
+    (await recoverMails(context, account, mails, signal)) + (await recoverCopies(context, account, copies));
+  const now = context.clock.now();
+  const all = [...mails.waiting, ...copies.waiting];
+  // What is overdue has been put off, or is in somebody's hands.
+  const isSoon = mails.overdue.length + copies.overdue.length > 0 || mails.isCut || copies.isCut;
+  if (all.length === 0 && !isSoon) return { queued, next: undefined };
+  return { queued, next: Math.min(...all, isSoon ? now + soonMs : Number.POSITIVE_INFINITY) };
+}
+
+async function recoverMails(
+  context: OutboxContext,
+  account: string,
+  { overdue }: Open,
+  signal: AbortSignal,
+): Promise<number> {
   const now = context.clock.now();
   let queued = 0;
-  for (const open of await overdue(context, account, { prefix: openKey(''), signal })) {
+  for (const open of overdue) {
     const localId = localIdOf(open.key);
     const row = await context.rows.get(account, recordKey(localId), { signal });
     if (!row) {
@@ -57,10 +109,10 @@ async function recoverAccount(context: OutboxContext, account: string, signal: A
 }
 
 /** Queues copies for \Sent that are due and that no queue message seems to be left for. */
-async function recoverCopies(context: OutboxContext, account: string, signal: AbortSignal): Promise<number> {
+async function recoverCopies(context: OutboxContext, account: string, { overdue }: Open): Promise<number> {
   const now = context.clock.now();
   let queued = 0;
-  for (const row of await overdue(context, account, { prefix: copyPrefix, signal })) {
+  for (const row of overdue) {
     // Its holder sees to it.
     if (isBeingCopied(row, now) || !(await lookAgainLater(context, account, row))) {
       continue;
@@ -73,25 +125,37 @@ async function recoverCopies(context: OutboxContext, account: string, signal: Ab
   return queued;
 }
 
-/** Rows that somebody should have looked at by now. */
-async function overdue(
+/** Open rows of one kind of an account. */
+interface Open {
+  /** Those that somebody should have looked at by now. */
+  readonly overdue: readonly Row[];
+  /** When each of the others is due, in ms since the epoch. */
+  readonly waiting: readonly number[];
+  /** There are more. */
+  readonly isCut: boolean;
+}
+
+async function open(
   context: OutboxContext,
   account: string,
   { prefix, signal }: { readonly prefix: string; readonly signal: AbortSignal },
-): Promise<readonly Row[]> {
+): Promise<Open> {
   const now = context.clock.now();
-  const rows: Row[] = [];
-  for await (const row of context.rows.prefix(account, prefix, {
-    filter: dueFilter('checkAt', now),
-    top: batch,
-    signal,
-  })) {
-    const { checkAt } = row.columns;
-    if (typeof checkAt === 'number' && dueTime(row, checkAt, now) <= now) {
-      rows.push(row);
+  const read = async (filter: { readonly filter?: string }): Promise<Open> => {
+    const overdue: Row[] = [];
+    const waiting: number[] = [];
+    let rows = 0;
+    for await (const row of context.rows.prefix(account, prefix, { ...filter, top: batch, signal })) {
+      const { checkAt } = row.columns;
+      rows += 1;
+      const due = typeof checkAt === 'number' ? dueTime(row, checkAt, now) : Number.POSITIVE_INFINITY;
+      if (due <= now) overdue.push(row);
+      else waiting.push(due);
     }
-  }
-  return rows;
+    return { overdue, waiting, isCut: rows === batch };
+  };
+  const first = await read({});
+  return first.isCut ? { ...(await read({ filter: dueFilter('checkAt', now) })), isCut: true } : first;
 }
 
 /** A message queued again is looked at again after this; copies on the queue are harmless, only not free. */

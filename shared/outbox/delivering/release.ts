@@ -1,6 +1,6 @@
 import { accountId } from '../../platform/ids.ts';
 import { errorText, log } from '../../platform/log.ts';
-import { ignoreConflict, type Row, RowConflict } from '../../platform/rows.ts';
+import { ignoreConflict, type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
 import { localIdOf, openEnd, openKey, recordKey, releasePartition } from '../keys.ts';
 import { type MessageRecord, recordOf } from '../record.ts';
@@ -126,11 +126,13 @@ export async function tryAt(context: OutboxContext, record: MessageRecord, etag:
   const now = context.clock.now();
   if (record.status !== 'queued' || (record.nextAttemptAt ?? 0) <= at) return false;
   const waits = waitColumns(at, now);
+  const writes: readonly RowWrite[] = [
+    { kind: 'merge', key: recordKey(record.localId), columns: { nextAttemptAt: at, ...waits.record }, etag },
+    { kind: 'put', key: openKey(record.localId), columns: waits.open },
+  ];
   try {
-    await context.rows.write(record.account, [
-      { kind: 'merge', key: recordKey(record.localId), columns: { nextAttemptAt: at, ...waits.record }, etag },
-      { kind: 'put', key: openKey(record.localId), columns: waits.open },
-    ]);
+    // It is to be looked after sooner than it was.
+    await context.open.opening(record.account, () => context.rows.write(record.account, writes));
   } catch (error) {
     // Somebody delivers it, or has taken it back.
     if (error instanceof RowConflict) return false;
