@@ -4,6 +4,7 @@ import { cloudEvent, type MailroomEvent } from '../events/events.ts';
 import { AccountHealth } from './health.ts';
 import { healthPartition } from './keys.ts';
 
+const options = { signal: new AbortController().signal };
 const start = Date.parse('2026-01-01T00:00:00Z');
 const trouble = { code: 'EAUTH', hint: 'Check the password.' };
 
@@ -43,23 +44,25 @@ describe('AccountHealth', () => {
     await one.failing('corpus', 'store', trouble);
     await two.failing('corpus', 'store', trouble);
     expect(ids()).toEqual(['mailroom.account.failing:corpus/store/2026-01-01T00:00:00.000Z']);
-    expect(await two.current('corpus')).toEqual([{ side: 'store', since: '2026-01-01T00:00:00.000Z', ...trouble }]);
+    expect(await two.current('corpus', options)).toEqual([
+      { side: 'store', since: '2026-01-01T00:00:00.000Z', ...trouble },
+    ]);
     now += 5_000;
     expect(await two.working('corpus', 'store')).toBe(true);
     expect(await two.working('corpus', 'store')).toBe(false);
     expect(ids().slice(1)).toEqual(['mailroom.account.recovered:corpus/store/2026-01-01T00:00:00.000Z']);
-    expect(await one.current('corpus')).toEqual([]);
+    expect(await one.current('corpus', options)).toEqual([]);
   });
 
   it('publishes again under the same id where the first try failed', async () => {
     away = true;
     await expect(process().failing('corpus', 'transport', trouble)).rejects.toThrow('the queue is away');
-    expect(await process().ongoing({ signal: new AbortController().signal })).toEqual([]);
+    expect(await process().ongoing(options)).toEqual([]);
     away = false;
     now += 60_000;
     await process().failing('corpus', 'transport', trouble);
     expect(ids()).toEqual(['mailroom.account.failing:corpus/transport/2026-01-01T00:00:00.000Z']);
-    expect(await process().ongoing({ signal: new AbortController().signal })).toEqual([
+    expect(await process().ongoing(options)).toEqual([
       { account: 'corpus', side: 'transport', since: start, code: 'EAUTH' },
     ]);
   });
@@ -70,7 +73,7 @@ describe('AccountHealth', () => {
     await health.failing('corpus', 'originals', {});
     expect(await health.working('corpus', 'store')).toBe(false);
     await health.forget('corpus', ['transport', 'store']);
-    expect((await health.current('corpus')).map(({ side }) => side)).toEqual(['originals']);
+    expect((await health.current('corpus', options)).map(({ side }) => side)).toEqual(['originals']);
     expect(events.map(({ type }) => type)).toEqual(['mailroom.account.failing', 'mailroom.account.failing']);
     // Forgotten, it fails anew.
     await health.failing('corpus', 'transport', {});

@@ -6,7 +6,7 @@ import { LruMap } from '../platform/lru-map.ts';
 import { ignoreConflict, type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
-import { type AccountSide, accountSides, healthKey, healthPartition, parseHealthKey } from './keys.ts';
+import { type AccountSide, accountSides, healthKey, healthKeyPrefix, healthPartition, parseHealthKey } from './keys.ts';
 
 export { type AccountSide, accountSides } from './keys.ts';
 
@@ -91,15 +91,28 @@ export class AccountHealth {
     return true;
   }
 
-  /** What of an account fails now. */
-  async current(account: string): Promise<readonly FailingSince[]> {
-    const rows = await Promise.all(
-      accountSides.map(async (side) => ({
-        side,
-        row: await this.#rows.get(healthPartition, healthKey(account, side)),
-      })),
-    );
-    return rows.flatMap(({ side, row }) => (row ? [{ side, since: toIso(sinceOf(row) ?? 0), ...troubleOf(row) }] : []));
+  /** What of an account fails now: one reading. Throws storage's trouble. */
+  async current(account: string, options: { readonly signal: AbortSignal }): Promise<readonly FailingSince[]> {
+    return (await this.#failingOf(healthKeyPrefix(account), options)).get(account) ?? [];
+  }
+
+  /** What of every account fails now, by their names: one reading for a thousand that fail. Throws storage's trouble. */
+  async currentOfAll(options: { readonly signal: AbortSignal }): Promise<ReadonlyMap<string, readonly FailingSince[]>> {
+    return await this.#failingOf('', options);
+  }
+
+  async #failingOf(prefix: string, { signal }: { readonly signal: AbortSignal }) {
+    const found = new Map<string, FailingSince[]>();
+    for await (const row of this.#rows.prefix(healthPartition, prefix, { signal })) {
+      const parts = parseHealthKey(row.key);
+      if (!parts) continue;
+      const failing = found.get(parts.account) ?? [];
+      failing.push({ side: parts.side, since: toIso(sinceOf(row) ?? 0), ...troubleOf(row) });
+      found.set(parts.account, failing);
+    }
+    const order = ({ side }: FailingSince) => accountSides.indexOf(side);
+    for (const failing of found.values()) failing.sort((a, b) => order(a) - order(b));
+    return found;
   }
 
   /** The account does not have these sides any more: their trouble ends without an event. */

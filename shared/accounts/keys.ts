@@ -14,7 +14,12 @@ export const accountSides = ['transport', 'store', 'originals'] as const;
 
 /** The key of a side's row in `healthPartition`. */
 export function healthKey(account: string, side: AccountSide): string {
-  return `${account}:${side}`;
+  return `${healthKeyPrefix(account)}${side}`;
+}
+
+/** What the keys of an account's sides begin with. */
+export function healthKeyPrefix(account: string): string {
+  return `${account}:`;
 }
 
 /** The account and the side of a key of `healthPartition`; undefined for a key of another form. */

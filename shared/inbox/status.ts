@@ -2,19 +2,16 @@ import { z } from 'zod';
 import type { StoredAccount } from '../accounts/account-store.ts';
 import { secretsOf } from '../accounts/destinations.ts';
 import { expiryState } from '../accounts/expiring-secrets.ts';
-import { failingSinceSchema } from '../accounts/health.ts';
+import { type FailingSince, failingSinceSchema } from '../accounts/health.ts';
 import { toIso } from '../platform/clock.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
 import { prefixes } from './keys.ts';
-import { readPending } from './ledger/pending.ts';
 import { listRuns, runView, runViewSchema } from './ledger/runs.ts';
+import { countLeft, countLimit, countRows } from './left-rows.ts';
 import { disposalsFailing, disposalsFailingSchema } from './originals/refused.ts';
-
-/** Rows counted at most; beyond it the number stands for "at least". */
-const countLimit = 5_000;
 
 /** Runs looked at for errors. */
 const recentRuns = 20;
@@ -55,14 +52,6 @@ export const accountStatusSchema = z.object({
 });
 export type AccountStatus = View<typeof accountStatusSchema>;
 
-async function countRows(inbox: InboxContext, account: string, prefix: string, signal: AbortSignal): Promise<number> {
-  let count = 0;
-  for await (const _ of inbox.rows.prefix(account, prefix, { select: ['at'], top: countLimit, signal })) {
-    count += 1;
-  }
-  return count;
-}
-
 async function secretStates(
   secrets: SecretStore,
   { account }: StoredAccount,
@@ -84,43 +73,45 @@ async function secretStates(
   );
 }
 
+interface StatusOptions {
+  readonly signal: AbortSignal;
+  /** What of the account fails, where that was read already. */
+  readonly failing?: readonly FailingSince[];
+}
+
 /** What an operator asks first about an account. */
 export async function accountStatus(
   inbox: InboxContext,
   secrets: SecretStore,
   stored: StoredAccount,
-  options: { readonly signal: AbortSignal },
+  options: StatusOptions,
 ): Promise<AccountStatus> {
   const { name } = stored.account;
   const { signal } = options;
-  const [runs, pending, quarantined, deletionsToCome, refused, dropped, failing, states] = await Promise.all([
+  const [runs, left, deletionsToCome, refused, failing, states] = await Promise.all([
     listRuns(inbox, name, { signal, top: recentRuns }),
-    readPending(inbox, name, { signal }),
-    countRows(inbox, name, prefixes.quarantine, signal),
-    countRows(inbox, name, prefixes.due, signal),
+    countLeft(inbox, name, { signal }),
+    countRows(inbox, name, prefixes.due, { signal }),
     disposalsFailing(inbox, name, { signal, limit: countLimit }),
-    countRows(inbox, name, prefixes.dropped, signal),
-    inbox.health.current(name),
+    options.failing ?? inbox.health.current(name, { signal }),
     secretStates(secrets, stored, inbox.clock.now(), signal),
   ]);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
   // A run under way, or one that failed, cannot say what it leaves: until then the one before counts.
   const known = runs.find((run) => run.backlog !== undefined);
-  const waiting = [known?.oldestWaitingAt, ...pending.map(({ mail }) => mail.receivedAt)].filter(
-    (at): at is number => at !== undefined,
-  );
+  const waiting = [known?.oldestWaitingAt, ...left.pendingReceivedAt].filter((at) => at !== undefined);
   return {
     account: name,
     enabled: stored.account.enabled,
     lastRun: last ? runView(last) : null,
     backlog: known?.backlog ?? 0,
     oldestNotImported: waiting.length === 0 ? null : toIso(Math.min(...waiting)),
-    pending: pending.length,
-    quarantined,
+    pending: left.pending,
+    quarantined: left.quarantined,
     deletionsToCome,
     disposalsFailing: refused,
-    disposalsDropped: dropped,
-    failing,
+    disposalsDropped: left.dropped,
+    failing: [...failing],
     lastErrors: runs.flatMap((run) =>
       run.error ? [{ runId: run.id, at: toIso(run.finishedAt ?? run.startedAt), error: run.error }] : [],
     ),

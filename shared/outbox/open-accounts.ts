@@ -84,6 +84,13 @@ export class OpenAccounts {
     return due;
   }
 
+  /** Every account that may have open mail: one that is not among them has none. Throws storage's trouble. */
+  async names({ signal }: { readonly signal: AbortSignal }): Promise<ReadonlySet<string>> {
+    const names = new Set<string>();
+    for await (const { key } of this.#rows.prefix(openPartition, '', { select: [], signal })) names.add(key);
+    return names;
+  }
+
   /**
    * An account was looked at: it is looked at again when the first of its open mail may need it (`next`, ms since the
    * epoch), or when there is some again (undefined: nothing is open).

@@ -31,14 +31,20 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
+/** How an account's status is read. */
+export interface TransportStatusOptions extends Options {
+  /** Nothing of the account is open, as is known already (open-accounts.ts). */
+  readonly nothingOpen?: boolean;
+}
+
 /** How an account's sending is, from rows alone. */
 export async function transportStatus(
   context: OutboxContext,
   account: string,
-  options: Options,
+  options: TransportStatusOptions,
 ): Promise<TransportStatus> {
   const [waiting, failures] = await Promise.all([
-    countWaiting(context, account, options),
+    options.nothingOpen ? { waiting: 0, oldestWaiting: null } : countWaiting(context, account, options),
     readFailures(context, account, options),
   ]);
   return { ...waiting, ...failures };
@@ -62,16 +68,16 @@ async function countWaiting({ rows, clock }: OutboxContext, account: string, { s
 
 async function readFailures({ rows, clock }: OutboxContext, account: string, { signal }: Options) {
   const dayAgo = failureKey(clock.now() - dayMs, '');
-  let failedWithinDay = 0;
   let last: Row | undefined;
-  for await (const row of rows.range(account, failurePrefix, dayAgo, { top: countLimit, signal })) {
-    failedWithinDay += 1;
-    last ??= row;
+  for await (const row of rows.range(account, failurePrefix, failuresEnd, { top: 1, signal })) last = row;
+  if (!last) return { failedWithinDay: 0, lastFailure: null };
+  let failedWithinDay = 0;
+  // The newest stands first: where that is older than a day, all are.
+  if (last.key < dayAgo) {
+    const range = { select: ['at'], top: countLimit, signal };
+    for await (const _ of rows.range(account, failurePrefix, dayAgo, range)) failedWithinDay += 1;
   }
-  if (!last) {
-    for await (const row of rows.range(account, dayAgo, failuresEnd, { top: 1, signal })) last = row;
-  }
-  return { failedWithinDay, lastFailure: last ? failureView(account, last) : null };
+  return { failedWithinDay, lastFailure: failureView(account, last) };
 }
 
 function failureView(account: string, { columns: { at, message, code, hint } }: Row) {

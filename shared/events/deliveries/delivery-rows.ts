@@ -20,6 +20,8 @@ export const topic = '!topic';
 const waitingPrefix = 'w:';
 const givenUpPrefix = 'g:';
 const unreadablePrefix = 'x:';
+/** The first key behind all deliveries that wait. Between the two kinds stands the target's state. */
+const waitingEnd = 'w;';
 
 /** Where deliveries are kept. */
 export interface DeliveryPlace {
@@ -226,6 +228,45 @@ export async function countDeliveries(
   const prefix = state === 'waiting' ? waitingPrefix : givenUpPrefix;
   for await (const _ of rows.prefix(target, prefix, { ...options, select: ['attempts'] })) count += 1;
   return count;
+}
+
+/** What there is of a target, in short. */
+export interface TargetOverview {
+  /** Deliveries that wait, and those that were given up; beyond `top` the number stands for "at least". */
+  readonly waiting: number;
+  readonly givenUp: number;
+  /** As `nextDue`. */
+  readonly next: number | undefined;
+  /** False: nothing was ever delivered to it. */
+  readonly hasState: boolean;
+}
+
+/** Reads what there is of a target: one reading where it is little. Throws storage's trouble. */
+export async function targetOverview(
+  place: DeliveryPlace,
+  target: string,
+  options: ListOptions,
+): Promise<TargetOverview> {
+  let waiting = 0;
+  let givenUp = 0;
+  let hasState = false;
+  let next: number | undefined;
+  const query = { ...options, select: ['attempts'] };
+  for await (const { key } of place.rows.range(target, givenUpPrefix, waitingEnd, query)) {
+    if (key.startsWith(givenUpPrefix)) givenUp += 1;
+    else if (key.startsWith(waitingPrefix)) {
+      waiting += 1;
+      next ??= dueOf(key);
+    } else hasState = true;
+  }
+  if (waiting + givenUp + 1 < options.top) return { waiting, givenUp, next, hasState };
+  // One kind must not hide the other.
+  const [allWaiting, allGivenUp, first] = await Promise.all([
+    countDeliveries(place, target, 'waiting', options),
+    countDeliveries(place, target, 'givenUp', options),
+    nextDue(place, target, options),
+  ]);
+  return { waiting: allWaiting, givenUp: allGivenUp, next: first, hasState: true };
 }
 
 /** Undefined: another version of this service wrote it, and this one cannot read it. */

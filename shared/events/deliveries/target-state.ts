@@ -63,12 +63,20 @@ export async function readState(
   version: string,
   options: { readonly signal: AbortSignal },
 ): Promise<StoredState> {
-  const row = await rows.get(target, key, options);
+  return stateOf(await rows.get(target, key, options), version, clock.now());
+}
+
+/** The state of a target that nothing was ever delivered to. */
+export function newState(version: string): TargetState {
+  return stateOf(undefined, version, 0).state;
+}
+
+function stateOf(row: Row | undefined, version: string, now: number): StoredState {
   const known = columnsSchema.parse(row?.columns ?? {});
   const failures = failuresOf(row?.columns.failures);
   if (row && known.version === version) {
     // Whoever wrote it may have had a clock that runs ahead.
-    return { state: { ...known, pauseUntil: dueTime(row, known.pauseUntil, clock.now()), failures }, row };
+    return { state: { ...known, pauseUntil: dueTime(row, known.pauseUntil, now), failures }, row };
   }
   const { lastSuccessAt, slow } = known;
   return { state: { ...columnsSchema.parse({}), version, lastSuccessAt, slow, failures }, row };

@@ -15,13 +15,16 @@ const graceMs = 24 * 3_600_000;
 const batch = 2_000;
 const concurrency = 50;
 
+/** Accounts looked at together. */
+const accountsAtOnce = 16;
+
 interface Options {
   readonly signal: AbortSignal;
 }
 
 /** Starts the deliveries of every webhook that has some due: nothing depends on a queue message surviving. */
 export async function recoverDeliveries(context: WebhookContext, { signal }: Options): Promise<void> {
-  for (const account of await context.accounts(signal)) {
+  await mapConcurrently(await context.accounts(signal), accountsAtOnce, async (account) => {
     try {
       const next = await nextDue(context, account, { signal });
       if (next !== undefined && next <= context.clock.now()) await context.wakeUps.request(account);
@@ -29,7 +32,7 @@ export async function recoverDeliveries(context: WebhookContext, { signal }: Opt
       signal.throwIfAborted();
       log.error('webhook.recoverFailed', { account, error: errorText(error) });
     }
-  }
+  });
 }
 
 /**

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { toIso } from '../../platform/clock.ts';
 import { instantSchema } from '../../platform/validation.ts';
 import type { View } from '../../platform/view.ts';
-import { countDeliveries, type Delivery, givenUpDeliveries, nextDue } from '../deliveries/delivery-rows.ts';
-import { readState, type TargetState } from '../deliveries/target-state.ts';
+import { type Delivery, givenUpDeliveries, targetOverview } from '../deliveries/delivery-rows.ts';
+import { newState, readState, type TargetState } from '../deliveries/target-state.ts';
 import type { WebhookAccount, WebhookContext } from './context.ts';
 import { hintOf } from './hints.ts';
 
@@ -76,12 +76,9 @@ export async function webhookSummary(
   account: WebhookAccount,
   options: Options,
 ): Promise<WebhookSummary> {
-  const [{ state }, waiting, givenUp, next] = await Promise.all([
-    readState(context, name, account.version, options),
-    countDeliveries(context, name, 'waiting', { ...options, top: countLimit }),
-    countDeliveries(context, name, 'givenUp', { ...options, top: countLimit }),
-    nextDue(context, name, options),
-  ]);
+  const { waiting, givenUp, next, hasState } = await targetOverview(context, name, { ...options, top: countLimit });
+  const { version } = account;
+  const state = hasState ? (await readState(context, name, version, options)).state : newState(version);
   const now = context.clock.now();
   const sends = account.webhook !== null && state.stoppedAt === 0 && next !== undefined;
   return {

@@ -3,14 +3,13 @@ import { newestFirst } from '../../platform/ids.ts';
 import type { Answer, Call } from '../call.ts';
 import { listAnswer, pageOf, parseList } from '../paging.ts';
 import type { ListedAccount } from './answers.ts';
-import { healthOf } from './health-of.ts';
+import { healthOf, readTogether } from './health-of.ts';
 import { accountFilters } from './query.ts';
 
-/** Each account with its health takes a dozen readings: a page has so many at most, and so many are read at one time. */
-const healthPage = 100;
-const healthConcurrency = 8;
+/** Accounts whose health is read at one time; each takes some readings. */
+const healthConcurrency = 32;
 
-/** `GET /accounts`: newest first; with `health=true` each with what `/status` has, in pages of at most 100. */
+/** `GET /accounts`: newest first; with `health=true` each with what `/status` has. */
 export async function handle({ request, services, signal }: Call): Promise<Answer> {
   const { filters, page } = parseList(request.query, accountFilters);
   const withHealth = filters.health === 'true';
@@ -20,11 +19,12 @@ export async function handle({ request, services, signal }: Call): Promise<Answe
     .map((stored) => ({ stored, key: `${newestFirst(stored.createdAt)}:${stored.account.name}` }))
     .filter(({ key }) => key > after)
     .sort((a, b) => (a.key < b.key ? -1 : 1));
-  const { items, next } = pageOf(left, withHealth ? Math.min(top, healthPage) : top, ({ key }) => key);
-  const shown: readonly ListedAccount[] = withHealth
+  const { items, next } = pageOf(left, top, ({ key }) => key);
+  const together = withHealth ? await readTogether(services, { signal }) : undefined;
+  const shown: readonly ListedAccount[] = together
     ? await mapConcurrently(items, healthConcurrency, async ({ stored }) => ({
         ...stored.account,
-        health: await healthOf(services, stored, { signal }),
+        health: await healthOf(services, stored, { signal, together }),
       }))
     : items.map(({ stored }) => stored.account);
   return { jsonBody: listAnswer(shown, next) };

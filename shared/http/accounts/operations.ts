@@ -71,7 +71,7 @@ export const accountOperations = {
     route: 'GET /accounts',
     needs: 'Mailroom.Read',
     summary: 'List the accounts, newest first',
-    description: 'With `health=true` each with what its status has, in pages of at most 100; no mail server is asked.',
+    description: 'With `health=true` each with what its status has; no mail server is asked.',
     query: listQuery(accountFilters),
     answers: { 200: { description: 'A page of accounts.', content: list(listedAccountSchema, account) } },
   },

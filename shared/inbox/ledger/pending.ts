@@ -73,7 +73,8 @@ export function listedMail({
   };
 }
 
-function pendingOf(row: Row): PendingMail {
+/** A pending mail as its row says. Throws where another version wrote it in another form. */
+export function pendingOf(row: Row): PendingMail {
   const { attempts, troubles, nextTryAt, reason } = row.columns;
   return {
     key: row.key,
