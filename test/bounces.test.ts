@@ -178,6 +178,7 @@ describe('a bounce with another Message-ID than that of the mail', { timeout: 90
     await graphAccount(mailroom, name, { user, transport: { sendMode: name } });
     const { id, messageId } = await sentBy(name, ['anna@example.org']);
     const [sent] = mailroom.graph.sent(user);
+    expect(sent?.messageId).toMatch(/^<.+@.+>$/);
     expect(sent?.messageId).not.toBe(messageId);
     return { id, messageId, bounce: bounceMail({ messageId: sent?.messageId ?? '', recipient: 'anna@example.org' }) };
   };

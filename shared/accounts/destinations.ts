@@ -18,7 +18,10 @@ const protectionSchema = z.object({
   minVersion: z.enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']),
 });
 
-/** Where a secret is sent, and as whom. */
+/**
+ * Where a secret is sent, and as whom; a field that the endpoint does not have is empty, and on Graph `host` is the
+ * cloud. Rows of accounts keep it under these names.
+ */
 const placeSchema = z.object({
   protocol: z.string(),
   host: z.string(),

@@ -336,6 +336,7 @@ describe('an APPEND in doubt (trap: no answer, sent again)', () => {
       const { transport } = await start(script);
       const signal = AbortSignal.timeout(10_000);
       const asked = { signal, remember: async () => {}, sinceCommitMs: minutes(14) };
+      expect(transport.resolveUncertain).toBeDefined();
       expect(await transport.resolveUncertain?.(frozenMail(), asked)).toBeUndefined();
     }
   });
