@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { LocalCertificate } from './certificate.ts';
+import { type Listener, listenByHttps } from './listener.ts';
 
 /** A request with its body read. */
 export interface HttpsRequest {
@@ -32,45 +30,21 @@ export interface HttpsOptions {
   readonly answer: (request: HttpsRequest) => HttpsAnswer | Promise<HttpsAnswer>;
 }
 
-export interface HttpsServer {
-  readonly port: number;
-  stop(): Promise<void>;
-}
-
 /** Tokens, assertions and secrets are far smaller; more is a mistake. */
 const defaultMaxBodyBytes = 256 * 1024;
 
 /** Serves JSON over https on 127.0.0.1. */
-export async function startHttps(options: HttpsOptions): Promise<HttpsServer> {
-  const server = createServer({ key: options.certificate.key, cert: options.certificate.cert }, (request, response) => {
-    answered(request, options).then(
-      ({ status, headers, body }) => {
-        const text = body === undefined ? undefined : JSON.stringify(body);
-        response.writeHead(status, {
-          'cache-control': 'no-store',
-          ...(text === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
-          ...headers,
-        });
-        response.end(text);
-      },
-      // Only a bug or a caller that went away comes here.
-      () => response.destroy(),
-    );
+export async function startHttps(options: HttpsOptions): Promise<Listener> {
+  return await listenByHttps(options.certificate, options.port ?? 0, async (request, response) => {
+    const { status, headers, body } = await answered(request, options);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    response.writeHead(status, {
+      'cache-control': 'no-store',
+      ...(text === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
+      ...headers,
+    });
+    response.end(text);
   });
-  // A caller that speaks no TLS, or does not trust the certificate, is its own trouble.
-  server.on('tlsClientError', () => undefined);
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    async stop() {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
 }
 
 async function answered(request: IncomingMessage, options: HttpsOptions): Promise<HttpsAnswer> {

@@ -1,7 +1,6 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listen } from '../listener.ts';
 import type { Entra, ManagedIdentity } from './entra.ts';
 
 export interface ManagedIdentityOptions {
@@ -38,19 +37,11 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
     response.end(JSON.stringify(body));
     request.resume();
   });
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, stop } = await listen(server, options.port ?? 0);
   return {
     port,
     env: { IDENTITY_ENDPOINT: `http://127.0.0.1:${port}${path}`, IDENTITY_HEADER: header },
-    async stop() {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    stop,
   };
 }
 

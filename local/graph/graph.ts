@@ -1,9 +1,9 @@
 import type { LocalCertificate } from '../certificate.ts';
 import type { TokenAuthority } from '../entra/entra.ts';
+import { listenByHttps } from '../listener.ts';
 import { Concurrency } from './concurrency.ts';
 import { Faults } from './faults.ts';
 import { serveGraph } from './graph-endpoint.ts';
-import { listen } from './listener.ts';
 import { Mailbox, type MailboxOptions } from './mailbox.ts';
 import { MailboxControl } from './mailbox-control.ts';
 import { Notifications } from './notifications.ts';
@@ -122,7 +122,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
     if (!uploads) throw new Error('The upload host is not ready');
     return uploads;
   };
-  const uploadHost = await listen(options.certificate, options.uploadPort ?? 0, (request, response) =>
+  const uploadHost = await listenByHttps(options.certificate, options.uploadPort ?? 0, (request, response) =>
     serveUploads(request, response, { uploads: theUploads, faults, records, now }),
   );
   const uploadOrigin = `https://127.0.0.1:${uploadHost.port}`;
@@ -144,7 +144,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
     canPurge: cloud === 'global',
   };
   const endpoint = { service, authority: options.entra, audience: audiences[cloud], faults, records, concurrency };
-  const host = await listen(options.certificate, options.port ?? 0, (request, response) =>
+  const host = await listenByHttps(options.certificate, options.port ?? 0, (request, response) =>
     serveGraph(request, response, { ...endpoint, latency: options.latency ?? defaultLatencyMs }),
   ).catch(async (error: unknown) => {
     await uploadHost.stop();

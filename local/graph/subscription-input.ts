@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { GraphRefusal } from './graph-error.ts';
-import type { ChangeType, Folder } from './item.ts';
+import type { ChangeType } from './item.ts';
 import type { Mailbox } from './mailbox.ts';
 import { graphSegments } from './path.ts';
+import type { Subscription } from './subscription.ts';
 
 /** What a request to make or renew a subscription says, checked as Graph checks it. */
 
@@ -24,16 +25,8 @@ const inputSchema = z.looseObject({
   includeResourceData: z.boolean().nullish(),
 });
 
-export interface SubscriptionInput {
-  readonly changeTypes: readonly ChangeType[];
-  readonly resource: string;
-  readonly mailbox: Mailbox;
-  readonly folder: Folder | undefined;
-  readonly notificationUrl: string;
-  readonly lifecycleNotificationUrl: string | undefined;
-  readonly clientState: string | undefined;
-  readonly expiresAt: number;
-}
+/** What its maker says of a subscription. */
+export type SubscriptionInput = Omit<Subscription, 'id' | 'appId' | 'tenantId' | 'immutableIds' | 'paused' | 'missed'>;
 
 /** Throws GraphRefusal at the first thing that is wrong. */
 export function subscriptionInput(

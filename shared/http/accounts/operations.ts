@@ -7,7 +7,7 @@ import { verifyInputSchema } from '../../adapters/verify/trial.ts';
 import { verificationSchema } from '../../adapters/verify/verify.ts';
 import { folderListSchema } from '../../inbox/folders.ts';
 import { secretReceiptSchema } from '../../secrets/secret-store.ts';
-import { exampleIds } from '../openapi/examples.ts';
+import { exampleRun } from '../openapi/examples.ts';
 import { json, list, type Operation } from '../openapi/operation.ts';
 import { listQuery } from '../paging.ts';
 import { deletedAccountSchema, listedAccountSchema, retriedAccountSchema, statusAnswerSchema } from './answers.ts';
@@ -208,17 +208,7 @@ export const accountOperations = {
         content: json(statusAnswerSchema, {
           account: 'corpus',
           enabled: true,
-          lastRun: {
-            id: exampleIds.run,
-            status: 'done',
-            startedAt: '2026-03-02T08:00:00.000Z',
-            finishedAt: '2026-03-02T08:00:02.000Z',
-            imported: 2,
-            skipped: 0,
-            pending: 0,
-            quarantined: 0,
-            disposed: 1,
-          },
+          lastRun: exampleRun,
           backlog: 0,
           oldestNotImported: null,
           pending: 0,

@@ -2,22 +2,10 @@ import { z } from 'zod';
 import { importRequestSchema } from '../../inbox/import-now.ts';
 import { dryRunSchema } from '../../inbox/importing/dry-run.ts';
 import { runViewSchema } from '../../inbox/ledger/runs.ts';
-import { exampleIds, exampleMessageId } from '../openapi/examples.ts';
+import { exampleIds, exampleMessageId, exampleRun } from '../openapi/examples.ts';
 import { json, list, type Operation } from '../openapi/operation.ts';
 import { listQuery } from '../paging.ts';
 import { startedRunSchema } from './answers.ts';
-
-const run: z.input<typeof runViewSchema> = {
-  id: exampleIds.run,
-  status: 'done',
-  startedAt: '2026-03-02T08:00:00.000Z',
-  finishedAt: '2026-03-02T08:00:02.000Z',
-  imported: 2,
-  skipped: 0,
-  pending: 0,
-  quarantined: 0,
-  disposed: 1,
-};
 
 const dryRun: z.input<typeof dryRunSchema> = {
   items: [
@@ -64,14 +52,14 @@ export const importOperations = {
     summary: 'List the imports of an account, newest first',
     description: 'A scheduled run that found nothing and changed nothing may be left out.',
     query: listQuery(),
-    answers: { 200: { description: 'A page of runs.', content: list(runViewSchema, run) } },
+    answers: { 200: { description: 'A page of runs.', content: list(runViewSchema, exampleRun) } },
     problems: [404],
   },
   'account-run-get': {
     route: 'GET /accounts/{account}/runs/{runId}',
     needs: 'Mailroom.Read',
     summary: 'Follow one import',
-    answers: { 200: { description: 'The run.', content: json(runViewSchema, run) } },
+    answers: { 200: { description: 'The run.', content: json(runViewSchema, exampleRun) } },
     problems: [404],
   },
 } as const satisfies Readonly<Record<string, Operation>>;
