@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import type { ContainerClient } from '@azure/storage-blob';
 import type { QueueClient } from '@azure/storage-queue';
 import type { StorageSettings } from './settings.ts';
+import { boundTries, pipelineOf, type StorageSilence, storageSilence } from './storage-tries.ts';
 
 /** Every container, queue and table Mailroom uses; the deployment declares the same ones. */
 export const containerNames = {
@@ -60,8 +61,12 @@ function once<N extends string, T>(make: (name: N) => Promise<T>): (name: N) => 
   };
 }
 
-/** Clients of the storage account, each made at its first use. */
-export function storageClients(settings: StorageSettings, credential: () => Promise<TokenCredential>): StorageClients {
+/** Clients of the storage account, each made at its first use. No request waits for longer than `silence` says. */
+export function storageClients(
+  settings: StorageSettings,
+  credential: () => Promise<TokenCredential>,
+  silence: StorageSilence = storageSilence,
+): StorageClients {
   return {
     container: once(async (name) => {
       const { BlobServiceClient } = await import('@azure/storage-blob');
@@ -69,6 +74,7 @@ export function storageClients(settings: StorageSettings, credential: () => Prom
         settings.kind === 'connectionString'
           ? BlobServiceClient.fromConnectionString(settings.connectionString)
           : new BlobServiceClient(settings.blob, await credential());
+      boundTries(pipelineOf(service), silence);
       const client = service.getContainerClient(name);
       await client.createIfNotExists();
       return client;
@@ -79,6 +85,7 @@ export function storageClients(settings: StorageSettings, credential: () => Prom
         settings.kind === 'connectionString'
           ? QueueServiceClient.fromConnectionString(settings.connectionString)
           : new QueueServiceClient(settings.queue, await credential());
+      boundTries(pipelineOf(service), silence);
       const client = service.getQueueClient(name);
       await client.createIfNotExists();
       return client;
@@ -95,6 +102,7 @@ export function storageClients(settings: StorageSettings, credential: () => Prom
           : new TableClient(settings.table, name, await credential(), {
               allowInsecureConnection: settings.table.startsWith('http://'),
             });
+      boundTries(client.pipeline, silence);
       // Answers quietly when the table exists.
       await client.createTable();
       return client;
