@@ -35,7 +35,6 @@ export async function subscribed(mailroom: Mailroom, account: string): Promise<v
 
 /**
  * Puts a mail into the inbox of each account and waits for their assets. Answers the milliseconds that the slowest took.
- * Mails of one account within a minute wait for the next one.
  */
 export async function arrive(mailroom: Mailroom, accounts: readonly string[], subject: string): Promise<number> {
   const began = performance.now();

@@ -3,7 +3,11 @@ import { LruMap } from '../../platform/lru-map.ts';
 import { RowConflict, type Rows } from '../../platform/rows.ts';
 import { askedKey, partition } from './keys.ts';
 
-const minuteMs = 60_000;
+/** Imports of one account begin so far apart, in ms: a burst of mail is one import, and no mail waits for longer. */
+export const gapMs = 1_000;
+
+/** Clocks of two processes differ by less: what begins sooner may have begun by another clock. */
+const skewMs = 250;
 
 /** Accounts remembered. */
 const maxKnown = 10_000;
@@ -19,13 +23,13 @@ export interface ImportGateOptions {
 }
 
 /**
- * Queues imports that notifications ask for: at most one of an account for each minute, over all processes, and none of
- * them is lost. The first is queued at once; whatever else comes in that minute is seen by one that is queued for the
- * next. Row `n:` says for which minute the last one was queued.
+ * Queues imports that notifications ask for: at most one of an account in a second, over all processes, and none of them
+ * is lost. The first is queued at once; whatever else comes within a second is seen by one that is queued for its end.
+ * One that meets an import under way has it go round once more. Row `n:` says when the last one begins.
  */
 export class ImportGate {
   readonly #options: ImportGateOptions;
-  /** By account: the last minute for which an import is known to be queued. */
+  /** By account: when the last import begins that is known to be queued, in ms since the epoch. */
   readonly #queued = new LruMap<string, number>({ max: maxKnown });
   readonly #asking = new Map<string, Promise<boolean>>();
 
@@ -35,7 +39,7 @@ export class ImportGate {
 
   /** Whether an import is queued that begins later than now: there is nothing to ask for. */
   isQueued(account: string): boolean {
-    return (this.#queued.get(account) ?? 0) > this.#minute();
+    return isLater(this.#queued.get(account), this.#options.clock.now());
   }
 
   /** Queues an import, unless one that begins later is queued. False where there was nothing to do. Throws storage's trouble. */
@@ -57,16 +61,14 @@ export class ImportGate {
     const key = askedKey(account);
     for (let round = 1; ; round += 1) {
       const row = await rows.get(partition, key);
-      const now = this.#minute();
-      const last = typeof row?.columns.minute === 'number' ? row.columns.minute : 0;
-      // A minute that no right clock can have written yet is none.
-      const queued = last > now + 1 ? 0 : last;
-      if (queued > now) {
-        this.#queued.set(account, queued);
+      const now = clock.now();
+      const last = typeof row?.columns.beginsAt === 'number' ? row.columns.beginsAt : undefined;
+      if (isLater(last, now)) {
+        this.#queued.set(account, last);
         return false;
       }
-      const minute = queued === now ? now + 1 : now;
-      const columns = { minute, at: clock.now() };
+      const beginsAt = isCredible(last, now) ? Math.max(now, last + gapMs) : now;
+      const columns = { beginsAt, at: now };
       try {
         await rows.write(partition, [
           row ? { kind: 'replace', key, columns, etag: row.etag } : { kind: 'insert', key, columns },
@@ -75,13 +77,18 @@ export class ImportGate {
         if (error instanceof RowConflict && round < maxRounds) continue;
         throw error;
       }
-      await enqueue(account, Math.max(0, minute * minuteMs - clock.now()));
-      this.#queued.set(account, minute);
+      await enqueue(account, beginsAt - clock.now());
+      this.#queued.set(account, beginsAt);
       return true;
     }
   }
+}
 
-  #minute(): number {
-    return Math.floor(this.#options.clock.now() / minuteMs);
-  }
+/** A time that no right clock can have written yet is none. */
+function isCredible(beginsAt: number | undefined, now: number): beginsAt is number {
+  return beginsAt !== undefined && beginsAt <= now + gapMs + skewMs;
+}
+
+function isLater(beginsAt: number | undefined, now: number): beginsAt is number {
+  return isCredible(beginsAt, now) && beginsAt > now + skewMs;
 }

@@ -4,7 +4,7 @@ import { digest } from '../../platform/ids.ts';
  * Rows of partition `push` in table `accounts`:
  *
  *   s:{account}:{folder}   the subscription to a folder, or the intention to make one
- *   n:{account}            the minutes for which notifications have queued imports
+ *   n:{account}            when notifications had an import queued, and when it begins
  *
  * Names of accounts hold no colon.
  */
@@ -24,5 +24,5 @@ export const subscriptionKey = (account: string, folder: string): string => acco
 /** The account of a subscription's key. */
 export const accountOf = (key: string): string => key.slice(prefixes.subscription.length).split(':')[0] ?? '';
 
-/** Key of the minutes for which notifications have queued imports of an account. */
+/** Key of the time at which notifications had an import of an account queued. */
 export const askedKey = (account: string): string => prefixes.asked + account;

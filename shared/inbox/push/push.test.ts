@@ -1,12 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryRows } from '../../../test/support/memory-rows.ts';
 import { SecretMissing, type SecretStore } from '../../secrets/secret-store.ts';
 import { clientState, isOwnCode, newGeneration, parseClientState, parseName } from './client-state.ts';
-import { ImportGate } from './import-gate.ts';
-import { folderKey } from './keys.ts';
+import { gapMs, ImportGate } from './import-gate.ts';
+import { askedKey, folderKey, partition } from './keys.ts';
 import { NotificationKey } from './notification-key.ts';
-
-const minuteMs = 60_000;
 
 describe('the state of a subscription', () => {
   const name = { account: `a${'b'.repeat(31)}`, folder: folderKey('inbox'), generation: newGeneration() };
@@ -32,33 +30,85 @@ describe('the state of a subscription', () => {
 });
 
 describe('the gate of imports', () => {
-  it('queues one for a minute and one for the next, over all processes, and loses nothing', async () => {
-    let now = 1_000 * minuteMs + 10_000;
-    const rows = new MemoryRows();
-    const queued: number[] = [];
-    const process = () =>
-      new ImportGate({
-        clock: { now: () => now },
-        rows,
-        enqueue: async (_, delayMs) => {
-          queued.push(now + delayMs);
-        },
-      });
-    const [one, other] = [process(), process()];
-    // A burst at both.
-    await Promise.all(Array.from({ length: 200 }, (_, n) => (n % 2 ? one : other).ask('corpus')));
-    expect(queued).toEqual([now, 1_001 * minuteMs]);
+  let now: number;
+  let rows: MemoryRows;
+  /** When the imports begin. */
+  let queued: number[];
+  const gate = (aheadMs = 0) =>
+    new ImportGate({
+      clock: { now: () => now + aheadMs },
+      rows,
+      enqueue: async (_, delayMs) => {
+        queued.push(now + Math.max(0, delayMs));
+      },
+    });
+  const burst = (gates: readonly ImportGate[]) =>
+    Promise.all(Array.from({ length: 200 }, (_, n) => gates[n % gates.length]?.ask('corpus')));
+
+  beforeEach(() => {
+    now = 1_790_000_000_000;
+    rows = new MemoryRows(() => now);
+    queued = [];
+  });
+
+  it('queues one now and one for the end of a second, over all processes', async () => {
+    const [one, other] = [gate(), gate()];
+    await burst([one, other]);
+    expect(queued).toEqual([now, now + gapMs]);
     // What comes while one is queued that begins later is seen by that one.
-    now += 40_000;
-    expect(await process().ask('corpus')).toBe(false);
-    // It has begun: what comes now is for the minute after.
-    now = 1_001 * minuteMs + 1_000;
-    expect([await one.ask('corpus'), await one.ask('corpus')]).toEqual([true, false]);
-    now = 1_010 * minuteMs + 7;
-    expect(await other.ask('corpus')).toBe(true);
-    expect(queued.slice(2)).toEqual([1_002 * minuteMs, now]);
+    now += 500;
+    expect([one.isQueued('corpus'), await gate().ask('corpus'), await other.ask('corpus')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
     await one.ask('another');
-    expect(queued).toHaveLength(5);
+    expect(queued.slice(2)).toEqual([now]);
+  });
+
+  it('loses nothing that comes when the queued one begins', async () => {
+    await burst([gate()]);
+    const [first = 0, second = 0] = queued;
+    // It may have begun by another clock.
+    for (const at of [second - 100, second, second + 100]) {
+      now = at;
+      rows = await copyOf(first, second);
+      queued = [];
+      expect(await gate().ask('corpus')).toBe(true);
+      expect(queued).toEqual([second + gapMs]);
+    }
+  });
+
+  /** Rows of which the last import begins at `second`. */
+  async function copyOf(first: number, second: number): Promise<MemoryRows> {
+    const copy = new MemoryRows(() => now);
+    await copy.write(partition, [{ kind: 'put', key: askedKey('corpus'), columns: { beginsAt: second, at: first } }]);
+    return copy;
+  }
+
+  it('queues at once where nothing was queued for a second', async () => {
+    await burst([gate()]);
+    now += 2 * gapMs;
+    expect(await gate().ask('corpus')).toBe(true);
+    expect(queued.at(-1)).toBe(now);
+  });
+
+  it('keeps to a second for as long as mail comes', async () => {
+    const one = gate();
+    const began = now;
+    for (; now < began + 20 * gapMs; now += 90) await one.ask('corpus');
+    const ends = queued.map((at) => at - began);
+    expect(ends.length).toBeLessThanOrEqual(22);
+    for (const [n, end] of ends.entries()) {
+      if (n > 0) expect(end - (ends[n - 1] ?? 0)).toBeGreaterThanOrEqual(gapMs);
+    }
+  });
+
+  it('believes no time that a clock far ahead has written', async () => {
+    await gate(3_600_000).ask('corpus');
+    queued = [];
+    expect(await gate().ask('corpus')).toBe(true);
+    expect(queued).toEqual([now]);
   });
 });
 

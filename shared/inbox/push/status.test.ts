@@ -36,7 +36,9 @@ beforeEach(async () => {
     { folder: 'inbox/Invoices', state: 'active', id: '2', expiresAt: now - hourMs },
   ] as const;
   for (const each of states) await insertRow({ rows }, { ...common, ...each, key: key(each.folder) });
-  await rows.write(partition, [{ kind: 'put', key: askedKey('corpus'), columns: { minute: 1, at: now - hourMs } }]);
+  await rows.write(partition, [
+    { kind: 'put', key: askedKey('corpus'), columns: { beginsAt: now - hourMs, at: now - hourMs } },
+  ]);
 });
 
 it('the status has for each folder how long its subscription lives, or why there is none', async () => {
