@@ -1,5 +1,5 @@
 import { useLocation } from 'preact-iso';
-import { session, setSession, signInAddress } from './api/session.ts';
+import { session, setSession, signInAddress, signOutAddress } from './api/session.ts';
 import { base } from './parts/address.ts';
 import { topScreens } from './screens/screens.ts';
 
@@ -45,6 +45,6 @@ function Who() {
       </button>
     );
   if (value.by === 'entra')
-    return value.signedIn ? <a href="/.auth/logout">Sign out</a> : <a href={signInAddress()}>Sign in</a>;
+    return value.signedIn ? <a href={signOutAddress}>Sign out</a> : <a href={signInAddress()}>Sign in</a>;
   return null;
 }

@@ -34,7 +34,7 @@ afterAll(async () => {
 const statsOf = async (path: string) => (await mailroom.expect(200, 'GET', path)).json.items;
 const none = {
   ...{ imported: 0, bytes: 0, quarantined: 0, accepted: 0, sent: 0, failed: 0, uncertain: 0, bounced: 0 },
-  ...{ medianSeconds: null, p95Seconds: null },
+  ...{ backlog: null, medianSeconds: null, p95Seconds: null },
 };
 /** The newest two days together: a test may begin before midnight and end after it. */
 const lately = (items: readonly Record<string, number>[], name: string) =>
@@ -80,6 +80,14 @@ describe('stats', () => {
     expect(seconds.medianSeconds).toBeGreaterThan(0);
     expect(seconds.p95Seconds).toBeGreaterThanOrEqual(seconds.medianSeconds);
     expect(counts(await statsOf('/api/accounts/reader/stats?days=2'))).toEqual(reader);
+    await mailroom.fireToEnd('retention');
+    const backlogs = async (path: string) =>
+      (await statsOf(path))
+        .map(({ backlog }: { backlog: number | null }) => backlog)
+        .filter((one: number | null) => one !== null);
+    expect(await backlogs('/api/accounts/reader/stats?days=2')).toEqual([0]);
+    // It imports nothing: there is nothing to be left.
+    expect(await backlogs('/api/accounts/sender/stats?days=2')).toEqual([]);
     expect(await statsOf('/api/accounts/reader/stats?days=90')).toHaveLength(90);
   });
 

@@ -2,10 +2,14 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
 import { chromiumMissing, startBrowser } from './support/browser.ts';
-import { type ConsoleTab, checkScreen, openConsole } from './support/console-page.ts';
+import { type ConsoleTab, checkScreen, openConsole, press, tabTo } from './support/console-page.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
+import { signInOn, startEasyAuth } from './support/easy-auth.ts';
+import { graphAccount } from './support/graph-account.ts';
+import { deliverAll } from './support/imap-account.ts';
 import { closedPort } from './support/imap-fixture.ts';
-import { Mailroom, singleFunctionKeys, until } from './support/mailroom.ts';
+import { Mailroom, singleFunctionKeys } from './support/mailroom.ts';
+import { startPauseProxy } from './support/pause-proxy.ts';
 
 /** The console in a real browser, against the running service with real mail servers. */
 
@@ -17,13 +21,12 @@ let mailroom: Mailroom;
 let server: Dovecot;
 let sink: SmtpSink;
 let browser: Browser;
-/** The host key that the functions process is started with. */
-let hostKey = 'test-function-key';
+const hostKey = 'test-function-key';
 
 beforeAll(async () => {
   expect(await chromiumMissing()).toBeUndefined();
   [server, sink, browser] = await Promise.all([
-    startDovecot({ users: { tester: password } }),
+    startDovecot({ users: { tester: password, many: password } }),
     startSmtpSink(),
     startBrowser(),
   ]);
@@ -31,7 +34,8 @@ beforeAll(async () => {
     { name: 'ready', title: 'A ready mailbox', account: accountOf('ready'), secrets: { 'ready-imap': password } },
   ];
   mailroom = await Mailroom.start({
-    env: () => ({ LOCAL_FUNCTION_KEY: hostKey, LOCAL_READY_MAILBOXES: JSON.stringify(ready) }),
+    env: () => ({ LOCAL_READY_MAILBOXES: JSON.stringify(ready) }),
+    graph: [{ userPrincipalName: 'pushed@example.com' }],
   });
   mailroom.watch.add(password);
   await server.deliver('tester', mail('A first mail', 1));
@@ -48,6 +52,11 @@ afterAll(async () => {
 function mail(subject: string, n: number): string {
   const lines = [`From: Jane <jane@example.org>`, 'To: corpus@example.com', `Subject: ${subject}`];
   return [...lines, `Message-ID: <${n}@example.org>`, '', 'Hello.', ''].join('\r\n');
+}
+
+function numbered(n: number): string {
+  const lines = ['From: jane@example.org', `Subject: Numbered ${n}`, `Message-ID: <numbered-${n}@example.org>`];
+  return [...lines, '', `The body of ${n}.`, ''].join('\r\n');
 }
 
 /** An account that imports from the Dovecot. */
@@ -169,9 +178,9 @@ describe('the first minute', () => {
 
   it('a mailbox that the installation offers is connected with one click', { timeout: 180_000 }, async () => {
     await inTab('/connect', async ({ page }) => {
-      await button(page, 'A ready mailbox').click();
+      await press(page, 'A ready mailbox');
       await heading(page, 'Import of ready').waitFor();
-      await button(page, 'Try without changing anything').click();
+      await press(page, 'Try without changing anything');
       await page.getByText(/^1 mail: 1 to import/).waitFor();
     });
     expect((await mailroom.expect(200, 'GET', '/api/accounts/ready')).json.store.port).toBe(server.ports.imap);
@@ -179,8 +188,10 @@ describe('the first minute', () => {
 
   it('properties are told one by one while they are pasted, and saved with their password', async () => {
     await inTab('/connect?kind=properties', async ({ page }) => {
-      await field(page, 'Name of the account').fill('pasted');
-      await field(page, 'Properties').fill(
+      await tabTo(page, 'Name of the account');
+      await page.keyboard.type('pasted');
+      await tabTo(page, 'Properties');
+      await page.keyboard.insertText(
         [
           'mail.store.protocol=imap',
           'mail.imap.host=127.0.0.1',
@@ -195,11 +206,17 @@ describe('the first minute', () => {
       await page.getByRole('row', { name: /mail\.server ignored/ }).waitFor();
       await page.getByRole('row', { name: /mail\.imap\.starttls\.enable used, insecure/ }).waitFor();
       await checkScreen(page, 'connect-properties');
-      await button(page, 'Save and choose folders').click();
+      await press(page, 'Save and choose folders');
       await heading(page, 'Import of pasted').waitFor();
-      await field(page, /^INBOX/).waitFor();
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/pasted');
       expect(json.import.schedule).toBeNull();
+      await field(page, /^Archive/).waitFor();
+      await tabTo(page, /^Archive/);
+      await page.keyboard.press('Space');
+      await press(page, 'Save the folders');
+      await page.getByText('The folders are saved').waitFor();
+      await press(page, 'Turn importing on');
+      await heading(page, 'pasted').waitFor();
     });
   });
 });
@@ -242,11 +259,21 @@ describe('an account', () => {
       await field(page, 'Sender').fill('Changed <changed@example.com>');
       await field(page, 'The original').selectOption('afterDays');
       await field(page, 'Days').fill('7');
-      await button(page, 'Save').click();
+      await field(page, 'Mail to import').selectOption('now');
+      await field(page, 'Mails sent a minute').fill('9');
+      await field(page, 'Connections at a time').fill('2');
+      await field(page, 'Log the dialogue with its servers for an hour').check();
+      const importing = page.getByRole('group', { name: 'Importing' });
+      await importing.locator('summary').click();
+      await field(importing, 'Hosts whose certificate is not checked').pressSequentially('127.0.0.1 mail.example.com');
+      await press(page, 'Save');
       await heading(page, 'changed').waitFor();
       expect(await stored()).toMatchObject({
         from: 'Changed <changed@example.com>',
-        import: { delete: { afterDays: 7 } },
+        import: { delete: { afterDays: 7 }, since: 'now' },
+        limits: { perMinute: 9, connections: 2 },
+        store: { tls: { trust: ['127.0.0.1', 'mail.example.com'] } },
+        debug: true,
       });
       await button(page, 'Delete').click();
       await button(page.getByRole('dialog'), 'Keep it').click();
@@ -290,19 +317,82 @@ describe('an account', () => {
     });
   });
 
-  it.each([
-    ['/accounts', 'Accounts', 'accounts'],
-    ['/accounts/shown', 'shown', 'account'],
-    ['/accounts/shown/settings', 'Settings of shown', 'settings'],
-    ['/connect?kind=microsoft365', 'Connect a mailbox', 'connect-microsoft365'],
-    ['/figures', 'Figures', 'figures'],
-    ['/nothing/here', 'There is no such screen', 'no-such-screen'],
-  ])('%s is for everybody: light, dark, narrow and wide', { timeout: 180_000 }, async (path, title, name) => {
-    await inTab(path, async ({ page }) => {
-      await heading(page, title).waitFor();
-      await expect.poll(() => page.getByText(/^Loading/).count(), { timeout: 30_000 }).toBe(0);
-      await checkScreen(page, name);
+  it('every screen is for everybody: light, dark, narrow and wide', { timeout: 180_000 }, async () => {
+    await inTab('/accounts', async ({ page }) => {
+      for (const [path, title, name] of [
+        ['/accounts', 'Accounts', 'accounts'],
+        ['/accounts/shown', 'shown', 'account'],
+        ['/accounts/shown/settings', 'Settings of shown', 'settings'],
+        ['/connect?kind=microsoft365', 'Connect a mailbox', 'connect-microsoft365'],
+        ['/figures', 'Figures', 'figures'],
+        ['/nothing/here', 'There is no such screen', 'no-such-screen'],
+      ] as const) {
+        await page.goto(`${mailroom.url}/api/console${path}`);
+        await heading(page, title).waitFor();
+        await expect.poll(() => page.getByText(/^Loading/).count(), { timeout: 30_000 }).toBe(0);
+        await checkScreen(page, name);
+      }
     });
+  });
+
+  it('has charts of 30 days, with their numbers as a table for the keyboard', async () => {
+    await mailroom.import('shown');
+    // Counts what the import has left.
+    await mailroom.fireToEnd('retention');
+    await inTab('/figures', async ({ page }) => {
+      for (const title of ['Mails a day', 'Trouble a day', 'Left to import', 'Seconds until sent']) {
+        await press(page, `${title} in numbers`);
+        const figure = page.getByRole('figure', { name: title });
+        await figure.locator('canvas').waitFor();
+        expect(await figure.getByRole('table').locator('tbody tr:visible').count()).toBe(30);
+      }
+      const backlog = page.getByRole('figure', { name: 'Left to import' }).getByRole('cell');
+      expect(await backlog.allTextContents()).toEqual(['0', ...Array(29).fill('–')]);
+    });
+  });
+
+  it('says whether Microsoft Graph tells of its new mail', async () => {
+    await graphAccount(mailroom, 'pushed', { user: 'pushed@example.com', push: true });
+    await inTab('/accounts/pushed', async ({ page }) => {
+      await page.getByText(/Microsoft Graph does not tell of new mail in inbox/).waitFor();
+    });
+  });
+
+  it('says how far a dry run and an import of many mails are, and shows a part of a long list', async () => {
+    const count = process.env.SOAK ? 1_000 : 60;
+    const many = Array.from({ length: count }, (_, n) => ({ bytes: Buffer.from(numbered(n + 1)) }));
+    await deliverAll(server, many, { user: 'many' });
+    const proxy = await startPauseProxy({ host: '127.0.0.1', port: server.ports.imap });
+    try {
+      const { transport: _, ...account } = accountOf('many');
+      const store = { ...account.store, port: proxy.port, auth: { ...account.store.auth, user: 'many' } };
+      await mailroom.expect(201, 'PUT', '/api/accounts/many', { body: { ...account, store } });
+      await mailroom.secret('many', 'many-imap', password);
+      await inTab('/accounts/many/import', async ({ page }) => {
+        let paused = proxy.pauseAt('Numbered 40');
+        await button(page, 'Try without changing anything').click();
+        await paused;
+        await page.getByText(/^Going through the mailbox … \d+ s/).waitFor();
+        proxy.resume();
+        await page.getByText(`${count} mails: ${count} to import.`).waitFor();
+        const rows = page.getByRole('table').locator('tbody tr');
+        expect(await rows.count()).toBe(50);
+        await button(page, 'After').click();
+        await page.getByText(`51–${Math.min(100, count)} of ${count}`).waitFor();
+        expect(await rows.count()).toBe(Math.min(50, count - 50));
+
+        await page.goto(`${mailroom.url}/api/console/accounts/many`);
+        paused = proxy.pauseAt('The body of 40.');
+        await button(page, 'Import now').click();
+        await paused;
+        // A page of 23 mails is in, and the next one is on its way.
+        await page.getByText(/^Importing … 23 new/).waitFor();
+        proxy.resume();
+        await page.getByText(new RegExp(`^Imported\\. ${count} new`)).waitFor();
+      });
+    } finally {
+      await proxy.stop();
+    }
   });
 });
 
@@ -330,15 +420,17 @@ describe('hostile names', () => {
   });
 
   it('in an address lead nowhere', async () => {
-    for (const path of [
-      '/accounts/%3Cscript%3Ealert(1)%3C%2Fscript%3E',
-      '/connect?kind=%22%3E%3Cimg%20src%3Dx%3E',
-      '//evil.example/',
-    ])
-      await inTab(path, async ({ page }) => {
+    await inTab('/accounts', async ({ page }) => {
+      for (const path of [
+        '/accounts/%3Cscript%3Ealert(1)%3C%2Fscript%3E',
+        '/connect?kind=%22%3E%3Cimg%20src%3Dx%3E',
+        '//evil.example/',
+      ]) {
+        await page.goto(`${mailroom.url}/api/console${path}`);
         await page.getByRole('heading', { level: 1 }).waitFor();
         expect(new URL(page.url()).origin).toBe(mailroom.url);
-      });
+      }
+    });
   });
 });
 
@@ -347,37 +439,84 @@ describe('whoever may not do everything', () => {
     await inTab(
       '/connect?kind=imap',
       async ({ page }) => {
-        const save = button(page, 'Save and choose folders');
-        await expect.poll(() => save.getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('true');
-        expect(await save.getAttribute('title')).toContain('does not open the function account-put');
+        await isGrey(page, 'Save and choose folders', 'does not open the function account-put');
+        await page.goto(`${mailroom.url}/api/console/outbox/write`);
+        await isGrey(page, 'Send', 'does not open the function account-messages-send');
+        // A screen that it does not open says so, and one that it opens is there.
+        await page.goto(`${mailroom.url}/api/console/outbox`);
+        await page.getByText('The service does not accept this key here.').waitFor();
+        await page.goto(`${mailroom.url}/api/console/accounts`);
+        await page.getByRole('link', { name: 'shown', exact: true }).waitFor();
       },
       { key: singleFunctionKeys['accounts-list'] },
     );
   });
 
-  it('keeps what was typed while the service restarts with another key', { timeout: 240_000 }, async () => {
-    await inTab('/connect?kind=imap', async ({ page }) => {
-      await heading(page, 'Connect a mailbox').waitFor();
-      await field(page, 'Address').fill('kept@example.com');
-      await mailroom.kill();
-      await page.getByRole('link', { name: 'Figures' }).waitFor();
-      await page.evaluate('dispatchEvent(new Event("offline"))');
-      await page.getByText(/cannot be reached since/).waitFor();
-      hostKey = 'another-function-key';
-      await mailroom.run();
-      await expect.poll(() => page.getByText(/cannot be reached since/).count(), { timeout: 60_000 }).toBe(0);
-      // The next call shows that the key is none any more.
-      await field(page, 'Name of the account').fill('kept');
-      await button(page, 'Save and choose folders').click();
-      const signIn = page.getByRole('dialog', { name: 'Sign in again' });
-      await field(signIn, 'Function key').fill(hostKey);
-      await button(signIn, 'Sign in').click();
-      await signIn.waitFor({ state: 'hidden' });
-      expect(await field(page, 'Address').inputValue()).toBe('kept@example.com');
-    });
-    hostKey = 'test-function-key';
-    await mailroom.kill();
-    await mailroom.run();
-    await until('the first key again', 30, async () => (await mailroom.call('GET', '/api/accounts')).status === 200);
+  it('signs in with Entra ID in front, and what the roles do not allow is grey', { timeout: 180_000 }, async () => {
+    const beside = await mailroom.beside({ env: signInOn });
+    const front = await startEasyAuth(beside.url);
+    const tab = await openConsole(browser, front, '/accounts/shown?from=a-link', { key: null });
+    const { page } = tab;
+    const goTo = (path: string) => page.goto(`${front.url}/api/console${path}`);
+    const signIn = page.getByRole('dialog').getByRole('link', { name: 'Sign in', exact: true });
+    try {
+      front.roles = ['Mailroom.Read'];
+      await page.getByText('You sign in with your account at work (Entra ID).').waitFor();
+      await signIn.click();
+      // Back on the screen that was asked for.
+      await heading(page, 'shown').waitFor();
+      expect(new URL(page.url()).search).toBe('?from=a-link');
+      const noRole = 'Your roles do not allow it.';
+      for (const name of ['Disable', 'Delete', 'Verify', 'Try waiting mail now', 'Import now'])
+        await isGrey(page, name, noRole);
+      await press(page, 'Disable');
+      await page.locator('.toast').getByText(noRole).waitFor();
+      expect((await mailroom.expect(200, 'GET', '/api/accounts/shown')).json.enabled).toBe(true);
+      for (const [path, name] of [
+        ['/accounts/shown/settings', 'Save'],
+        ['/accounts/shown/import', 'Try without changing anything'],
+        ['/webhook/shown', 'Save'],
+        ['/outbox/write', 'Send'],
+      ] as const) {
+        await goTo(path);
+        await isGrey(page, name, noRole);
+      }
+
+      // The sign-in ends while something is typed; somebody else signs in, who may send.
+      await field(page, 'Subject').fill('Kept');
+      front.forgetAll();
+      front.roles = ['Mailroom.Read', 'Mailroom.Send'];
+      await page.getByRole('link', { name: 'Assets' }).click();
+      const again = page.getByRole('dialog', { name: 'Sign in again' });
+      const [other] = await Promise.all([
+        page.context().waitForEvent('page'),
+        again.getByRole('link', { name: 'Sign in in another tab' }).click(),
+      ]);
+      await heading(other, 'Assets').waitFor();
+      await other.close();
+      await page.bringToFront();
+      if (await again.isVisible()) await button(again, 'Go on').click();
+      await again.waitFor({ state: 'hidden' });
+      await page.goBack();
+      expect(await field(page, 'Subject').inputValue()).toBe('Kept');
+      await expect.poll(() => button(page, 'Send').getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('false');
+      expect(await page.evaluate('JSON.stringify({ ...sessionStorage, ...localStorage })')).toBe('{}');
+
+      // Whoever may only send is told what the lists need.
+      front.roles = ['Mailroom.Send'];
+      await page.getByRole('link', { name: 'Sign out' }).click();
+      await signIn.click();
+      await page.getByText('The caller does not have the app role Mailroom.Read.').waitFor();
+      await tab.checkCalm();
+    } finally {
+      await tab.close();
+      await front.stop();
+      await beside.kill();
+    }
   });
+
+  async function isGrey(page: Page, name: string, reason: string): Promise<void> {
+    await expect.poll(() => button(page, name).getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('true');
+    expect(await button(page, name).getAttribute('title')).toContain(reason);
+  }
 });

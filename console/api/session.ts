@@ -8,7 +8,7 @@ export type Session =
   | { readonly by: 'nothing'; readonly reason?: string }
   | { readonly by: 'key'; readonly key: string }
   /** Entra ID signs in, in front of the app. `signedIn` false: it has to be done (again). */
-  | { readonly by: 'entra'; readonly signedIn: boolean; readonly name?: string };
+  | { readonly by: 'entra'; readonly signedIn: boolean };
 
 /** The tab's own store: gone with the tab, and never sent by the browser itself. */
 const place = 'mailroom.key';
@@ -45,3 +45,6 @@ export function signInAddress(): string {
   const back = location.pathname + location.search;
   return `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(back)}`;
 }
+
+/** Where Entra ID signs out, and comes back to the first screen. */
+export const signOutAddress = `/.auth/logout?post_logout_redirect_uri=${encodeURIComponent('/api/console/accounts')}`;

@@ -18,7 +18,14 @@ interface Line {
   readonly value: (day: Day) => number | null;
 }
 
-const charts: readonly { readonly title: string; readonly lines: readonly Line[] }[] = [
+interface Chart {
+  readonly title: string;
+  readonly lines: readonly Line[];
+  /** Its numbers are counts; default true. */
+  readonly whole?: boolean;
+}
+
+const charts: readonly Chart[] = [
   {
     title: 'Mails a day',
     lines: [
@@ -35,7 +42,12 @@ const charts: readonly { readonly title: string; readonly lines: readonly Line[]
     ],
   },
   {
+    title: 'Left to import',
+    lines: [{ name: 'backlog', color: '--chart-1', value: ({ backlog }) => backlog }],
+  },
+  {
     title: 'Seconds until sent',
+    whole: false,
     lines: [
       { name: 'median', color: '--chart-1', value: ({ medianSeconds }) => medianSeconds },
       { name: '95 of 100', color: '--chart-2', dash: [8, 4], value: ({ p95Seconds }) => p95Seconds },
@@ -48,10 +60,10 @@ export function Charts({ days }: ChartsProps) {
   const inOrder = [...days].reverse();
   return (
     <div class="charts">
-      {charts.map(({ title, lines }) => (
+      {charts.map(({ title, lines, whole = true }) => (
         <figure key={title}>
           <figcaption>{title}</figcaption>
-          <Plot days={inOrder} lines={lines} />
+          <Plot days={inOrder} lines={lines} whole={whole} />
           <details>
             <summary>{title} in numbers</summary>
             <table class="numbers">
@@ -87,7 +99,21 @@ export function Charts({ days }: ChartsProps) {
 
 const height = 200;
 
-function Plot({ days, lines }: { readonly days: readonly Day[]; readonly lines: readonly Line[] }) {
+/** Steps of an axis that counts mails: there is no half of one. */
+const wholeSteps = Array.from({ length: 10 }, (_, digits) => [1, 2, 5].map((step) => step * 10 ** digits)).flat();
+
+/** A day of UTC as the reader writes days, from seconds since the epoch. */
+const dayName = (seconds: number) =>
+  new Date(seconds * 1000).toLocaleDateString(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
+
+interface PlotProps {
+  readonly days: readonly Day[];
+  readonly lines: readonly Line[];
+  /** Its numbers are counts. */
+  readonly whole: boolean;
+}
+
+function Plot({ days, lines, whole }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const { current } = place;
@@ -96,7 +122,7 @@ function Plot({ days, lines }: { readonly days: readonly Day[]; readonly lines: 
     let plot: uPlot | undefined;
     const draw = () => {
       plot?.destroy();
-      plot = new uPlot(optionsFor(current, lines), dataOf(days, lines), current);
+      plot = new uPlot(optionsFor(current, lines, whole), dataOf(days, lines), current);
     };
     draw();
     const resized = new ResizeObserver(() => plot?.setSize({ width: current.clientWidth, height }));
@@ -107,7 +133,7 @@ function Plot({ days, lines }: { readonly days: readonly Day[]; readonly lines: 
       dark.removeEventListener('change', draw);
       plot?.destroy();
     };
-  }, [days, lines]);
+  }, [days, lines, whole]);
   return <div ref={place} class="plot" aria-hidden="true" />;
 }
 
@@ -116,7 +142,7 @@ function dataOf(days: readonly Day[], lines: readonly Line[]): uPlot.AlignedData
   return [at, ...lines.map(({ value }) => days.map(value))];
 }
 
-function optionsFor(element: HTMLElement, lines: readonly Line[]): uPlot.Options {
+function optionsFor(element: HTMLElement, lines: readonly Line[], whole: boolean): uPlot.Options {
   const style = getComputedStyle(element);
   const color = (name: string) => style.getPropertyValue(name);
   const axis = {
@@ -130,14 +156,18 @@ function optionsFor(element: HTMLElement, lines: readonly Line[]): uPlot.Options
     // Days are of UTC.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1)] } },
-    axes: [axis, { ...axis, size: 56 }],
+    axes: [
+      { ...axis, values: (_, days) => days.map(dayName) },
+      { ...axis, size: 56, ...(whole ? { incrs: wholeSteps } : {}) },
+    ],
     series: [
-      { value: '{YYYY}-{MM}-{DD}' },
+      { label: 'Day (UTC)', value: '{YYYY}-{MM}-{DD}' },
       ...lines.map(({ name, color: of, dash }) => ({
         label: name,
         stroke: color(of),
         width: 2,
-        points: { show: false },
+        // A day between two without a figure has no line to be seen by.
+        points: { show: true, size: 4, fill: color(of) },
         ...(dash ? { dash } : {}),
       })),
     ],

@@ -1,5 +1,5 @@
-import { useState } from 'preact/hooks';
-import { signInWithKey } from '../api/permissions.ts';
+import { useEffect, useState } from 'preact/hooks';
+import { signInWithKey, start } from '../api/permissions.ts';
 import { noAnswer, type Problem } from '../api/problem.ts';
 import { session, signInAddress } from '../api/session.ts';
 import { Button } from './button.tsx';
@@ -11,21 +11,44 @@ import { Form } from './form.tsx';
 export function SignIn({ again }: { readonly again: boolean }) {
   const { value } = session;
   const title = again ? 'Sign in again' : 'Sign in';
-  if (value.by === 'entra')
-    return (
-      <Dialog title={title}>
-        <p>{again ? 'Your sign-in has ended.' : 'You sign in with your account at work (Entra ID).'}</p>
-        <div class="actions">
-          <a class="button main" href={signInAddress()}>
-            Sign in
-          </a>
-        </div>
-      </Dialog>
-    );
   return (
     <Dialog title={title}>
-      <KeyForm reason={value.by === 'nothing' ? value.reason : undefined} />
+      {value.by === 'entra' && (again ? <EntraAgain /> : <Entra />)}
+      {value.by !== 'entra' && <KeyForm reason={value.by === 'nothing' ? value.reason : undefined} />}
     </Dialog>
+  );
+}
+
+function Entra() {
+  return (
+    <>
+      <p>You sign in with your account at work (Entra ID).</p>
+      <div class="actions">
+        <a class="button main" href={signInAddress()}>
+          Sign in
+        </a>
+      </div>
+    </>
+  );
+}
+
+/** In another tab, since leaving this one would lose what was typed; it goes on when one comes back to it. */
+function EntraAgain() {
+  useEffect(() => {
+    const look = () => void start();
+    addEventListener('focus', look);
+    return () => removeEventListener('focus', look);
+  }, []);
+  return (
+    <>
+      <p>Your sign-in has ended. Sign in in another tab and come back: what you typed is kept.</p>
+      <div class="actions">
+        <a class="button main" href={signInAddress()} target="_blank" rel="noopener">
+          Sign in in another tab
+        </a>
+        <Button onClick={start}>Go on</Button>
+      </div>
+    </>
   );
 }
 

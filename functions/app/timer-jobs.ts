@@ -9,6 +9,7 @@ import { removeLeftovers } from '../../shared/inbox/ledger/leftovers.ts';
 import { runRetention } from '../../shared/inbox/originals/retention.ts';
 import { handleGivenUpEntry as givenUpImport } from '../../shared/inbox/queue-entry.ts';
 import { scheduleImports } from '../../shared/inbox/schedule.ts';
+import { currentBacklog } from '../../shared/inbox/status.ts';
 import { recover, recoverEverywhere } from '../../shared/outbox/delivering/recover.ts';
 import { resumeReleases } from '../../shared/outbox/delivering/release.ts';
 import { removeOldMail } from '../../shared/outbox/housekeeping.ts';
@@ -63,7 +64,11 @@ export const retention: Job = async (services, signal) => {
     deadRuns: () => closeDeadRuns(inbox, { signal }),
     runs: () => removeOldRuns(inbox, recordDays, { signal }),
     stats: async () => {
-      const tidy = (account: string) => tidyStats(stats, account, { signal });
+      const tidy = async (account: string) => {
+        await tidyStats(stats, account, { signal });
+        const backlog = await currentBacklog(inbox, account, { signal });
+        if (backlog !== undefined) await inbox.dayCounts.noteBacklog(account, inbox.clock.now(), backlog);
+      };
       await forEachAccount(await accounts.everyName({ signal }), tidy, { signal, task: 'stats' });
     },
     assets: async () => {

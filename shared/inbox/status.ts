@@ -9,7 +9,7 @@ import type { View } from '../platform/view.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
 import { prefixes } from './keys.ts';
-import { listRuns, runView, runViewSchema } from './ledger/runs.ts';
+import { listRuns, type Run, runView, runViewSchema } from './ledger/runs.ts';
 import { countLeft, countLimit, countRows } from './left-rows.ts';
 import { disposalsFailing, disposalsFailingSchema } from './originals/refused.ts';
 
@@ -73,6 +73,21 @@ async function secretStates(
   );
 }
 
+/**
+ * How much mail the account's last run which knew it has left in the mailbox; undefined where none knew. One storage
+ * transaction.
+ */
+export async function currentBacklog(
+  inbox: InboxContext,
+  account: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<number | undefined> {
+  return lastKnowing(await listRuns(inbox, account, { signal, top: recentRuns }))?.backlog;
+}
+
+/** A run under way, or one that failed, cannot say what it leaves: until then the one before counts. */
+const lastKnowing = (runs: readonly Run[]) => runs.find((run) => run.backlog !== undefined);
+
 interface StatusOptions {
   readonly signal: AbortSignal;
   /** What of the account fails, where that was read already. */
@@ -97,8 +112,7 @@ export async function accountStatus(
     secretStates(secrets, stored, inbox.clock.now(), signal),
   ]);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
-  // A run under way, or one that failed, cannot say what it leaves: until then the one before counts.
-  const known = runs.find((run) => run.backlog !== undefined);
+  const known = lastKnowing(runs);
   const waiting = [known?.oldestWaitingAt, ...left.pendingReceivedAt].filter((at) => at !== undefined);
   return {
     account: name,

@@ -7,6 +7,7 @@ import { rangeOf } from './delays.ts';
 // In tables `inbox` and `outbox`, in the partition of the account whose mail is counted:
 //
 //   t:day:{YYYY-MM-DD}        the total of a day
+//   t:day:{YYYY-MM-DD}:left   mail that the account's last import of that day had left in the mailbox (`inbox` alone)
 //   t:new:{newest first id}   what one transaction adds to the day of its instant, until it is added up
 
 const dayPrefix = 't:day:';
@@ -16,6 +17,8 @@ export const newPrefix = 't:new:';
 export const dayKey = (day: string) => dayPrefix + day;
 export const daysEnd = prefixEnd(dayPrefix);
 export const newEnd = prefixEnd(newPrefix);
+
+const leftEnd = ':left';
 
 /** Something that is counted. */
 export interface Fact extends Counts {
@@ -43,11 +46,26 @@ export function addNewRow(total: DayTotal, { columns }: Row): void {
 
 /** Day of a row of either kind. */
 export function dayOfRow({ key }: Pick<Row, 'key'>): string {
-  return isNew(key) ? dayOf(instantOf(key.slice(newPrefix.length))) : key.slice(dayPrefix.length);
+  return isNew(key)
+    ? dayOf(instantOf(key.slice(newPrefix.length)))
+    : key.slice(dayPrefix.length, dayPrefix.length + 'YYYY-MM-DD'.length);
 }
 
 /** Whether a row is one that is not added up yet. */
 export const isNew = (key: string) => key.startsWith(newPrefix);
+
+/** Whether a row says what was left on a day. */
+export const isLeft = (key: string) => key.endsWith(leftEnd);
+
+/** The write that says what is left of a mailbox on a day; it takes the place of what was said before. */
+export function leftRow(day: string, backlog: number): RowWrite {
+  return { kind: 'put', key: dayKey(day) + leftEnd, columns: { backlog } };
+}
+
+/** What such a row says. */
+export function backlogOfRow({ columns }: Row): number {
+  return countSchema.parse(columns.backlog);
+}
 
 /** The columns of a `t:day:` row. */
 export function totalColumns(total: DayTotal): Readonly<Record<string, Column>> {

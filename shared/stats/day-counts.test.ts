@@ -42,7 +42,7 @@ describe('counts', () => {
     ]);
     const read = () => dayStats({ clock, counts: [new DayCounts(rows)] }, [account], { days: 3, ...options });
     const none = { imported: 0, bytes: 0, quarantined: 0, accepted: 0, sent: 0, failed: 0, uncertain: 0, bounced: 0 };
-    const noDelays = { medianSeconds: null, p95Seconds: null };
+    const noDelays = { backlog: null, medianSeconds: null, p95Seconds: null };
     const expected = [
       {
         ...{ day: '2026-11-29', imported: 1, bytes: 10, quarantined: 2, accepted: 1, sent: 200 },
@@ -50,6 +50,7 @@ describe('counts', () => {
           failed: 1,
           uncertain: 1,
           bounced: 1,
+          backlog: null,
           medianSeconds: expect.closeTo(2, 1),
           p95Seconds: expect.closeTo(2, 1),
         },
@@ -62,6 +63,33 @@ describe('counts', () => {
     expect(rows.keys(account, 't:new:')).toEqual([]);
     expect(rows.keys(account)).toEqual(['t:day:2026-10-20', 't:day:2026-11-28', 't:day:2026-11-29']);
     expect(await read()).toEqual(expected);
+  });
+
+  it('have beside them what was left on each day, which adding up leaves alone and which goes with its day', async () => {
+    const rows = new MemoryRows();
+    const counts = new DayCounts(rows);
+    const left = async () => {
+      const stats = await dayStats({ clock, counts: [counts, new DayCounts(new MemoryRows())] }, [account, 'other'], {
+        ...{ days: 3, ...options },
+      });
+      return stats.map(({ backlog, sent }) => [backlog, sent]);
+    };
+    await counts.noteBacklog(account, noon - dayMs, 7);
+    await counts.noteBacklog(account, noon, 40);
+    await record(rows, sent(150));
+    // The last one of the day counts.
+    await counts.noteBacklog(account, noon + 1, 12);
+    await counts.noteBacklog('other', noon, 5);
+    await counts.noteBacklog(account, noon - 91 * dayMs, 3);
+    const expected = [
+      [17, 150],
+      [7, 0],
+      [null, 0],
+    ];
+    expect(await left()).toEqual(expected);
+    await tidyStats({ clock, counts: [counts] }, account, options);
+    expect(await left()).toEqual(expected);
+    expect(rows.keys(account)).toEqual(['t:day:2026-11-28:left', 't:day:2026-11-29', 't:day:2026-11-29:left']);
   });
 
   it('of several accounts and tables are summed, and their delays with them', async () => {

@@ -2,18 +2,21 @@ import { errorText, log } from '../platform/log.ts';
 import { type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
 import {
   addNewRow,
+  backlogOfRow,
   dayKey,
   dayOfRow,
   daysEnd,
   type Fact,
+  isLeft,
   isNew,
+  leftRow,
   newEnd,
   newPrefix,
   newRow,
   totalColumns,
   totalOfRow,
 } from './count-rows.ts';
-import { DayTotal, type DayTotals, totalOf } from './day-total.ts';
+import { DayTotal, type DayTotals, dayOf, totalOf } from './day-total.ts';
 
 /** Rows that this process writes of an account before it adds them up. */
 const addUpEvery = 500;
@@ -59,6 +62,14 @@ export class DayCounts {
       });
     }
     return newRow(fact);
+  }
+
+  /**
+   * Notes how much mail an account's imports have left at `at` (ms since the epoch): the last note of a day counts. One
+   * storage transaction.
+   */
+  async noteBacklog(account: string, at: number, backlog: number): Promise<void> {
+    await this.#rows.write(account, [leftRow(dayOf(at), backlog)]);
   }
 
   /** Adds up the rows of an account, where there are enough to be worth it. Ends where somebody else adds up, too. */
@@ -107,7 +118,9 @@ export class DayCounts {
       for await (const row of this.#rows.range(account, dayKey(from), newEnd, { signal })) {
         count += 1;
         const day = dayOfRow(row);
-        if (!isNew(row.key)) {
+        if (isLeft(row.key)) {
+          totalOf(totals, day).leave(backlogOfRow(row));
+        } else if (!isNew(row.key)) {
           etags.push(row.etag);
           totals.set(day, totalOfRow(row));
         } else if (day >= from) {
@@ -133,7 +146,7 @@ export class DayCounts {
   async #totals(account: string, from: string, signal: AbortSignal) {
     const totals = new Map<string, { readonly total: DayTotal; readonly etag: string }>();
     for await (const row of this.#rows.range(account, dayKey(from), daysEnd, { signal })) {
-      totals.set(dayOfRow(row), { total: totalOfRow(row), etag: row.etag });
+      if (!isLeft(row.key)) totals.set(dayOfRow(row), { total: totalOfRow(row), etag: row.etag });
     }
     return totals;
   }

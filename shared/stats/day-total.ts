@@ -22,10 +22,11 @@ export function dayOf(at: number): string {
   return toIso(at).slice(0, 10);
 }
 
-/** The counts of one day, and the delays between acceptance and sending of what was sent on it. */
+/** The counts of one day, the delays between acceptance and sending of what was sent on it, and what was left. */
 export class DayTotal {
   readonly #counts = new Map<CountName, number>();
   readonly #delays = new Map<number, number>();
+  #backlog: number | undefined;
 
   /** Another total with the same counts. */
   copy(): DayTotal {
@@ -59,6 +60,17 @@ export class DayTotal {
 
   get delays(): Delays {
     return this.#delays;
+  }
+
+  /** Adds what was left in a mailbox; undefined: it is not known. */
+  leave(backlog: number | undefined): this {
+    if (backlog !== undefined) this.#backlog = (this.#backlog ?? 0) + backlog;
+    return this;
+  }
+
+  /** Mail that was left; undefined where nobody looked. */
+  get backlog(): number | undefined {
+    return this.#backlog;
   }
 }
 

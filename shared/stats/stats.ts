@@ -30,6 +30,10 @@ export const dayViewSchema = z.object({
   failed: z.int().meta({ description: 'For some recipients or all.' }),
   uncertain: z.int(),
   bounced: z.int(),
+  backlog: z
+    .int()
+    .nullable()
+    .meta({ description: 'Mail left to import when it was last counted on this day, once an hour; null: never.' }),
   medianSeconds: z
     .number()
     .nullable()
@@ -56,16 +60,17 @@ export async function dayStats(
   await mapConcurrently(accounts, readConcurrency, async (account) => {
     const read = await Promise.all(counts.map((each) => each.read(account, from, { signal })));
     for (const [day, total] of read.flatMap((totals) => [...totals])) {
-      totalOf(sums, day).add(total.counts, total.delays);
+      totalOf(sums, day).add(total.counts, total.delays).leave(total.backlog);
     }
   });
   return wanted.map((day) => dayView(day, sums.get(day) ?? new DayTotal()));
 }
 
-function dayView(day: string, { counts, delays }: DayTotal): DayView {
+function dayView(day: string, { counts, delays, backlog }: DayTotal): DayView {
   return {
     day,
     ...counts,
+    backlog: backlog ?? null,
     medianSeconds: percentile(delays, 0.5) ?? null,
     p95Seconds: percentile(delays, 0.95) ?? null,
   };

@@ -2,6 +2,7 @@ import type { components } from '../../api/openapi.d.ts';
 import type { Draft, Json } from '../../parts/draft.ts';
 import { SecretField, SelectField, TextField } from '../../parts/field.tsx';
 import { defaultPorts } from './providers.ts';
+import { TlsFields } from './tls-fields.tsx';
 import { type Side, secretNameOf, stepHints } from './verification.ts';
 
 type Verification = components['schemas']['Verification'];
@@ -40,12 +41,6 @@ const protocols: Readonly<Record<Side, readonly { readonly value: string; readon
     { value: 'graph', name: 'Microsoft Graph' },
   ],
 };
-
-const starttls = [
-  { value: 'required', name: 'required' },
-  { value: 'preferred', name: 'taken where the server offers it' },
-  { value: 'never', name: 'never: password and mail can be read on the way' },
-] as const;
 
 const signIns = [
   { value: 'password', name: 'User and password' },
@@ -94,9 +89,6 @@ function emptyEnd({ side, draft, account }: EndFormProps, protocol: string): Jso
 function ServerFields(props: EndFormProps) {
   const { side, draft, verification } = props;
   const hints = stepHints(side, verification);
-  const protocol = draft.text(`/${side}/protocol`);
-  const plain = !protocol.endsWith('s');
-  const tls = starttls.find(({ value }) => value === draft.text(`/${side}/tls/starttls`))?.value ?? 'preferred';
   return (
     <>
       <div class="columns">
@@ -117,17 +109,7 @@ function ServerFields(props: EndFormProps) {
           error={hints.port}
         />
       </div>
-      {plain && (
-        <SelectField
-          label="Encryption (STARTTLS)"
-          pointer={`/${side}/tls/starttls`}
-          value={tls}
-          options={starttls}
-          onChange={(value) => draft.set(`/${side}/tls/starttls`, value)}
-          error={hints.tls}
-        />
-      )}
-      {!plain && hints.tls && <p class="mistake">{hints.tls}</p>}
+      <TlsFields side={side} draft={draft} error={hints.tls} />
       {!props.sameSignIn && <SignInFields {...props} />}
     </>
   );

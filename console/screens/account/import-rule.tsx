@@ -1,6 +1,7 @@
 import type { Draft, Json } from '../../parts/draft.ts';
 import { at } from '../../parts/draft.ts';
 import { CheckField, SelectField, TextField } from '../../parts/field.tsx';
+import { SinceField } from './since-field.tsx';
 
 const deletions = [
   { value: 'never', name: 'stays' },
@@ -26,6 +27,7 @@ export function ImportRule({ draft }: { readonly draft: Draft }) {
         onChange={(value) => draft.set('/import/schedule', value === '' ? null : value)}
         hint="NCRONTAB, UTC: 0 */5 * * * * is every five minutes. Empty: only when somebody asks for it."
       />
+      <SinceField draft={draft} />
       {!isPop && (
         <CheckField
           label="Mark the original as read"

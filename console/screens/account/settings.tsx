@@ -7,16 +7,17 @@ import { Button } from '../../parts/button.tsx';
 import { type Json, useDraft } from '../../parts/draft.ts';
 import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { ListField } from '../../parts/list-field.tsx';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, putSecrets, type Secrets } from './account-requests.ts';
 import { EndForm } from './end-form.tsx';
 import { ImportRule } from './import-rule.tsx';
+import { LimitFields } from './limit-fields.tsx';
 import { useLiveVerify } from './live-verify.ts';
 import { type AccountVersion, useAccount } from './use-account.ts';
 import { VerifyResult } from './verify-result.tsx';
-import { WebhookFields } from './webhook-fields.tsx';
 
 /** Everything of an account that a form can say; the rest stays as it is. */
 export function Settings() {
@@ -82,18 +83,21 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
           onChange={(value) => draft.set('/from', value)}
           hint="Name <address@example.com>"
         />
-        <TextField
+        <ListField
           label="Other senders that callers may use"
           pointer="/allowedFrom"
-          value={linesOf(draft.get('/allowedFrom'))}
-          onChange={(value) => draft.set('/allowedFrom', value.split(/[\s,]+/).filter(Boolean))}
+          values={[draft.get('/allowedFrom') ?? []].flat().map(String)}
+          onChange={(values) => draft.set('/allowedFrom', values)}
           hint="Addresses or *@example.com, with spaces between them."
         />
       </div>
       <EndForm side="store" {...ends} />
       <EndForm side="transport" {...ends} />
       <ImportRule draft={draft} />
-      <WebhookFields {...ends} />
+      <LimitFields draft={draft} />
+      <p>
+        Where its events go is set on the screen <a href={`${base}/webhook/${name}`}>Webhook of {name}</a>.
+      </p>
       <div role="status">
         {live.busy && <p>Trying what you typed …</p>}
         {live.verification && <VerifyResult found={live.verification} />}
@@ -109,8 +113,4 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
       </div>
     </Form>
   );
-}
-
-function linesOf(value: Json | undefined): string {
-  return Array.isArray(value) ? value.join(' ') : '';
 }

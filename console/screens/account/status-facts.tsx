@@ -15,7 +15,8 @@ export function StatusFacts({ status }: { readonly status: Status }) {
     ['Tried again later', status.pending],
     ['Quarantine', <a href={`${base}/quarantine?account=${account}`}>{status.quarantined}</a>],
     ['Deletions to come', status.deletionsToCome],
-    ['Webhook', status.webhook.state],
+    ['Webhook', <a href={`${base}/webhook/${account}`}>{status.webhook.state}</a>],
+    ...(status.push ? [['Push', pushText(status.push)] as const] : []),
   ];
   return (
     <>
@@ -32,6 +33,14 @@ export function StatusFacts({ status }: { readonly status: Status }) {
   );
 }
 
+type Push = NonNullable<Status['push']>;
+
+/** Whether Microsoft Graph tells of new mail, in a word. */
+function pushText({ folders }: Push): string {
+  const standing = folders.filter(({ state }) => state === 'active').length;
+  return standing === folders.length ? 'on' : `${standing} of ${folders.length} folders`;
+}
+
 function count(number: number, oldest: string | null): ComponentChildren {
   if (oldest === null) return number;
   return (
@@ -42,7 +51,7 @@ function count(number: number, oldest: string | null): ComponentChildren {
 }
 
 function Troubles({ status }: { readonly status: Status }) {
-  const { failing, lastErrors, secrets, transport, disposalsFailing } = status;
+  const { failing, lastErrors, secrets, transport, disposalsFailing, push } = status;
   const ending = secrets.filter(({ state }) => state !== 'ok');
   const { lastFailure } = transport;
   return (
@@ -52,6 +61,15 @@ function Troubles({ status }: { readonly status: Status }) {
           {side}: fails since <Time at={since} />. {hint} {code && <code>{code}</code>}
         </p>
       ))}
+      {push?.folders.map(({ folder, state, hint, code }) =>
+        state === 'active' ? null : (
+          <p class="notice warn" key={folder}>
+            Microsoft Graph does not tell of new mail in <code>{folder}</code>
+            {state === 'pending' ? ' yet: it is about to be asked to.' : `. ${hint ?? 'It is asked again.'}`}{' '}
+            {code && <code>{code}</code>}
+          </p>
+        ),
+      )}
       {ending.length > 0 && (
         <ul>
           {ending.map(({ name, state, expiresAt }) => (

@@ -12,6 +12,7 @@ import { putAccount, putSecrets, type Secrets } from '../account/account-request
 import { EndForm } from '../account/end-form.tsx';
 import { useLiveVerify } from '../account/live-verify.ts';
 import { addressOf, providerOf } from '../account/providers.ts';
+import { SinceField } from '../account/since-field.tsx';
 import { secretNameOf } from '../account/verification.ts';
 import { VerifyResult } from '../account/verify-result.tsx';
 import { firstName, type Kind } from './kinds.ts';
@@ -83,6 +84,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
       </div>
       {provider?.note && <p class="notice idle">{provider.note}</p>}
       <EndForm side="store" {...ends} />
+      {draft.get('/store') !== undefined && <SinceField draft={draft} />}
       {bothSides && <CheckField label="Sending signs in as importing does" checked={same} onChange={setSame} />}
       <EndForm side="transport" {...ends} sameSignIn={same && bothSides} />
       <div role="status">

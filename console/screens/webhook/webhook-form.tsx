@@ -45,15 +45,16 @@ export function WebhookForm({ account, reload }: WebhookFormProps) {
   const save = async () => {
     if (!typed) return;
     const { url, events, secret } = typed;
+    const list = events.split(/[\s,]+/).filter((one) => one !== '');
+    const next = { url: url.trim(), secret: name, events: list.length > 0 ? list : null };
+    // The account first: where it is refused, no secret is stored.
+    if (!(await patch({ webhook: next }))) return;
     if (secret !== '') {
       const written = await outcome(
         api.PUT('/accounts/{account}/secrets/{name}', { params: { path: { account, name } }, body: { value: secret } }),
       );
       if (!written.ok) return setProblem({ ...written.problem, mistakes: atSecret(written.problem) });
     }
-    const list = events.split(/[\s,]+/).filter((one) => one !== '');
-    const next = { url: url.trim(), secret: name, events: list.length > 0 ? list : null };
-    if (!(await patch({ webhook: next }))) return;
     setTyped({ ...typed, secret: '' });
     tell('The webhook is saved.');
   };

@@ -15,6 +15,7 @@ const stats: z.input<typeof statsSchema> = {
       failed: 1,
       uncertain: 0,
       bounced: 1,
+      backlog: 0,
       medianSeconds: 0.8,
       p95Seconds: 4.2,
     },

@@ -13,7 +13,8 @@ import type { Quarantined } from './quarantine-mail.ts';
 
 /**
  * Mails checked in together and committed in one transaction of at most 100 rows: four each (ledger, asset index,
- * fingerprint, due), the page's own rows, the checkpoint, and what is counted of up to two days.
+ * fingerprint, due), the page's own rows, the checkpoint, the run's progress, and what is counted of up
+ * to two days.
  */
 export const pageSize = 23;
 

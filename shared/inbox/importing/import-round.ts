@@ -3,7 +3,9 @@ import { StoreError } from '../../adapters/store.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
 import { openRows, recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { readPending } from '../ledger/pending.ts';
+import { progressRow } from '../ledger/runs.ts';
 import { finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
+import type { RunCounts } from '../run-counts.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { Rounds } from '../session/rounds.ts';
 import { pageSize } from './commit.ts';
@@ -76,7 +78,8 @@ async function importRound(context: ImportContext, pipeline: Pipeline, time: Run
       await failures.attempt(folder, () => starts.note(folder));
     }
   }
-  const round: RoundContext = { context, time, evidence, reconciler, failures, starts, pipeline };
+  const progress = (counts: RunCounts) => progressRow(context.runId, counts);
+  const round: RoundContext = { context, time, evidence, reconciler, failures, starts, pipeline, progress };
   // Nothing may be imported of a folder before it is noted what it held.
   const begun = [...scopes.keys()].filter((folder) => !starts.isMissing(folder));
   const left = await importFolders(round, begun, checkpoints);

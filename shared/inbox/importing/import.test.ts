@@ -51,6 +51,23 @@ describe('a page', () => {
     expect(checkpoints).toEqual([23, 23, 4]);
   });
 
+  it('tells with its commit how far the run is, and costs no write for it', async () => {
+    const inbox = new TestInbox();
+    inbox.store.mails = Array.from({ length: 50 }, (_, n) => fakeMail(n + 1));
+    const told: unknown[] = [];
+    inbox.rows.onWrite = (_, writes) => {
+      for (const write of writes)
+        if (write.kind === 'merge' && write.key.startsWith(prefixes.run))
+          told.push([write.columns.imported, writes.some(({ key }) => key.startsWith(prefixes.checkpoint))]);
+    };
+    await importOnce(inbox);
+    expect(told).toEqual([
+      [23, true],
+      [46, true],
+      [50, true],
+    ]);
+  });
+
   it('whose commit is refused by storage is imported by the next run, and no event comes before its row', async () => {
     const inbox = new TestInbox();
     inbox.store.mails = [fakeMail(1)];

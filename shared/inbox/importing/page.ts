@@ -92,14 +92,20 @@ export class PageImport {
     const now = context.inbox.clock.now();
     // Each was alone: its row takes the place of the one that is ended.
     const again = this.#checkedIn.flatMap(({ mail, substitute }) => (substitute ? [substituteRow(mail, 1, now)] : []));
+    context.counts.quarantined += quarantined.length;
+    context.counts.skipped += this.#missing.length + this.#rebound.size;
+    const { counts } = context;
+    const progress = this.#round.progress?.({ ...counts, imported: counts.imported + this.#checkedIn.length });
     const { imported, toFinish } = await commit(context, this.#checkedIn, {
       ...this.#keys,
       quarantined,
-      alongside: [...(this.#unfinished.length > 0 ? pending : again.length > 0 ? again : ended), ...checkpoint],
+      alongside: [
+        ...(this.#unfinished.length > 0 ? pending : again.length > 0 ? again : ended),
+        ...checkpoint,
+        ...(progress ? [progress] : []),
+      ],
     });
-    context.counts.imported += imported;
-    context.counts.quarantined += quarantined.length;
-    context.counts.skipped += this.#missing.length + this.#rebound.size;
+    counts.imported += imported;
     return async () => {
       await finish(context, toFinish, { verify: retry !== undefined });
     };

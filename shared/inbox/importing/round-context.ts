@@ -1,3 +1,5 @@
+import type { RowWrite } from '../../platform/rows.ts';
+import type { RunCounts } from '../run-counts.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import type { FolderFailures } from './folder-failures.ts';
 import type { Reconciler } from './reconcile.ts';
@@ -34,4 +36,6 @@ export interface RoundContext {
   readonly failures: FolderFailures;
   readonly starts: StartingPoints;
   readonly pipeline: Pipeline;
+  /** The write that tells of a run under way how far it is; absent where nobody follows it. */
+  readonly progress?: (counts: RunCounts) => RowWrite;
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { toIso } from '../../platform/clock.ts';
 import { instantOf, newestFirstId } from '../../platform/ids.ts';
-import { type Row, RowConflict } from '../../platform/rows.ts';
+import { type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
 import { instantSchema } from '../../platform/validation.ts';
 import type { View } from '../../platform/view.ts';
 import type { InboxContext } from '../context.ts';
 import { endOf, prefixes, runKey } from '../keys.ts';
-import { noCounts, runCountsSchema } from '../run-counts.ts';
+import { noCounts, type RunCounts, runCountsSchema } from '../run-counts.ts';
 
 const runStatuses = ['running', 'done', 'failed'] as const;
 
@@ -69,6 +69,11 @@ export async function announceRun(inbox: InboxContext, account: string): Promise
 export async function writeRun(inbox: InboxContext, account: string, run: Run): Promise<void> {
   const { id, ...columns } = run;
   await inbox.rows.write(account, [{ kind: 'put', key: runKey(id), columns }]);
+}
+
+/** The write that tells how far a run is: it goes with a page's commit, and costs no transaction of its own. */
+export function progressRow(runId: string, counts: RunCounts): RowWrite {
+  return { kind: 'merge', key: runKey(runId), columns: { ...counts } };
 }
 
 /** A run of the account; undefined where there is none with this id. */
