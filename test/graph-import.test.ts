@@ -9,7 +9,7 @@ import { mixedMails, random, type TestMail, testMail } from './support/mails.ts'
 
 const dayMs = 86_400_000;
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 30 : 6;
+const kills = process.env.SOAK ? 30 : 4;
 
 const users = Array.from({ length: 24 }, (_, n) => `box${n}@example.com`);
 
@@ -342,7 +342,7 @@ it('moved from IMAP to Graph on the same mailbox: nothing is imported twice', { 
 it(`killed at ${kills} random moments: one asset per mail, originals as the account says`, {
   timeout: 600_000,
 }, async () => {
-  const mails = mixedMails(process.env.SOAK ? 300 : 100, 41, 2_000_000);
+  const mails = mixedMails(process.env.SOAK ? 300 : 50, 41, 2_000_000);
   deliver(mails);
   await graphAccount(mailroom, name, { user, rule: { delete: 'immediately' } });
   const moment = random(42);

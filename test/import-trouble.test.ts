@@ -43,7 +43,7 @@ beforeEach(() => {
 /** Mails such that a body of some megabytes is under way for a while. */
 function largeMails(seed: number): TestMail[] {
   const next = random(seed);
-  return Array.from({ length: 10 }, (_, n) => testMail({ n, attachment: n % 3 === 1 ? 3_000_000 : 20_000 }, next));
+  return Array.from({ length: 6 }, (_, n) => testMail({ n, attachment: n % 3 === 1 ? 2_000_000 : 20_000 }, next));
 }
 
 async function status() {
@@ -158,7 +158,7 @@ it('a mail that breaks the line every time does not keep the others out', { time
 it('Azurite stopped and started again in the middle of a run: nothing is lost, nothing comes twice', {
   timeout: 180_000,
 }, async () => {
-  const mails = mixedMails(160, 6, 2_000_000);
+  const mails = mixedMails(80, 6, 2_000_000);
   await deliverAll(server, mails, { user });
   await imapAccount(mailroom, name, server, { user });
   await mailroom.expect(202, 'POST', `/api/accounts/${name}/import`);
