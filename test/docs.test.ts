@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { accountInputSchema, importSchema, limitsSchema } from '../shared/accounts/model.ts';
 import { resolveAccount } from '../shared/accounts/rules.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -125,6 +126,17 @@ it('the accounts in the guides are accounts, without a warning', async () => {
     const given = body.replaceAll(/"(tenantId|clientId)": "\.\.\."/g, '"$1": "11111111-1111-4111-8111-111111111111"');
     expect(resolveAccount('corpus', JSON.parse(given)).warnings).toEqual([]);
   }
+});
+
+it('the account with all fields is one, without a warning, and has each field', async () => {
+  const text = await readFile(join(root, 'docs/accounts.md'), 'utf8');
+  const [, block = ''] = /^## All fields\n+```jsonc\n([\s\S]*?)```/m.exec(text) ?? [];
+  const given: Record<string, Record<string, unknown>> = JSON.parse(block.replace(/(^|\s)\/\/.*$/gm, ''));
+  expect(resolveAccount('corpus', given).warnings).toEqual([]);
+  const { name: _, ...fields } = accountInputSchema.shape;
+  expect(Object.keys(given).sort()).toEqual(Object.keys(fields).sort());
+  expect(Object.keys(given.import ?? {}).sort()).toEqual(Object.keys(importSchema.shape).sort());
+  expect(Object.keys(given.limits ?? {}).sort()).toEqual(Object.keys(limitsSchema.shape).sort());
 });
 
 it('every timer of the app, and none else, stands where the documents list them', async () => {

@@ -77,7 +77,7 @@ function graphEndpoint({ origin }: GraphPlace): Endpoint {
     port: Number(port || 443),
     secureName: 'https',
     tls: { starttls: 'required', ca: null, minVersion: 'TLSv1.2' },
-    signsIn: true,
+    secret: 'token',
     connectionTimeout: silenceMs,
     timeout: silenceMs,
     // The operator says where Graph is, and no account.

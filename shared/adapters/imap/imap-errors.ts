@@ -3,6 +3,7 @@ import { oneLine } from '../net/one-line.ts';
 import type { Credentials } from '../sign-in/credentials.ts';
 import { exchangeTokenHint, notConnectedHint } from '../sign-in/entra/exchange-hints.ts';
 import { isExchangeHost } from '../sign-in/entra/place.ts';
+import { openConnectionHint } from '../sign-in/open-connection.ts';
 import { StoreError, type StoreErrorKind } from '../store.ts';
 import { slowDownHint, throttleWords } from '../store-troubles.ts';
 
@@ -154,7 +155,7 @@ export function openError(error: unknown, opened: OpenTarget): StoreError {
   if (known.tlsFailed && known.code === undefined) {
     return new StoreError('connection', `${target} offers no STARTTLS, which this account asks for`, {
       code: 'STARTTLS_UNAVAILABLE',
-      hint: 'Credentials are not sent unencrypted. Use imaps, or set tls.starttls to never to send it all the same.',
+      hint: openConnectionHint(opened.by === 'token' ? 'token' : 'password', 'imaps'),
     });
   }
   if (known.code === 'STARTTLS_INJECTION') {

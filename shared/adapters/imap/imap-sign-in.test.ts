@@ -123,7 +123,10 @@ describe('signing in to Dovecot', () => {
     });
     try {
       const settings = { port: bare.port, auth: exchange.auth('tester'), tls: { starttls: 'preferred' } };
-      expect(await failure(settings, exchange.context)).toMatchObject({ code: 'STARTTLS_UNAVAILABLE' });
+      expect(await failure(settings, exchange.context)).toMatchObject({
+        code: 'STARTTLS_UNAVAILABLE',
+        hint: expect.stringMatching(/access token.*Use imaps\.$/),
+      });
       expect(bare.sent().join()).not.toContain('AUTHENTICATE');
     } finally {
       await bare.stop();

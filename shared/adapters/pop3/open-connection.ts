@@ -9,6 +9,7 @@ import { tlsOptions } from '../net/tls.ts';
 import { credentialScrub } from '../redaction.ts';
 import type { Credentials } from '../sign-in/credentials.ts';
 import { withStoreCredentials } from '../sign-in/credentials-store-error.ts';
+import { openConnectionHint } from '../sign-in/open-connection.ts';
 import { StoreError } from '../store.ts';
 import { abortedError } from '../store-troubles.ts';
 import { Pop3Connection } from './connection.ts';
@@ -117,7 +118,7 @@ async function encrypted(
   if (!offered || (await connection.command('STLS', signal)).status !== 'ok') {
     throw new StoreError('connection', `${host} offers no STLS, which this account needs`, {
       code: 'STARTTLS_UNAVAILABLE',
-      hint: 'A password is not sent unencrypted. Use pop3s, or set tls.starttls to never to send it all the same.',
+      hint: openConnectionHint(config.auth.type === 'oauth2' ? 'token' : 'password', 'pop3s'),
     });
   }
   const plain = connection.socket.release();

@@ -9,6 +9,7 @@ import { openSocket } from '../net/open-socket.ts';
 import { tlsOptions } from '../net/tls.ts';
 import { credentialScrub } from '../redaction.ts';
 import { type Credentials, CredentialsError, withCredentials } from '../sign-in/credentials.ts';
+import { openConnectionHint } from '../sign-in/open-connection.ts';
 import { allowedMechanisms, noMechanismHint } from '../sign-in/sasl.ts';
 import type { Trouble } from '../transport.ts';
 import { cutTrouble } from '../trouble.ts';
@@ -139,7 +140,7 @@ async function openedSession(
   }
   if (credentials.kind !== 'none') {
     if (!secure && config.tls.starttls !== 'never') {
-      const hint = `The server offers no STARTTLS, and ${credentials.kind === 'token' ? 'an access token' : 'a password'} does not cross an open connection. Use smtps, or set tls.starttls to never to allow it.`;
+      const hint = `The server offers no STARTTLS. ${openConnectionHint(credentials.kind, 'smtps')}`;
       throw accountTrouble('UNENCRYPTED', hint);
     }
     await signedIn(connection, config, credentials, capabilities.mechanisms);

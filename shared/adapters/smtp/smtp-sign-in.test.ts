@@ -187,6 +187,8 @@ describe('XOAUTH2', () => {
     const auth = exchange.auth('corpus@example.com');
     const open = await against(offering('XOAUTH2'), { auth, tls: { starttls: 'preferred' } }, exchange.context);
     expect(open.receipt.trouble).toMatchObject({ scope: 'account', code: 'UNENCRYPTED' });
+    // It would not be sent then either: see `tokenRefusal`.
+    expect(open.receipt.trouble?.hint).toMatch(/access token.*Use smtps\.$/);
     expect(open.server.commands.join()).not.toContain('XOAUTH2');
     const allowed = await against(offering('XOAUTH2'), { auth }, exchange.context);
     expect(outcomes(allowed.receipt)).toEqual(['accepted']);

@@ -3,6 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import tls from 'node:tls';
 import {
   defaultPorts,
+  type ServerAuth,
   type ServerConfig,
   type ServerStoreConfig,
   type ServerTransportConfig,
@@ -15,6 +16,7 @@ import { explainNetError } from '../net/net-errors.ts';
 import { openSocket } from '../net/open-socket.ts';
 import { startTls } from '../net/start-tls.ts';
 import { tlsOptions } from '../net/tls.ts';
+import { openConnectionHint } from '../sign-in/open-connection.ts';
 import { askForTls, type PlainProtocol, readGreeting } from './preface.ts';
 import { type Finding, type PlannedStep, StepFailure } from './steps.ts';
 
@@ -29,8 +31,8 @@ export interface Endpoint {
   /** What the protocol with TLS from the start is called, for hints. */
   readonly secureName: string;
   readonly tls: TlsConfig;
-  /** Something secret will cross the connection. */
-  readonly signsIn: boolean;
+  /** What secret will cross the connection. */
+  readonly secret: 'password' | 'token' | undefined;
   readonly connectionTimeout: number;
   readonly timeout: number;
   /** Which addresses may be connected to; absent: none of the machine's own networks. */
@@ -58,7 +60,7 @@ export function endpointOf(
     ...(greets ? { greets } : {}),
     secureName: plain ? `${plain}s` : protocol,
     tls,
-    signsIn: server.auth.type !== 'none',
+    secret: secretOf(server.auth),
     connectionTimeout,
     timeout,
     network,
@@ -141,13 +143,16 @@ async function secure(server: Endpoint, signal: AbortSignal): Promise<Finding> {
   }
 }
 
-function notOffered({ tls: { starttls }, signsIn, secureName }: Endpoint): Finding {
-  if (starttls === 'preferred' && !signsIn) return { detail: 'not offered: goes on unencrypted' };
-  const why = signsIn ? 'a password does not cross an open connection' : 'tls.starttls requires it';
-  throw new StepFailure({
-    code: 'STARTTLS_UNAVAILABLE',
-    hint: `The server offers no STARTTLS, and ${why}. Use ${secureName}, or set tls.starttls to never to allow it.`,
-  });
+function secretOf({ type }: ServerAuth): Endpoint['secret'] {
+  return type === 'none' ? undefined : type === 'oauth2' ? 'token' : 'password';
+}
+
+function notOffered({ tls: { starttls }, secret, secureName }: Endpoint): Finding {
+  if (starttls === 'preferred' && !secret) return { detail: 'not offered: goes on unencrypted' };
+  const advice = secret
+    ? openConnectionHint(secret, secureName)
+    : `tls.starttls requires it. Use ${secureName}, or set tls.starttls to never to allow it.`;
+  throw new StepFailure({ code: 'STARTTLS_UNAVAILABLE', hint: `The server offers no STARTTLS. ${advice}` });
 }
 
 interface Secured {
