@@ -56,6 +56,10 @@ export async function executed(mailroom: Mailroom, name: string): Promise<number
 
 /** One subscription to the inbox of each account, and each tells of new mail. */
 export async function expectOneEach(mailroom: Mailroom, accounts: readonly string[], subject: string): Promise<void> {
+  // A row says `active` of one that has vanished, until somebody looks.
+  await until('a subscription each', 60, async () =>
+    accounts.every((account) => subscriptions(mailroom, account).length > 0),
+  );
   await Promise.all(accounts.map((account) => subscribed(mailroom, account)));
   expect(accounts.map((account) => subscriptions(mailroom, account).length)).toEqual(accounts.map(() => 1));
   await arrive(mailroom, accounts, subject);
