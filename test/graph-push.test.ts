@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyName } from '../shared/inbox/push/notification-key.ts';
 import { simpleMail } from './support/mailbox-account.ts';
 import { Mailroom, until } from './support/mailroom.ts';
+import { principal } from './support/principal.ts';
 import { arrive, executed, pushAccount, subscribed, subscriptions, userOf } from './support/push-stage.ts';
 import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
 import { vaultClient } from './support/vault-client.ts';
@@ -247,11 +248,61 @@ describe('a subscription', () => {
   }, 120_000);
 });
 
-it('without PUBLIC_URL a PUT warns, and nothing is subscribed to', async () => {
-  const beside = await mailroom.beside({ env: { PUBLIC_URL: '' } });
-  const { json } = await mailroom.expect(200, 'GET', '/api/accounts/box0', { url: beside.url });
+/** Brings mail that Graph tells nobody of, has a notification sent to `url`, and waits for the asset. */
+async function toldBy(account: string, subject: string, post: () => Promise<unknown>): Promise<void> {
+  mailroom.graph.subscriptions.lose(1);
+  mailroom.graph.mailbox(userOf(account)).deliver(simpleMail(subject));
+  await post();
+  await until(`the asset of ${subject}`, 60, async () =>
+    (await mailroom.assets(account)).some((asset) => asset.subject === subject),
+  );
+}
+
+/** What Graph would send of an account's subscription. */
+const genuine = (account: string) => {
+  const { id, clientState } = subscriptions(mailroom, account)[0] ?? expect.fail('no subscription');
+  return { value: [notification({ subscriptionId: id, clientState })] };
+};
+const forged = { value: [notification({ clientState: 'forged' })] };
+
+it('while storage is away, what Graph sends is to be sent again, and what it has not sent is passed over', async () => {
+  const held = gate.hold({
+    at: 'before',
+    fits: ({ service, path }) => service === 'table' && path.includes("'push'") && path.includes('s:misses:'),
+  });
+  await toldBy('misses', 'while-storage-was-away', async () => {
+    const began = performance.now();
+    const [answer] = await Promise.all([notify(genuine('misses')), held]);
+    expect(answer.status).toBe(503);
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect((await notify(forged)).status).toBe(202);
+    gate.resume();
+    expect((await notify(genuine('misses'))).status).toBe(202);
+  });
+}, 120_000);
+
+it('with sign-in in front, and without PUBLIC_URL: notifications are taken, and a PUT warns', async () => {
+  const env = { PUBLIC_URL: '', WEBSITE_AUTH_ENABLED: 'True', WEBSITE_INSTANCE_ID: 'one' };
+  const beside = await mailroom.beside({ env });
+  const { url } = beside;
+  const post = (body: unknown, query = '') =>
+    fetch(`${url}/api/graph/notifications${query}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  expect(await (await post({}, '?validationToken=the%20token')).text()).toBe('the token');
+  await mailroom.expect(401, 'GET', '/api/accounts/box0', { url });
+  const storage = watchStorage();
+  expect((await post(forged)).status).toBe(202);
+  expect(storage.filter((each) => each.includes('mail-import'))).toEqual([]);
+  gate.resume();
+  await toldBy('misses', 'past-the-sign-in', async () => expect((await post(genuine('misses'))).status).toBe(202));
+
+  const headers = principal('Mailroom.Admin');
+  const { json } = await mailroom.expect(200, 'GET', '/api/accounts/box0', { url, headers });
   const { json: saved } = await mailroom.expect(200, 'PUT', '/api/accounts/box0?dryRun=true', {
-    url: beside.url,
+    ...{ url, headers },
     body: { ...json, import: { ...json.import, schedule: undefined } },
   });
   expect(saved.warnings).toContainEqual({ pointer: '/store/push', detail: expect.stringContaining('PUBLIC_URL') });
