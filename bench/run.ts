@@ -4,6 +4,7 @@ import { onNpmGone } from '../local/npm-parent.ts';
 import { acceptLatency } from './accept-latency.ts';
 import { accounts } from './accounts.ts';
 import { tooBusy, usedByOthers } from './busy.ts';
+import { dayOfAccounts } from './day.ts';
 import { eventsWaiting } from './events-waiting.ts';
 import { importRate } from './import-rate.ts';
 import { loadTime } from './load-time.ts';
@@ -30,7 +31,8 @@ const sections: Readonly<Record<string, Section>> = {
   transactions: { measure: transactions, needs: [dovecot] },
   accept: { measure: acceptLatency },
   send: { measure: sendRate },
-  accounts: { measure: accounts },
+  accounts: { measure: accounts, needs: [dovecot] },
+  day: { measure: dayOfAccounts, needs: [dovecot] },
   events: { measure: eventsWaiting, needs: [dovecot] },
   load: { measure: loadTime },
   memory: { measure: memory, needs: [dovecot] },

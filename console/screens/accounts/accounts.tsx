@@ -17,7 +17,7 @@ type AccountList = paths['/accounts']['get']['responses'][200]['content']['appli
 type ListedAccount = AccountList['items'][number];
 type Status = components['schemas']['AccountStatus'];
 
-/** With health the service answers at most 100 accounts a page; fewer are on the screen sooner. */
+/** Each account comes with its health: fewer of them are on the screen sooner. */
 const top = 50;
 
 /** How often the list is loaded anew, in ms. */

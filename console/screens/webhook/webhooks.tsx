@@ -13,7 +13,7 @@ import { WebhookState } from './webhook-state.tsx';
 
 type ListedAccount = paths['/accounts']['get']['responses'][200]['content']['application/json']['items'][number];
 
-/** With health the service answers at most 100 accounts a page; fewer are on the screen sooner. */
+/** Each account comes with its health: fewer of them are on the screen sooner. */
 const top = 50;
 
 /** The webhook of each account. */

@@ -17,7 +17,7 @@ export interface EachAccountOptions {
 }
 
 /**
- * A timer's task for every account, which reports its failures itself. One that is `leased` is come back to; one that fails
+ * A timer's task for every account, from any of them on, which reports its failures itself. One that is `leased` is come back to; one that fails
  * does not keep the others from their turn. Throws only what `signal` was aborted with.
  */
 export async function eachAccount(
@@ -26,7 +26,9 @@ export async function eachAccount(
   { signal, label }: EachAccountOptions,
 ): Promise<void> {
   const until = performance.now() + patienceMs;
-  let left = [...names];
+  // Where the time is too short for all of them, it is not always the last ones that go without.
+  const first = Math.floor(Math.random() * names.length);
+  let left = [...names.slice(first), ...names.slice(0, first)];
   while (left.length > 0) {
     const leased: string[] = [];
     await mapConcurrently(left, concurrentAccounts, async (name) => {

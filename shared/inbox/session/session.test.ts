@@ -149,6 +149,17 @@ describe('a timer’s task for every account', () => {
     expect(done).toEqual(['idle', 'leased']);
   });
 
+  it('begins with another account each time: none is always left over', async () => {
+    const first = new Set<string>();
+    for (let time = 0; time < 200; time += 1) {
+      const done: string[] = [];
+      await eachAccount(['a', 'b', 'c'], async (name) => done.push(name), { signal, label: 'test' });
+      expect([...done].sort()).toEqual(['a', 'b', 'c']);
+      first.add(done[0] ?? '');
+    }
+    expect([...first].sort()).toEqual(['a', 'b', 'c']);
+  });
+
   it('ends when it is aborted', async () => {
     const cut = new AbortController();
     const task = async () => {
