@@ -308,4 +308,4 @@ it('with sign-in in front, and without PUBLIC_URL: notifications are taken, and 
   expect(saved.warnings).toContainEqual({ pointer: '/store/push', detail: expect.stringContaining('PUBLIC_URL') });
   expect(saved.import.schedule).toBe('0 */5 * * * *');
   await beside.kill();
-}, 60_000);
+}, 120_000);

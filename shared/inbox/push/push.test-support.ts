@@ -165,6 +165,7 @@ export class PushStage {
   #graph(process: Process): Subscriptions {
     const lost = () => new StoreError('connection', 'no answer');
     const { made } = this;
+    for (const { id, expiresAt } of made.values()) if (expiresAt <= this.now) made.delete(id);
     return {
       create: (wish) => process.call(async () => this.#create(wish), lost),
       renew: (id, expiresAt) =>

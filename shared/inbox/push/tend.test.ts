@@ -95,3 +95,15 @@ it('what came while there was no subscription is imported', async () => {
   await tended(stage, new Process());
   expect(stage.imports.slice(before)).toEqual([stage.now]);
 });
+
+it('after a standstill of a week there is another one within minutes, and what came meanwhile is imported', async () => {
+  const stage = new PushStage({ refusesSecond: true });
+  await tended(stage, new Process());
+  const [expired] = stage.made.keys();
+  stage.now += 7 * 24 * 60 * minuteMs;
+  const before = stage.imports.length;
+  await stage.minutes(2, new PushSchedule(stage.context(new Process())));
+  expect([...stage.made.keys()]).not.toContain(expired);
+  await expectRight(stage, 'after a week');
+  expect(stage.imports.length).toBeGreaterThan(before);
+});
