@@ -57,8 +57,7 @@ function resultFor(
   lost: Trouble | undefined,
 ): Result {
   const { accepted, refused, end } = transaction;
-  // A refused sender is everyone's; behind it a server that was sent RCPT already answers out of turn.
-  const own = end.kind === 'refused' && end.step === 'mail' ? undefined : refused.get(address);
+  const own = refused.get(address);
   if (own) return answered('rcpt', own);
   switch (end.kind) {
     case 'accepted':

@@ -110,23 +110,40 @@ export class SmtpSession implements PooledSession {
   async #transact(mail: MailToSend, accepted: Set<string>, refused: Map<string, SmtpReply>): Promise<TransactionEnd> {
     const commands = this.#envelopeCommands(mail);
     const toSender = await commands.next();
-    if (isClosing(toSender)) return this.#refusal('mail', toSender);
-    if (isPositive(toSender) || commands.pipelined) {
-      for (const recipient of mail.to) {
-        const reply = await commands.next();
-        if (isClosing(reply)) return this.#refusal('rcpt', reply);
-        if (isPositive(reply)) accepted.add(recipient);
-        else if (isNegative(reply)) refused.set(recipient, keptReply(reply, this.#scrub));
-      }
+    if (!isPositive(toSender)) {
+      if (commands.pipelined && !isClosing(toSender)) await this.#readOutOfTurn(commands, mail.to.length);
+      return isNegative(toSender) ? this.#refusal('mail', toSender) : unexpectedReply;
     }
-    const nobody = !isPositive(toSender) || accepted.size === 0;
+    for (const recipient of mail.to) {
+      const reply = await commands.next();
+      if (isClosing(reply)) return this.#refusal('rcpt', reply);
+      if (isPositive(reply)) accepted.add(recipient);
+      else if (isNegative(reply)) refused.set(recipient, keptReply(reply, this.#scrub));
+    }
+    const nobody = accepted.size === 0;
     const data = nobody && !commands.pipelined ? undefined : await commands.next();
-    if (nobody && data?.code === 354) await this.#sendEmptyText(isPositive(toSender));
-    if (isNegative(toSender)) return this.#refusal('mail', toSender);
-    if (!isPositive(toSender)) return unexpectedReply;
-    if (accepted.size === 0) return everyoneRefused(mail.to, refused);
+    // To a DATA that was sent along with its recipients, a server may ask for the text although it takes none of them. It
+    // gets an empty one (RFC 2920 section 3.1).
+    if (nobody && data?.code === 354) await this.#connection.command('.');
+    if (nobody) return everyoneRefused(mail.to, refused);
     if (data?.code === 354) return await this.#sendText(mail.outgoing);
     return data && isNegative(data) ? this.#refusal('data', data) : unexpectedReply;
+  }
+
+  /**
+   * Reads the answers to what was sent along with a sender that is not taken. They say nothing about the recipients, and
+   * a connection that is lost meanwhile changes nothing about the refusal.
+   */
+  async #readOutOfTurn(commands: { next(): Promise<RawReply> }, recipients: number): Promise<void> {
+    try {
+      for (let n = 0; n < recipients; n += 1) {
+        if (isClosing(await commands.next())) return this.cut();
+      }
+      // The server may not read an empty text as that of a mail.
+      if ((await commands.next()).code === 354) this.cut();
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+    }
   }
 
   /** The commands of an envelope: in one piece where the server offers PIPELINING (RFC 2920), else one by one. */
@@ -148,15 +165,6 @@ export class SmtpSession implements PooledSession {
         return await this.#connection.command(command.line);
       },
     };
-  }
-
-  /**
-   * To a DATA that was sent along with its recipients, a server may ask for the text although it takes none of them. It
-   * gets an empty one (RFC 2920 section 3.1). One that refused the sender may not read it as the text of a mail.
-   */
-  async #sendEmptyText(senderAccepted: boolean): Promise<void> {
-    if (senderAccepted) await this.#connection.command('.');
-    else this.cut();
   }
 
   #refusal(step: Step, reply: RawReply): TransactionEnd {

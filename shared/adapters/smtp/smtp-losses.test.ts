@@ -50,6 +50,40 @@ const places = [
 /** More than sockets hold, so that a server which stops reading stops the sender. */
 const big = () => frozenMail({ body: longBody(12_000_000) });
 
+describe('a server that refuses the sender, and goes away before it has answered what was sent along', () => {
+  const places = [
+    ['RCPT', cut],
+    ['RCPT', quiet],
+    ['RCPT', '421 4.3.2 closing'],
+    ['DATA', cut],
+    ['DATA', quiet],
+    ['DATA', '421 4.3.2 closing'],
+  ] as const;
+  const refusals = [
+    ['451 4.3.0 try later', 'deferred'],
+    ['550 5.7.1 sender not allowed', 'rejected'],
+  ] as const;
+
+  it.each(refusals.flatMap((refusal) => places.map((place) => [...refusal, ...place] as const)))(
+    '%s: %s, whatever comes at %s (%o)',
+    async (refusal, outcome, place, answer) => {
+      const { transport } = await start(
+        {
+          answer: (step) => {
+            if (step === 'MAIL') return refusal;
+            if (step === place) return answer;
+            // Out of turn without a sender (RFC 5321 section 4.1.4), and no verdict on the recipient.
+            return step === 'RCPT' || step === 'DATA' ? '503 5.5.1 MAIL comes first' : undefined;
+          },
+        },
+        { timeout: 250 },
+      );
+      const receipt = await transport.send(frozenMail(), sendOptions());
+      expect(receipt.recipients).toMatchObject([{ outcome, code: refusal.slice(0, 3) }]);
+    },
+  );
+});
+
 describe('a server that goes silent', () => {
   it.each(places)('at %s: the limit between two bytes ends it, %s', async (place, outcome) => {
     const { transport, server } = await start(
