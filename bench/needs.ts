@@ -13,6 +13,9 @@ export const dovecot: Program = {
   installedBy: 'apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd',
 };
 
+/** The browser that the console is looked at with. */
+export const chromium: Program = { name: 'chromium', installedBy: 'apt-get install chromium' };
+
 /** What is missing of some programs, as a sentence with how to install it; undefined: nothing. */
 export async function missing(programs: readonly Program[]): Promise<string | undefined> {
   const found = await Promise.all(programs.map(({ name }) => isInstalled(name)));

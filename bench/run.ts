@@ -4,12 +4,13 @@ import { onNpmGone } from '../local/npm-parent.ts';
 import { acceptLatency } from './accept-latency.ts';
 import { accounts } from './accounts.ts';
 import { tooBusy, usedByOthers } from './busy.ts';
+import { consoleSpeed } from './console.ts';
 import { dayOfAccounts } from './day.ts';
 import { eventsWaiting } from './events-waiting.ts';
 import { importRate } from './import-rate.ts';
 import { loadTime } from './load-time.ts';
 import { memory } from './memory.ts';
-import { dovecot, missing } from './needs.ts';
+import { chromium, dovecot, missing } from './needs.ts';
 import { type Goal, goalText, reached, type SectionResult, sectionText } from './report.ts';
 import { sendRate } from './send-rate.ts';
 import { torture } from './torture.ts';
@@ -35,6 +36,7 @@ const sections: Readonly<Record<string, Section>> = {
   day: { measure: dayOfAccounts, needs: [dovecot] },
   events: { measure: eventsWaiting, needs: [dovecot] },
   load: { measure: loadTime },
+  console: { measure: consoleSpeed, needs: [chromium] },
   memory: { measure: memory, needs: [dovecot] },
   torture: { measure: torture },
 };

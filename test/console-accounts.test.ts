@@ -167,6 +167,9 @@ describe('the first minute', () => {
         await heading(page, 'corpus').waitFor();
         await button(page, 'Import now').click();
         await page.getByText(/^Imported\. 2 new/).waitFor();
+        // The charts have it at once.
+        const today = page.getByRole('figure', { name: 'Mails a day' }).locator('.numbers tbody tr').first();
+        await expect.poll(() => today.locator('[data-name=imported]').textContent(), { timeout: 30_000 }).toBe('2');
         await checkScreen(page, 'account-new');
         const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
         expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);

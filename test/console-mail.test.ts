@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { Browser, Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
 import { chromiumMissing, startBrowser } from './support/browser.ts';
-import { type ConsoleTab, checkScreen, openConsole, press, tabTo } from './support/console-page.ts';
+import { type ConsoleTab, checkScreen, openConsole, pictureForDocs, press, tabTo } from './support/console-page.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { deliverAll, imapAccount } from './support/imap-account.ts';
 import { Mailroom, until } from './support/mailroom.ts';
@@ -75,6 +76,8 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
     ids.quarantined = quarantine.json.items.map(({ id }: { id: string }) => id);
     tab = await openConsole(browser, mailroom, '/outbox');
     page = tab.page;
+    // The reader's clock is that of the service.
+    await page.clock.setSystemTime(Date.now() + shiftMs);
   }, 240_000);
 
   afterAll(async () => {
@@ -194,6 +197,8 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       for (const { id } of waiting) await until(`an attempt of ${id}`, 60, async () => attempts(id));
       away = false;
       await goTo(`/outbox/${waiting[0].id}`);
+      await says(/come back later/);
+      await pictureForDocs(page, 'message-waiting');
       await button('Try now').click();
       await says('The mail server has taken it for every recipient.');
       await goTo('/outbox?account=refused');
@@ -210,7 +215,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
 
   describe('Write a mail', () => {
     /** The largest that a mail may have, in the runs that take their time. */
-    const bytes = Buffer.alloc(process.env.SOAK ? 110_000_000 : 1_000_000, 'attachment ');
+    const bytes = Buffer.alloc(process.env.SOAK ? 100_000_000 : 1_000_000, 'attachment ');
 
     it('shows mistakes beside their fields, and keeps what was typed', async () => {
       await goTo('/outbox/write');
@@ -236,10 +241,12 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       const slow = await page.context().newCDPSession(page);
       const rates = { offline: false, latency: 0, downloadThroughput: -1 };
       await slow.send('Network.emulateNetworkConditions', { ...rates, uploadThroughput: bytes.length / 1.5 });
-      await page.getByLabel('Add files').setInputFiles([
-        { name: hostile.replaceAll('/', '_'), mimeType: 'text/html', buffer: bytes },
-        { name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.from('.') },
-      ]);
+      const files = [
+        { path: join(mailroom.directory, `${hostile.replaceAll('/', '_')}.html`), content: bytes },
+        { path: join(mailroom.directory, 'small.txt'), content: '.' },
+      ];
+      for (const { path, content } of files) await writeFile(path, content);
+      await page.getByLabel('Add files').setInputFiles(files.map(({ path }) => path));
       const percent = new Set<string>();
       await until('both uploads', 150, async () => {
         for (const value of await page

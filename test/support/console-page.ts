@@ -9,6 +9,14 @@ import type { Mailroom } from './mailroom.ts';
 /** Where pictures of screens go, to be looked at: outside of the repository. */
 const pictures = process.env.CONSOLE_PICTURES ?? join(tmpdir(), 'mailroom-console');
 
+/** Pictures that stand in docs/, by the screens that they are of; with CONSOLE_DOCS set they are made anew there. */
+const documented: ReadonlyMap<string, string> = new Map([
+  ['connect-wrong-password', 'console-connect'],
+  ['import', 'console-import'],
+  ['account-new', 'console-account'],
+  ['message-waiting', 'console-message'],
+]);
+
 const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Runs in the page, as text: it is no part of the test's own program. */
@@ -102,7 +110,15 @@ export async function checkScreen(page: Page, name: string): Promise<void> {
       expect(wide, `${name} fits into ${width} px`).toBeLessThanOrEqual(width);
       if ((width === 360) === (colorScheme === 'dark'))
         await page.screenshot({ path: join(pictures, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      if (width === 1440 && colorScheme === 'light') await pictureForDocs(page, name);
     }
+}
+
+/** Makes the picture of a screen that stands in docs/, where CONSOLE_DOCS is set and there is one. */
+export async function pictureForDocs(page: Page, name: string): Promise<void> {
+  const file = documented.get(name);
+  if (!process.env.CONSOLE_DOCS || file === undefined) return;
+  await page.screenshot({ path: join('docs', `${file}.png`), fullPage: true });
 }
 
 /** Most presses of Tab until something must have come: more than any screen has to stop at. */

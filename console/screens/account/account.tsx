@@ -31,6 +31,11 @@ export function AccountScreen() {
     { everyMs },
   );
   const reload = () => Promise.all([version.reload(), status.reload()]);
+  const [imports, setImports] = useState(0);
+  const imported = () => {
+    setImports((before) => before + 1);
+    return status.reload();
+  };
   return (
     <Page
       title={name}
@@ -41,8 +46,8 @@ export function AccountScreen() {
       {version.data && <p class="quiet">{version.data.account.from}</p>}
       {status.data ? <Overview status={status.data} /> : !status.problem && <p role="status">Loading the account …</p>}
       {version.data && <Trying name={name} />}
-      {version.data?.account.store && <ImportNow account={name} onDone={status.reload} />}
-      <DayCharts account={name} />
+      {version.data?.account.store && <ImportNow account={name} onDone={imported} />}
+      <DayCharts account={name} changes={imports} />
     </Page>
   );
 }

@@ -1,3 +1,4 @@
+import { useEffect } from 'preact/hooks';
 import { api, outcome } from '../../api/client.ts';
 import { useResource } from '../../api/resource.ts';
 import { lazyPart } from '../../parts/lazy-part.tsx';
@@ -9,8 +10,15 @@ const Charts = lazyPart(async () => (await import('../../parts/charts.tsx')).Cha
 /** How often they are loaded anew, in ms. */
 const everyMs = 60_000;
 
+export interface DayChartsProps {
+  /** Absent: all accounts together. */
+  readonly account?: string;
+  /** Another number each time that something was done which changes them: they are then loaded anew. */
+  readonly changes?: number;
+}
+
 /** The last 30 days of an account, or of all. */
-export function DayCharts({ account }: { readonly account?: string }) {
+export function DayCharts({ account, changes = 0 }: DayChartsProps) {
   const stats = useResource(
     `stats ${account ?? ''}`,
     (signal) =>
@@ -19,6 +27,9 @@ export function DayCharts({ account }: { readonly account?: string }) {
         : outcome(api.GET('/accounts/{account}/stats', { params: { path: { account }, query: { days: 30 } }, signal })),
     { everyMs },
   );
+  useEffect(() => {
+    if (changes > 0) void stats.reload();
+  }, [changes]);
   return (
     <Section title="The last 30 days">
       <ProblemBox problem={stats.problem} retry={stats.reload} />
