@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import type { ContainerClient } from '@azure/storage-blob';
 import type { Clock } from '../platform/clock.ts';
 import { mapConcurrently } from '../platform/concurrency.ts';
+import { firstOfAll } from '../platform/first-of-all.ts';
 import { newestFirst, splitAccountId } from '../platform/ids.ts';
 import { forEachAccount } from '../platform/isolated-jobs.ts';
 import { Refusal } from '../platform/refusal.ts';
@@ -60,13 +61,15 @@ export class AssetLibrary {
     accounts: readonly string[],
     options: ListAssetsOptions,
   ): Promise<{ readonly page: readonly ListedAsset[]; readonly more: boolean }> {
-    const keys: { account: string; key: string; localId: string }[] = [];
-    for (const account of accounts) {
-      for await (const row of this.#indexRows(account, { ...options, top: options.top + 1 })) {
-        keys.push({ account, key: row.key, localId: String(row.columns.asset) });
+    const top = options.top + 1;
+    const wanted = { top, keyOf: ({ key }: { readonly key: string }) => key };
+    const keys = await firstOfAll(accounts, wanted, async (account) => {
+      const found: { account: string; key: string; localId: string }[] = [];
+      for await (const row of this.#indexRows(account, { ...options, top })) {
+        found.push({ account, key: row.key, localId: String(row.columns.asset) });
       }
-    }
-    keys.sort((a, b) => (a.key < b.key ? -1 : 1));
+      return found;
+    });
     const page = keys.slice(0, options.top);
     const listed = await mapConcurrently(page, concurrentReads, async ({ account, key, localId }) => {
       return { asset: await this.#blobs.summary(account, `${account}.${localId}`, options.signal), key };

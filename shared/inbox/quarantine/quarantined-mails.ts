@@ -3,6 +3,7 @@ import type { Content } from '../../assets/asset-blobs.ts';
 import { leftoverRow } from '../../assets/leftover-row.ts';
 import { openBlob } from '../../platform/blob-range.ts';
 import { toIso } from '../../platform/clock.ts';
+import { firstOfAll } from '../../platform/first-of-all.ts';
 import { accountId, splitAccountId } from '../../platform/ids.ts';
 import { Refusal } from '../../platform/refusal.ts';
 import { type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
@@ -91,17 +92,14 @@ export class QuarantinedMails {
     accounts: readonly string[],
     { top, after, signal }: Options & { readonly top: number; readonly after?: string },
   ): Promise<readonly { readonly key: string; readonly mail: QuarantinedMail }[]> {
-    const found: { key: string; mail: QuarantinedMail }[] = [];
     const from = after === undefined ? prefixes.quarantine : `${after}!`;
-    for (const account of accounts) {
-      for await (const row of this.#inbox.rows.range(account, from, endOf(prefixes.quarantine), {
-        signal,
-        top: top + 1,
-      })) {
+    const read = { signal, top: top + 1 };
+    return await firstOfAll(accounts, { top: top + 1, keyOf: ({ key }) => key }, async (account) => {
+      const found: { readonly key: string; readonly mail: QuarantinedMail }[] = [];
+      for await (const row of this.#inbox.rows.range(account, from, endOf(prefixes.quarantine), read))
         found.push({ key: row.key, mail: viewOf(account, row) });
-      }
-    }
-    return found.sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, top + 1);
+      return found;
+    });
   }
 
   /** Throws Refusal `notFound`. */

@@ -1,3 +1,4 @@
+import { firstOfAll } from '../../platform/first-of-all.ts';
 import { newestFirst } from '../../platform/ids.ts';
 import { odataText, prefixEnd } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
@@ -145,18 +146,17 @@ export async function findInAccounts(
   options: FindOptions,
 ): Promise<MessagePage> {
   const { top } = options;
-  const found: FoundMessages[] = [];
-  for (const account of accounts) found.push(await findMessages(context, account, { ...options, top: top + 1 }));
+  const ends: string[] = [];
+  // Ids sort by time, the newest first, whichever account they are of.
+  const wanted = { top: top + 1, keyOf: ({ localId }: MessageRecord) => localId };
+  const found = await firstOfAll(accounts, wanted, async (account) => {
+    const { records, lookedTo } = await findMessages(context, account, { ...options, top: top + 1 });
+    if (lookedTo !== undefined) ends.push(lookedTo);
+    return records;
+  });
   // Behind where the looking ended for one account, messages of another one would come before its own.
-  const end = found
-    .flatMap(({ lookedTo }) => lookedTo ?? [])
-    .sort()
-    .at(0);
-  const records = found
-    .flatMap((one) => one.records)
-    .filter(({ localId }) => end === undefined || localId <= end)
-    // Ids sort by time, the newest first, whichever account they are of.
-    .sort((a, b) => (a.localId < b.localId ? -1 : 1));
+  const end = ends.sort().at(0);
+  const records = found.filter(({ localId }) => end === undefined || localId <= end);
   const page = records.slice(0, top);
   return { records: page, next: records.length > page.length ? page.at(-1)?.localId : end };
 }
