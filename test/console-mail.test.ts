@@ -360,7 +360,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await press(page, 'Drop');
       await page.getByRole('dialog').waitFor();
       await press(page, 'Drop');
-      await heading('Quarantine');
+      await page.waitForURL(/\/quarantine$/);
       await mailroom.expect(404, 'GET', `/api/quarantine/${first}`);
     });
   });
