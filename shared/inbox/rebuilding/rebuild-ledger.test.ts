@@ -83,7 +83,8 @@ describe('from the descriptions of its assets', () => {
     ['is of a size that differs', { defects: ['size-differs'] }, true],
     ['has another Message-ID', { defects: ['message-id-differs'] }, true],
     ['stands in for its mail', { defects: ['substitute'] }, true],
-    ['has a defect of its own', { defects: ['no-date'] }, undefined],
+    ['has a defect beside others', { defects: ['invalid-date', 'substitute'] }, true],
+    ['has a defect of its own', { defects: ['invalid-date'] }, undefined],
   ])('whether the original of one is never deleted that %s', async (_, change, keepOriginal) => {
     const { inbox, ids, rebuild } = await imported(1);
     const { description } = assetPaths(inbox.name, ids[0] ?? '');
@@ -94,6 +95,26 @@ describe('from the descriptions of its assets', () => {
     await rebuild(rows);
     expect((await rowsOf(rows, inbox.name, prefixes.ledger))[0]?.columns.keepOriginal).toBe(keepOriginal);
   });
+});
+
+it('a mail without Message-ID and time has rows too', async () => {
+  const { inbox, ids, rebuild } = await imported(1);
+  const { description } = assetPaths(inbox.name, ids[0] ?? '');
+  const asset = JSON.parse(inbox.assets.text(description) ?? '');
+  inbox.assets.put(description, JSON.stringify({ ...asset, messageId: null, receivedAt: null }));
+  const rows = new MemoryRows();
+  expect(await rebuild(rows)).toMatchObject({ restored: 1 });
+  const columns = (await rowsOf(rows, inbox.name, prefixes.ledger))[0]?.columns;
+  expect([columns?.messageId, columns?.receivedAt]).toEqual([undefined, undefined]);
+});
+
+it('rows that storage does not take are no rows that are there', async () => {
+  const { rebuild } = await imported(1);
+  const rows = new MemoryRows();
+  rows.onWrite = () => {
+    throw new RestError('storage is away', { statusCode: 503 });
+  };
+  await expect(rebuild(rows)).rejects.toThrow('storage is away');
 });
 
 describe('beside rows that are there', () => {
