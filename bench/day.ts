@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type StorageRequest, startCountingProxy } from '../test/support/counting-proxy.ts';
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
 import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
 import type { Mailroom } from '../test/support/mailroom.ts';
-import { type StorageRequest, startCountingProxy } from './counting-proxy.ts';
 import { smallMails } from './mails.ts';
 import { digits, type SectionResult } from './report.ts';
 import { startMailroom } from './storage.ts';

@@ -112,7 +112,7 @@ describe('after the death of a process whose clock was two hours ahead', () => {
       row('outbox', 'waits', `m:${ids.waits?.split('.')[1]}`).then(({ nextAttemptAt }) => nextAttemptAt),
       row('outbox', 'waits', `o:${ids.waits?.split('.')[1]}`).then(({ checkAt }) => checkAt),
       row('outbox', 'copies', `s:${ids.copies?.split('.')[1]}`).then(({ leaseUntil }) => leaseUntil),
-      row('inbox', 'reader', 'lease').then(({ leaseUntil }) => leaseUntil),
+      row('inbox', 'reader', 'turn').then(({ leaseUntil }) => leaseUntil),
     ]);
     for (const time of times) expect(time).toBeGreaterThan(ahead);
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CountingProxy, startCountingProxy } from '../bench/counting-proxy.ts';
+import { type CountingProxy, startCountingProxy } from './support/counting-proxy.ts';
 import { Mailroom, until } from './support/mailroom.ts';
 import { readOutbox } from './support/outbox-audit.ts';
 import { problem } from './support/problem.ts';

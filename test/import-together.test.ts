@@ -88,7 +88,7 @@ async function answered(key: string, fits: (request: StorageRequest) => boolean)
 }
 
 /** Somebody has read that the account's lease is held. */
-const leaseRead = () => answered('lease', ({ method }) => method === 'GET');
+const leaseRead = () => answered('turn', ({ method }) => method === 'GET');
 
 /** Fires a timer whose task meets the import that stands still. */
 async function fireAndMeet(timer: 'import-schedule' | 'retention' | 'sweep'): Promise<void> {
@@ -105,7 +105,7 @@ describe('while an import is under way', { timeout: 120_000 }, () => {
     const asked = await importNow();
     expect([asked.status, asked.json]).toEqual([202, { runId, status: 'running' }]);
     expect(asked.headers.get('location')).toBe(`/api/accounts/${name}/runs/${runId}`);
-    const heard = answered('again', ({ method }) => method !== 'GET');
+    const heard = answered('turn', ({ body }) => body.includes('"asked":true'));
     const waiting = importNow({}, { prefer: 'wait=30' });
     await heard;
     proxy.resume();

@@ -50,10 +50,18 @@ const distinct = ({ arrivals }: CountingSmtp) => new Set(arrivals.map(({ to }) =
 
 /** The test as one more process that takes part in the limits. */
 function anotherProcess(): AccountLimits {
-  const client = TableClient.fromConnectionString(mailroom.azurite.connectionString, 'limits', {
-    allowInsecureConnection: true,
-  });
-  return new AccountLimits(new RowTable(async () => client), { now: () => systemClock.now() + shiftMs });
+  const table = (name: string) => {
+    const { connectionString } = mailroom.azurite;
+    const client = TableClient.fromConnectionString(connectionString, name, { allowInsecureConnection: true });
+    return new RowTable(async () => {
+      await client.createTable();
+      return client;
+    });
+  };
+  return new AccountLimits(
+    { limits: table('limits'), inbox: table('inbox') },
+    { now: () => systemClock.now() + shiftMs },
+  );
 }
 
 const never = new AbortController().signal;

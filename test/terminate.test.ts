@@ -184,7 +184,7 @@ describe('a process that is about to end', () => {
     await mailroom.expect(202, 'POST', '/api/accounts/reader/import');
     await Promise.race([page, until('a page', 20, async () => (await mailroom.assets('reader')).length > 0)]);
     await terminated(async () => gate.resume());
-    const [lease] = (await rowsOf('inbox', 'reader')).filter(({ rowKey }) => rowKey === 'lease');
+    const [lease] = (await rowsOf('inbox', 'reader')).filter(({ rowKey }) => rowKey === 'turn');
     expect(lease).toMatchObject({ leaseOwner: '', leaseUntil: 0 });
     await mailroom.run();
     // The continuation is on the queue: nobody has to ask.

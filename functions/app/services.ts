@@ -94,7 +94,8 @@ async function make(timers: Schedules): Promise<Services> {
   );
   const accountSecrets = new AccountSecrets(accounts, bound);
   const overrides = { graphEndpoint: settings.graphEndpoint, authorityHost: settings.authorityHost };
-  const limits = new AccountLimits(new RowTable(() => storage.table(tableNames.limits)), clock);
+  const limitRows = new RowTable(() => storage.table(tableNames.limits));
+  const limits = new AccountLimits({ limits: limitRows, inbox: inboxRows }, clock);
   const network = mailNetwork(settings.mailNetworks);
   const tokens = tokenRefusal(settings.oauth2Hosts);
   const contextOf = (account: Account, end: Endpoint, options: ReaderOptions = {}) => ({

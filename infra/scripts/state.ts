@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TableClient } from '@azure/data-tables';
 import type { ContainerClient } from '@azure/storage-blob';
+import { singleKeys } from '../../shared/inbox/keys.ts';
 import { rebuildLedger } from '../../shared/inbox/rebuilding/rebuild-ledger.ts';
 import { openStatuses } from '../../shared/outbox/record.ts';
 import { accountNamed, newestFirst } from '../../shared/platform/ids.ts';
@@ -33,11 +34,14 @@ const isOpen = (row: BackupRow): boolean =>
   (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === propertyOf(row, 'status')));
 
 /**
- * Who works on an account at the moment: a lease of the past would keep everybody out until it lapses. And counts that are
+ * Who works on an account at the moment, and by which connections: a lease of the past would keep everybody out until it lapses. And counts that are
  * not added up yet: put back beside totals that have them, they would count twice.
  */
 const isMomentary = ({ rowKey }: BackupRow): boolean =>
-  rowKey === 'lease' || rowKey === 'again' || rowKey.startsWith(newPrefix);
+  momentaryKeys.has(rowKey) || rowKey.startsWith('k:') || rowKey.startsWith(newPrefix);
+
+/** `lease` and `again` are of versions before `turn` said all of it. */
+const momentaryKeys: ReadonlySet<string> = new Set([singleKeys.turn, 'lease', 'again']);
 
 export interface StateOptions {
   readonly folder: string;
@@ -55,7 +59,8 @@ const settledMs = 10 * 60_000;
  */
 function isWhole(row: BackupRow, before: number): boolean {
   const { rowKey } = row;
-  if (rowKey.startsWith('c:')) return false;
+  // The turn repeats checkpoints.
+  if (rowKey.startsWith('c:') || rowKey === singleKeys.turn) return false;
   if (rowKey.startsWith('l:')) return Number(propertyOf(row, 'importedAt')) < before;
   return !rowKey.startsWith('a:') || rowKey >= `a:${newestFirst(before)}`;
 }

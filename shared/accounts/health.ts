@@ -75,11 +75,14 @@ export class AccountHealth {
     this.#known.set(key, { failing: true, at: now });
   }
 
-  /** The side worked. Answers whether it was failing until now; then publishes the event. */
-  async working(account: string, side: AccountSide): Promise<boolean> {
+  /**
+   * The side worked. Answers whether it was failing until now; then publishes the event. `certain`: storage is asked, whatever
+   * this process believes of a moment ago.
+   */
+  async working(account: string, side: AccountSide, { certain = false } = {}): Promise<boolean> {
     const key = healthKey(account, side);
     const now = this.#clock.now();
-    if (this.#believed(key, now) === false) return false;
+    if (!certain && this.#believed(key, now) === false) return false;
     // Believed before storage is asked: a burst of deliveries asks once.
     this.#known.set(key, { failing: false, at: now });
     const row = await this.#rows.get(healthPartition, key);

@@ -151,6 +151,8 @@ export interface OpenOptions {
   readonly cut?: AbortSignal;
   /** Connections that it may have; absent: as many as it has at most. */
   readonly connections?: number;
+  /** The server is not called before this is fulfilled; where it is rejected, `open` is rejected with the same. */
+  readonly admitted?: Promise<void>;
 }
 
 /** Where mail is fetched from. Cheap to make; `open` connects. */

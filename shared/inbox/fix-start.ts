@@ -65,7 +65,6 @@ async function isFixed(
 }
 
 async function noteFolders(context: ImportContext): Promise<void> {
-  await context.fence.begin();
   const points = new StartingPoints(context, await Checkpoints.read(context));
   for (const folder of context.folders) {
     if (points.isMissing(folder)) {

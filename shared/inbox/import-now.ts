@@ -7,8 +7,8 @@ import { checkFields, peek } from '../platform/validation.ts';
 import type { InboxContext } from './context.ts';
 import { type DryRun, dryRun } from './importing/dry-run.ts';
 import { announceRun, getRun, type Run } from './ledger/runs.ts';
+import { askAgain } from './session/ask-again.ts';
 import { leaseHolder } from './session/lease.ts';
-import { askAgain } from './session/rounds.ts';
 
 /** What `POST /accounts/{account}/import` takes. */
 export const importRequestSchema = z.strictObject({
@@ -74,9 +74,7 @@ async function runUnderWay(
 ): Promise<Run | undefined> {
   const holder = await leaseHolder(inbox, account, { signal });
   const covers = holder?.purpose === 'import' && (holder.folder === undefined || holder.folder === folder);
-  return covers && (await askAgain(inbox, account, holder.runId, { signal }))
-    ? await getRun(inbox, account, holder.runId, { signal })
-    : undefined;
+  return covers ? await askAgain(inbox, account, holder.runId, { signal }) : undefined;
 }
 
 async function waitFor(inbox: InboxContext, account: string, run: Run, options: ImportNowOptions): Promise<Run> {

@@ -13,6 +13,7 @@ import type {
   FetchedMail,
   ListedMail,
   MailStore,
+  OpenOptions,
   StoreSession,
 } from '../adapters/store.ts';
 import type { MailroomEvent } from '../events/events.ts';
@@ -72,7 +73,8 @@ export class FakeStore implements MailStore {
     return [];
   }
 
-  async open(): Promise<StoreSession> {
+  async open({ admitted }: Pick<OpenOptions, 'admitted'> = {}): Promise<StoreSession> {
+    await admitted;
     this.sessions += 1;
     const listed = (folder: string) => this.#listed(folder);
     const resync = () => this.resync();

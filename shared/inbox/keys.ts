@@ -19,8 +19,8 @@ import { digest, newestFirst } from '../platform/ids.ts';
  *   n:{folder}, n:{folder}:{since}:{n}  what a folder held when the account began to import from now on
  *   r:{newest first}         runs
  *   t:{...}                  what is counted per day (see stats/count-rows.ts)
- *   turn                     whose turn it is to begin anything (see fence.ts)
- *   lease, again             who imports now; whether it was asked to go round once more
+ *   turn                     whose turn it is: lease, fence, and what the last run left (see session/turn-row.ts)
+ *   k:{server}               connections to a mailbox's server (see limits/keys.ts)
  *
  * What stands here in `assets` too (`a:`, `y:`) has its key functions there.
  */
@@ -39,8 +39,8 @@ export const prefixes = {
   run: 'r:',
 } as const;
 
-/** Keys of the rows of which an account has one. */
-export const singleKeys = { turn: 'turn', lease: 'lease', again: 'again' } as const;
+/** Keys of the rows of which an account has one. `turn` sorts right before what runs left open: both are one range. */
+export const singleKeys = { turn: 'turn' } as const;
 
 /** Where the rows with a prefix end, for a range. */
 export function endOf(prefix: string): string {

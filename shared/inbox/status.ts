@@ -4,14 +4,17 @@ import { secretsOf } from '../accounts/destinations.ts';
 import { expiryState } from '../accounts/expiring-secrets.ts';
 import { type FailingSince, failingSinceSchema } from '../accounts/health.ts';
 import { toIso } from '../platform/clock.ts';
+import type { Row } from '../platform/rows.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
-import { prefixes } from './keys.ts';
+import { runsOf } from './find-run.ts';
+import { endOf, prefixes, singleKeys } from './keys.ts';
 import { listRuns, type Run, runView, runViewSchema } from './ledger/runs.ts';
 import { countLeft, countLimit, countRows } from './left-rows.ts';
 import { disposalsFailing, disposalsFailingSchema } from './originals/refused.ts';
+import { readTurn, type TurnState, turnState } from './session/turn-row.ts';
 
 /** Runs looked at for errors. */
 const recentRuns = 20;
@@ -75,18 +78,46 @@ async function secretStates(
 
 /**
  * How much mail the account's last run which knew it has left in the mailbox; undefined where none knew. One storage
- * transaction.
+ * transaction, or two right after an upgrade.
  */
 export async function currentBacklog(
   inbox: InboxContext,
   account: string,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<number | undefined> {
+  const { last } = await readTurn(inbox, account, { signal });
+  if (last?.backlog !== undefined) return last.backlog;
+  // The version before kept it in the rows of runs alone.
   return lastKnowing(await listRuns(inbox, account, { signal, top: recentRuns }))?.backlog;
 }
 
 /** A run under way, or one that failed, cannot say what it leaves: until then the one before counts. */
 const lastKnowing = (runs: readonly Run[]) => runs.find((run) => run.backlog !== undefined);
+
+/** Newest first; a run that has a row is told as that says. */
+function withRunsOfTurn(listed: readonly Run[], turn: TurnState): readonly Run[] {
+  const known = new Set(listed.map(({ id }) => id));
+  const others = runsOf(turn).filter(({ id }) => !known.has(id));
+  // Ids of later runs sort first.
+  return [...listed, ...others].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The turn, and what of the disposals was refused: they stand so close that one reading brings both. */
+async function readTurnAndRefused(inbox: InboxContext, account: string, { signal }: { readonly signal: AbortSignal }) {
+  const { rows, clock } = inbox;
+  let turn: Row | undefined;
+  async function* refusedRows() {
+    for await (const row of rows.range(account, singleKeys.turn, endOf(prefixes.refused), {
+      signal,
+      top: countLimit,
+    })) {
+      if (row.key === singleKeys.turn) turn = row;
+      else if (row.key.startsWith(prefixes.refused)) yield row;
+    }
+  }
+  const refused = await disposalsFailing(refusedRows());
+  return { turn: turnState(turn, clock.now()), refused };
+}
 
 interface StatusOptions {
   readonly signal: AbortSignal;
@@ -103,14 +134,15 @@ export async function accountStatus(
 ): Promise<AccountStatus> {
   const { name } = stored.account;
   const { signal } = options;
-  const [runs, left, deletionsToCome, refused, failing, states] = await Promise.all([
+  const [listed, left, deletionsToCome, { turn, refused }, failing, states] = await Promise.all([
     listRuns(inbox, name, { signal, top: recentRuns }),
     countLeft(inbox, name, { signal }),
     countRows(inbox, name, prefixes.due, { signal }),
-    disposalsFailing(inbox, name, { signal, limit: countLimit }),
+    readTurnAndRefused(inbox, name, { signal }),
     options.failing ?? inbox.health.current(name, { signal }),
     secretStates(secrets, stored, inbox.clock.now(), signal),
   ]);
+  const runs = withRunsOfTurn(listed, turn);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
   const known = lastKnowing(runs);
   const waiting = [known?.oldestWaitingAt, ...left.pendingReceivedAt].filter((at) => at !== undefined);

@@ -31,7 +31,10 @@ function processes(count = 1) {
   };
   let now = 1_000_000;
   return {
-    limits: Array.from({ length: count }, () => new AccountLimits(rows, { now: () => now }, ticker)),
+    limits: Array.from(
+      { length: count },
+      () => new AccountLimits({ limits: rows, inbox: rows }, { now: () => now }, ticker),
+    ),
     /** Lets so much time pass, in ms, and then a tick. */
     pass: async (ms: number) => {
       now += ms;

@@ -3,7 +3,7 @@ import type { Account } from '../accounts/rules.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import { LruMap } from '../platform/lru-map.ts';
 import type { ConnectionSlots } from './connection-slots.ts';
-import { connectionsKey, rateKey } from './keys.ts';
+import { connectionsKey, isMailbox, rateKey } from './keys.ts';
 import { type LimitRows, limitRows } from './limit-rows.ts';
 import { ProcessRate } from './process-rate.ts';
 import { ProcessSlots } from './process-slots.ts';
@@ -18,19 +18,29 @@ const graphConnections = 4;
 /** How often `releaseAll` looks whether everything is released, in ms. */
 const releasePollMs = 20;
 
+/** Where limits are kept. */
+export interface LimitTables {
+  readonly limits: LimitRows['table'];
+  /**
+   * The table that imports work in: connections to mailboxes are counted there, so that an import takes and gives back its
+   * connection in the transactions by which it takes and gives back the account's lease.
+   */
+  readonly inbox: LimitRows['table'];
+}
+
 /**
  * What `limits` of the accounts allow this process. Each limit is a row that all processes share, in a partition of its
  * account; see `ProcessSlots` and `ProcessRate`.
  */
 export class AccountLimits {
-  readonly #table: LimitRows['table'];
+  readonly #tables: LimitTables;
   readonly #clock: Clock;
   readonly #ticker: Ticker;
   readonly #slots = new LruMap<string, ProcessSlots>(remembered);
   readonly #rates = new LruMap<string, ProcessRate>(remembered);
 
-  constructor(table: LimitRows['table'], clock: Clock, ticker: Ticker = everySecond) {
-    this.#table = table;
+  constructor(tables: LimitTables, clock: Clock, ticker: Ticker = everySecond) {
+    this.#tables = tables;
     this.#clock = clock;
     this.#ticker = ticker;
   }
@@ -39,9 +49,10 @@ export class AccountLimits {
   slots({ name, limits }: Pick<Account, 'name' | 'limits'>, endpoint: Endpoint): ConnectionSlots {
     const total = endpoint.protocol === 'graph' ? Math.min(limits.connections, graphConnections) : limits.connections;
     const key = connectionsKey(endpoint);
+    const table = isMailbox(endpoint) ? this.#tables.inbox : this.#tables.limits;
     const slots = this.#slots.getOrCreate(
       `${name} ${key}`,
-      () => new ProcessSlots(limitRows(this.#table, name, this.#clock), key, total, this.#ticker),
+      () => new ProcessSlots(limitRows(table, name, this.#clock), key, total, this.#ticker),
     );
     slots.total = total;
     return slots;
@@ -52,7 +63,7 @@ export class AccountLimits {
     if (perMinute === null) return undefined;
     const rate = this.#rates.getOrCreate(
       name,
-      () => new ProcessRate(limitRows(this.#table, name, this.#clock), rateKey, perMinute, this.#ticker),
+      () => new ProcessRate(limitRows(this.#tables.limits, name, this.#clock), rateKey, perMinute, this.#ticker),
     );
     rate.perMinute = perMinute;
     return rate;

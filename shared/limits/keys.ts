@@ -1,7 +1,7 @@
 import type { Endpoint } from '../accounts/destinations.ts';
 import { digest } from '../platform/ids.ts';
 
-/** Rows of table `limits`: a partition for each account, and in it a row for each limit. */
+/** Rows of limits: a partition for each account, and in it a row for each limit. See `AccountLimits` for their tables. */
 
 /** The row of `limits.perMinute`. */
 export const rateKey = 'm';
@@ -12,9 +12,15 @@ export const rateKey = 'm';
  * the mailbox is what has a limit.
  */
 export function connectionsKey(endpoint: Endpoint): string {
+  const prefix = isMailbox(endpoint) ? 'k:' : 'c:';
   const server =
     endpoint.protocol === 'graph'
       ? `graph:${endpoint.userId.toLowerCase()}`
       : `${endpoint.protocol.replace(/s$/, '')}:${endpoint.host.toLowerCase()}`;
-  return `c:${digest(24, server)}`;
+  return prefix + digest(24, server);
+}
+
+/** Whether mail is fetched by this protocol. */
+export function isMailbox({ protocol }: Pick<Endpoint, 'protocol'>): boolean {
+  return protocol !== 'smtp' && protocol !== 'smtps';
 }

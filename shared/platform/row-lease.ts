@@ -19,6 +19,8 @@ export interface LeaseKind {
    * acquired it. True is right if most of the work would be in vain.
    */
   readonly stopsWhenUnsure: boolean;
+  /** Its first and its last write wait this long, in ms, for another of their partition to go with: see `writeSoon`. Absent: not at all. */
+  readonly joinMs?: number;
 }
 
 /** Where a lease is kept. */
@@ -27,6 +29,8 @@ export interface LeaseLocation {
   readonly clock: Clock;
   readonly partition: string;
   readonly key: string;
+  /** Told the row's columns whenever somebody else is found to have written it and to have left the lease in it. */
+  readonly changed?: (columns: Columns) => void;
 }
 
 /** Somebody else has the lease, or it could not be renewed in time. */
@@ -66,7 +70,7 @@ export class RowLease implements Acquired {
   readonly #location: LeaseLocation;
   readonly #kind: LeaseKind;
   readonly #lost = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   #etag: string;
   #until: number;
   #renewing = false;
@@ -80,8 +84,7 @@ export class RowLease implements Acquired {
     this.owner = owner;
     this.#etag = taken.etag;
     this.#until = taken.until;
-    this.#timer = setInterval(() => this.#tick(), kind.renewEveryMs);
-    this.#timer.unref();
+    this.#timer = this.#startTimer();
   }
 
   /**
@@ -102,7 +105,7 @@ export class RowLease implements Acquired {
       ? { kind: kind.ownRow ? 'replace' : 'merge', key, columns: all, etag: row.etag }
       : { kind: 'insert', key, columns: all };
     try {
-      const [etag = ''] = await location.rows.write(location.partition, [write]);
+      const [etag = ''] = await writeJoined(location, kind, [write]);
       return new RowLease(location, kind, owner, { etag, until });
     } catch (error) {
       if (error instanceof RowConflict) {
@@ -120,6 +123,11 @@ export class RowLease implements Acquired {
   /** Writes columns of the row and renews the lease. Throws LeaseLost if another process has it. */
   async merge(columns: Columns): Promise<void> {
     await this.#exclusively(() => this.#merge(columns));
+  }
+
+  /** Makes other writes of the partition together with the renewal of the lease. Throws as `finish` does. */
+  async write(writes: readonly RowWrite[]): Promise<void> {
+    await this.#exclusively(() => this.#merge({}, writes));
   }
 
   /**
@@ -141,9 +149,15 @@ export class RowLease implements Acquired {
    */
   async finish(writes: (etag: string) => readonly RowWrite[]): Promise<readonly string[]> {
     this.abandon();
-    const etags = await this.#exclusively(() => this.#conditionally(writes));
+    const etags = await this.#exclusively(() => this.#conditionally(writes, 'joined'));
     this.#ended = true;
     return etags;
+  }
+
+  /** Goes on renewing where `finish` threw: the lease is kept after all. */
+  resume(): void {
+    this.abandon();
+    if (!this.#ended && !this.lost.aborted) this.#timer = this.#startTimer();
   }
 
   /** Stops renewing and answers the row's etag, for last writes that the caller makes itself; see `finish`. */
@@ -153,13 +167,13 @@ export class RowLease implements Acquired {
   }
 
   /**
-   * Ends the lease and leaves the other columns of the row as they are. Never throws: if the row cannot be written, the
-   * lease lapses. Does nothing after `finish`.
+   * Ends the lease with `last` and leaves the other columns of the row as they are. Never throws: if the row cannot be
+   * written, the lease lapses. Does nothing after `finish`.
    */
-  async release(): Promise<void> {
+  async release(last: Columns = {}): Promise<void> {
     if (this.#ended) return;
     const { key } = this.#location;
-    const columns = { leaseOwner: '', leaseUntil: 0 };
+    const columns = { ...last, leaseOwner: '', leaseUntil: 0 };
     try {
       await this.finish((etag) => [{ kind: 'merge', key, columns, etag }]);
     } catch (error) {
@@ -172,6 +186,10 @@ export class RowLease implements Acquired {
   /** Stops renewing, writes nothing: the lease lapses. */
   abandon(): void {
     clearInterval(this.#timer);
+  }
+
+  #startTimer(): NodeJS.Timeout {
+    return setInterval(() => this.#tick(), this.#kind.renewEveryMs).unref();
   }
 
   #tick(): void {
@@ -204,11 +222,12 @@ export class RowLease implements Acquired {
     return new LeaseLost(why);
   }
 
-  async #merge(columns: Columns): Promise<void> {
+  async #merge(columns: Columns, writes: readonly RowWrite[] = []): Promise<void> {
     const until = this.#location.clock.now() + this.#kind.lapseMs;
     const all = { ...columns, leaseUntil: until };
     const { key } = this.#location;
-    const [etag = ''] = await this.#conditionally((known) => [{ kind: 'merge', key, columns: all, etag: known }]);
+    const renewal = (etag: string): RowWrite => ({ kind: 'merge', key, columns: all, etag });
+    const [etag = ''] = await this.#conditionally((known) => [renewal(known), ...writes]);
     this.#etag = etag;
     this.#until = until;
   }
@@ -224,11 +243,17 @@ export class RowLease implements Acquired {
    * Writes on the condition of the row's etag. If somebody changed the row and left this lease in it, tries again with the
    * new etag.
    */
-  async #conditionally(writes: (etag: string) => readonly RowWrite[]): Promise<readonly string[]> {
-    const { rows, partition, key } = this.#location;
+  async #conditionally(
+    writes: (etag: string) => readonly RowWrite[],
+    how: 'joined' | 'alone' = 'alone',
+  ): Promise<readonly string[]> {
+    const { rows, partition, key, changed } = this.#location;
     for (let round = 1; ; round += 1) {
       try {
-        return await rows.write(partition, writes(this.#etag));
+        const wanted = writes(this.#etag);
+        return how === 'joined'
+          ? await writeJoined(this.#location, this.#kind, wanted)
+          : await rows.write(partition, wanted);
       } catch (error) {
         if (!(error instanceof RowConflict)) {
           throw error;
@@ -242,7 +267,17 @@ export class RowLease implements Acquired {
           throw error;
         }
         this.#etag = row.etag;
+        changed?.(row.columns);
       }
     }
   }
+}
+
+/** As the kind has it: at once, or together with what else is about to be written to the partition. */
+function writeJoined(
+  { rows, partition }: LeaseLocation,
+  { joinMs }: LeaseKind,
+  writes: readonly RowWrite[],
+): Promise<readonly string[]> {
+  return joinMs === undefined ? rows.write(partition, writes) : rows.writeSoon(partition, writes, joinMs);
 }

@@ -7,7 +7,7 @@ import { storageStatus } from './storage.ts';
 import { toRow, writeIdOf } from './table-entities.ts';
 import { submit } from './table-requests.ts';
 
-export { jsonColumns, jsonOf } from './row-json.ts';
+export { jsonColumn, jsonColumns, jsonOf } from './row-json.ts';
 export { odataText, prefixEnd } from './row-ranges.ts';
 export { type Column, type Columns, ignoreConflict, type Row, RowConflict, type RowWrite } from './row-types.ts';
 

@@ -13,13 +13,14 @@ export function limitedStore(store: MailStore, slots: ConnectionSlots): MailStor
   return {
     ...store,
     verify: (options) => verifyWithSlot(slots, options.signal, () => store.verify(options)),
-    async open({ signal }) {
+    async open({ signal, admitted }) {
       const held = await takeSlots(store, slots, signal);
       const release = () => {
         for (const slot of held) slot.release();
       };
       const lost = AbortSignal.any(held.map((slot) => slot.lost));
       try {
+        await admitted;
         const either = AbortSignal.any([signal, lost]);
         const session = await store.open({ signal: either, cut: lost, connections: held.length });
         return new LimitedSession(session, release);

@@ -50,6 +50,8 @@ export class ImapConnection {
   readonly #silenceLimit: number;
   #failure: StoreError | undefined;
   #opened = false;
+  /** Commands that were sent by `command` so far. */
+  commands = 0;
   readonly #onFailure = new Set<(failure: StoreError) => void>();
   #queue: Promise<void> = Promise.resolve();
 
@@ -158,6 +160,7 @@ export class ImapConnection {
     signal: AbortSignal,
     handlers: UntaggedHandlers = {},
   ): Promise<Completion> {
+    this.commands += 1;
     this.#dialogue?.attach();
     const untagged = Object.fromEntries(
       Object.entries(handlers).map(([keyword, handle]) => [keyword, async (answer: ImapResponse) => handle(answer)]),

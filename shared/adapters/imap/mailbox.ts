@@ -12,8 +12,8 @@ import { uidSets } from './store/uid-set.ts';
 export interface SelectOptions {
   /** Flags are to be changed. Reading opens the folder by EXAMINE, which cannot change anything. */
   readonly writable?: boolean;
-  /** The folder is opened again, so that UIDNEXT is of now. */
-  readonly fresh?: boolean;
+  /** The folder is opened again, so that UIDNEXT is of now; `unlessNew`: unless it was opened by the command before. */
+  readonly fresh?: true | 'unlessNew';
 }
 
 /** What UID FETCH answers, by UID. */
@@ -47,6 +47,8 @@ export class Mailbox {
   readonly #connection: ImapConnection;
   readonly #epochs = new Map<string, number>();
   #open: OpenFolder | undefined;
+  /** Commands that were sent until the folder was open. */
+  #openedAfter = 0;
 
   constructor(connection: ImapConnection) {
     this.#connection = connection;
@@ -57,10 +59,13 @@ export class Mailbox {
     const folder = canonicalFolder(name);
     const open = this.#open;
     const writable = options.writable === true;
-    if (open?.folder === folder && !options.fresh && (open.writable || !writable)) return open;
+    const isNew = this.#openedAfter === this.#connection.commands;
+    const asWanted = options.fresh === undefined || (options.fresh === 'unlessNew' && isNew);
+    if (open?.folder === folder && asWanted && (open.writable || !writable)) return open;
     // A refused SELECT leaves no folder open (RFC 3501 section 6.3.1). Changing over by SELECT expunges nothing.
     this.#open = undefined;
     const opened = await selectFolder(this.#connection, folder, { writable }, signal);
+    this.#openedAfter = this.#connection.commands;
     const epoch = this.#epochs.get(encodeScope(opened));
     this.#open = epoch === undefined ? opened : { ...opened, epoch };
     return this.#open;

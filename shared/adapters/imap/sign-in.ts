@@ -10,6 +10,7 @@ import {
 } from '../sign-in/sasl.ts';
 import { StoreError } from '../store.ts';
 import { atom, type CommandNode, secret } from './command-arguments.ts';
+import { sendFewCommands } from './few-commands.ts';
 
 /** The parts of the library that a sign-in of our own rests on: in its code and, some of them, not in its types. */
 export interface SignInChannel {
@@ -28,10 +29,12 @@ export interface SignInChannel {
 /**
  * Puts a sign-in of our own in place of the library's, which knows no CRAM-MD5, keeps to no list of mechanisms and
  * prefers OAUTHBEARER where both are offered. It is called by `connect`, when TLS is up and capabilities are known.
- * Rejects with StoreError where nothing can be tried, and with the library's error where the server refuses.
+ * Rejects with StoreError where nothing can be tried, and with the library's error where the server refuses. What the library
+ * sends around it is kept short (see `sendFewCommands`).
  */
 export function useOwnSignIn(client: ImapFlow, auth: ServerAuth, credentials: Credentials): void {
   if (!isChannel(client)) throw new Error('this version of imapflow lacks what a sign-in of our own rests on');
+  sendFewCommands(client, credentials.kind);
   Object.defineProperty(client, 'authenticate', {
     value: async () => {
       // A PREAUTH greeting: the server knows who this is.

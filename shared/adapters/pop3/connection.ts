@@ -15,6 +15,7 @@ export class Pop3Connection {
   readonly capabilities: Capabilities | undefined;
   /** What the server says of itself in its greeting. */
   readonly serverName: string;
+  #touched = false;
 
   constructor(socket: LineSocket, capabilities?: Capabilities, serverName = '') {
     this.socket = socket;
@@ -34,6 +35,16 @@ export class Pop3Connection {
     return this.socket.fail(failure);
   }
 
+  /** A mail was asked for, or marked to be deleted: some servers make of that at QUIT what RSET takes back. */
+  get touched(): boolean {
+    return this.#touched;
+  }
+
+  #send(commands: readonly string[]): void {
+    this.#touched ||= commands.some((line) => /^(RETR|TOP|DELE) /.test(line));
+    this.socket.write(commands);
+  }
+
   /** The first line of the next answer. A line that no POP3 server may send ends the connection. */
   async reply(doing: string, signal: AbortSignal): Promise<Reply> {
     const line = await this.socket.line(doing, signal);
@@ -46,7 +57,7 @@ export class Pop3Connection {
   /** Sends one command and reads the first line of its answer. `doing` replaces the command in errors. */
   async command(line: string, signal: AbortSignal, doing = line): Promise<Reply> {
     this.#inStep(doing);
-    this.socket.write([line]);
+    this.#send([line]);
     return this.reply(doing, signal);
   }
 
@@ -83,7 +94,7 @@ export class Pop3Connection {
         if (index + ahead / 2 >= sent) {
           const next = commands.slice(sent, index + ahead);
           sent += next.length;
-          if (next.length > 0) this.socket.write(next);
+          if (next.length > 0) this.#send(next);
         }
         results.push(await read(await this.reply(command, signal), index));
       }

@@ -161,12 +161,12 @@ export class Pop3Sessions {
   }
 }
 
-/** QUIT that deletes nothing. RSET takes back what reading has changed: servers mark mail as read at QUIT. */
+/** QUIT that deletes nothing. RSET takes back what reading has changed, if any was read: servers mark mail as read at QUIT. */
 async function leave({ connection }: Maildrop, signal: AbortSignal): Promise<void> {
   if (!connection.alive) return;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(QUIT_LIMIT)]);
   try {
-    await connection.each(['RSET', 'QUIT'], () => undefined, limit);
+    await connection.each(connection.touched ? ['RSET', 'QUIT'] : ['QUIT'], () => undefined, limit);
     await connection.socket.closedByServer(CLOSE_LIMIT);
   } catch {
     // A courtesy: nothing depends on it.

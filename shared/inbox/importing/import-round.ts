@@ -1,13 +1,14 @@
 import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
 import { StoreError } from '../../adapters/store.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
-import { openRows, recoverInterrupted } from '../ledger/pages-in-progress.ts';
-import { readPending } from '../ledger/pending.ts';
+import { readTurnAndOpen } from '../ledger/open-rows.ts';
+import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
+import { type PendingMail, readPending } from '../ledger/pending.ts';
+import type { Quiet } from '../ledger/quiet.ts';
 import { progressRow } from '../ledger/runs.ts';
 import { finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
 import type { RunCounts } from '../run-counts.ts';
 import type { ImportContext } from '../session/import-context.ts';
-import { Rounds } from '../session/rounds.ts';
 import { pageSize } from './commit.ts';
 import { FolderFailures } from './folder-failures.ts';
 import { PageImport } from './page.ts';
@@ -27,38 +28,45 @@ export interface Left {
   readonly oldestWaitingAt?: number;
 }
 
-/** Everything an import does with its session: what earlier runs left, then the folders, as often as it is asked. */
-export async function importEverything(context: ImportContext): Promise<Left> {
+/** What a round has come to. */
+export interface Round {
+  readonly left: Left;
+  /** What the next run need not read; undefined where it has to. */
+  readonly quiet: Quiet | undefined;
+  /** There is time for another round. */
+  readonly mayGoRound: boolean;
+}
+
+/** Everything an import does with its session: what earlier runs left, then the folders. */
+export async function importEverything(context: ImportContext): Promise<Round> {
   const time = new RunTime(context);
-  const rounds = new Rounds(context);
-  // Asked for together, they cost one write.
-  await Promise.all([context.fence.begin(), rounds.begin()]);
-  const open = await openRows(context);
-  await recoverInterrupted(context, open.interrupted);
-  await publishUnfinished(context, open.unfinished);
+  const found = context.found ?? { open: (await readTurnAndOpen(context)).open, quiet: undefined };
+  const { interrupted, unfinished, refused } = found.open;
+  await recoverInterrupted(context, interrupted);
+  await publishUnfinished(context, unfinished);
   const pipeline = new Pipeline();
-  let sawPending = false;
   try {
-    for (;;) {
-      const left = await importRound(context, pipeline, time);
-      sawPending ||= left.sawPending;
-      await pipeline.idle();
-      const again = !left.more && (await rounds.askedAgain());
-      if (!again || !time.mayBegin()) {
-        // Never before an import: whatever is wrong with an original must not keep new mail out.
-        if (open.unfinished.length > 0) await finishUnfinished(context);
-        if (open.refused) await retryRefused(context, () => time.mayBegin());
-        return { ...left, sawPending, more: left.more || again };
-      }
-      await rounds.begin();
-    }
+    const known = interrupted.length === 0 ? found.quiet : undefined;
+    const { left, quiet } = await importRound(context, { pipeline, time, known });
+    await pipeline.idle();
+    // Never before an import: whatever is wrong with an original must not keep new mail out.
+    if (unfinished.length > 0) await finishUnfinished(context);
+    if (refused) await retryRefused(context, () => time.mayBegin());
+    return { left, quiet, mayGoRound: time.mayBegin() };
   } finally {
     await pipeline.idle().catch(() => undefined);
   }
 }
 
-async function importRound(context: ImportContext, pipeline: Pipeline, time: RunTime): Promise<Left> {
-  const checkpoints = await Checkpoints.read(context);
+interface RoundOptions extends Pick<RoundContext, 'pipeline' | 'time'> {
+  readonly known: Quiet | undefined;
+}
+
+async function importRound(
+  context: ImportContext,
+  { pipeline, time, known }: RoundOptions,
+): Promise<Pick<Round, 'left' | 'quiet'>> {
+  const checkpoints = await Checkpoints.read(context, known?.checkpoints);
   const failures = new FolderFailures(context);
   const folders = checkpoints.troubledLast(context.folders);
   const scopes = new Map<string, string>();
@@ -70,7 +78,7 @@ async function importRound(context: ImportContext, pipeline: Pipeline, time: Run
       scopes.set(folder, scope);
     }
   }
-  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures });
+  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures, known: known?.scopes });
   const evidence = new ServerEvidence(context);
   const starts = new StartingPoints(context, checkpoints);
   for (const folder of scopes.keys()) {
@@ -82,17 +90,30 @@ async function importRound(context: ImportContext, pipeline: Pipeline, time: Run
   const round: RoundContext = { context, time, evidence, reconciler, failures, starts, pipeline, progress };
   // Nothing may be imported of a folder before it is noted what it held.
   const begun = [...scopes.keys()].filter((folder) => !starts.isMissing(folder));
-  const left = await importFolders(round, begun, checkpoints);
+  const waiting = known ? [] : await readPending(context.inbox, context.account, context);
+  const left = await importFolders(round, begun, { checkpoints, waiting });
   if (failures.lostAt !== undefined) {
-    await context.fence.write([checkpoints.lostRow(failures.lostAt)]);
+    const lost = checkpoints.lostRow(failures.lostAt);
+    await context.fence.write([lost]);
+    checkpoints.written(lost);
   }
   failures.finish(folders);
-  return left;
+  const quiet = left.sawPending ? undefined : { checkpoints: checkpoints.rows, scopes: reconciler.scopes };
+  return { left, quiet };
 }
 
-async function importFolders(round: RoundContext, folders: readonly string[], checkpoints: Checkpoints): Promise<Left> {
+interface FoldersOptions {
+  readonly checkpoints: Checkpoints;
+  /** Pending mails. */
+  readonly waiting: readonly PendingMail[];
+}
+
+async function importFolders(
+  round: RoundContext,
+  folders: readonly string[],
+  { checkpoints, waiting }: FoldersOptions,
+): Promise<Left> {
   const { context, failures, pipeline, reconciler } = round;
-  const waiting = await readPending(context.inbox, context.account, context);
   await retryIndividually(round, waiting, 'first');
   let sawPending = waiting.length > 0;
   // If none waited, none need to be read again: an idle poll is the most frequent run of all.

@@ -17,6 +17,7 @@ import {
 import type { Checkpoints } from '../ledger/checkpoints.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow, readLedger } from '../ledger/ledger.ts';
 import { checkInProgress, stillInProgress } from '../ledger/pages-in-progress.ts';
+import type { QuietRow } from '../ledger/quiet.ts';
 import { disposals } from '../originals/rule.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { companionRows } from './commit.ts';
@@ -36,6 +37,8 @@ export interface PrepareOptions {
   readonly checkpoints: Checkpoints;
   /** Folders that are out of reach: their mails are no orphans. */
   readonly failures: FolderFailures;
+  /** The rows of scopes as they are known to be; absent: they are read. */
+  readonly known?: readonly QuietRow[] | undefined;
 }
 
 interface Orphan {
@@ -56,35 +59,42 @@ export class Reconciler {
   readonly #absorbed = new Set<string>();
   readonly #listed = new Map<string, Promise<ReadonlySet<string>>>();
 
-  private constructor(context: ImportContext, orphans: ReadonlyMap<string, Orphan>) {
+  /** The rows of scopes, as they stand in storage now. */
+  readonly scopes: readonly QuietRow[];
+
+  private constructor(context: ImportContext, orphans: ReadonlyMap<string, Orphan>, scopes: readonly QuietRow[]) {
     this.#context = context;
     this.#orphans = orphans;
+    this.scopes = scopes;
   }
 
   /** Notes the scopes that the account's folders have now, and compares them with those met before. */
   static async prepare(
     context: ImportContext,
     current: ReadonlyMap<string, string>,
-    { checkpoints, failures }: PrepareOptions,
+    { checkpoints, failures, known }: PrepareOptions,
   ): Promise<Reconciler> {
-    const { inbox, account, signal } = context;
+    const { inbox } = context;
+    const scopes: QuietRow[] = [];
     const now = inbox.clock.now();
     const orphans = new Map<string, Orphan>();
     const unseen = new Map(
       [...current].map(([folder, scope]) => [scopeKey({ store: context.store.identity, scope }), { folder, scope }]),
     );
     let newestScopeAt = 0;
-    for await (const row of inbox.rows.prefix(account, prefixes.scope, { signal })) {
+    for (const row of known ?? (await scopeRows(context))) {
       const key = tail(row.key);
       const { store, scope, folder, seenAt } = row.columns;
       const orphan = { store: String(store), scope: String(scope), folder: String(folder) };
       const seen = unseen.get(key);
       unseen.delete(key);
+      let { columns } = row;
       if (seen) {
         const checkpoint = checkpoints.of(seen.folder);
         const newIdsAt = await idsGivenAnew(context, { ...seen, checkpoint }, row.columns.newIdsAt);
         if (newIdsAt !== undefined && newIdsAt !== row.columns.newIdsAt) {
           await context.fence.write([{ kind: 'merge', key: row.key, columns: { newIdsAt } }]);
+          columns = { ...columns, newIdsAt };
         }
         newestScopeAt = Math.max(newestScopeAt, typeof seenAt === 'number' ? seenAt : 0, newIdsAt ?? 0);
         if (newIdsAt !== undefined && newIdsAt + compareMs > now) {
@@ -93,13 +103,15 @@ export class Reconciler {
       } else if (!failures.mayBeThere(orphan.folder)) {
         orphans.set(key, orphan);
       }
+      scopes.push({ key: row.key, columns });
     }
     for (const [key, { folder, scope }] of unseen) {
       newestScopeAt = now;
       const columns = { store: context.store.identity, scope, folder, seenAt: now };
       await context.fence.write([{ kind: 'put', key: scopeRowKey(key), columns }]);
+      scopes.push({ key: scopeRowKey(key), columns });
     }
-    return new Reconciler(context, newestScopeAt + compareMs > now ? orphans : new Map());
+    return new Reconciler(context, newestScopeAt + compareMs > now ? orphans : new Map(), scopes);
   }
 
   /** Whether unknown mail may be known under another id: then a listing must give Message-IDs. */
@@ -220,6 +232,12 @@ export class Reconciler {
       throw error;
     }
   }
+}
+
+async function scopeRows({ inbox, account, signal }: ImportContext): Promise<readonly QuietRow[]> {
+  const rows: QuietRow[] = [];
+  for await (const row of inbox.rows.prefix(account, prefixes.scope, { signal })) rows.push(row);
+  return rows;
 }
 
 /** Rows of a sample that must have gone without a reason before new ids are suspected: half of it. */

@@ -34,33 +34,52 @@ export interface EndedRun {
   readonly ms: number;
 }
 
-/** Records a failed run, and reports the account as failing where it is the account's trouble. Never throws. */
-export async function recordFailure(
-  inbox: InboxContext,
-  account: string,
-  { run, before, ms }: EndedRun,
-  error: unknown,
-): Promise<void> {
-  const kind = error instanceof StoreError ? error.kind : undefined;
-  log.error('inbox.runFailed', { ...counts(run), kind, ms, error: errorText(error) });
+/** A run as it is recorded when it has failed. */
+export function failedRun(
+  run: Run,
+  before: Run | undefined,
+  { error, at }: { readonly error: unknown; readonly at: number },
+): Run {
   const text = error instanceof StoreError ? sentencesOf(error) : errorText(error);
-  const record: Run = {
+  return {
     // As far as a run that failed can know, what waited before still waits.
     ...(before?.backlog === undefined ? {} : { backlog: before.backlog }),
     ...(before?.oldestWaitingAt === undefined ? {} : { oldestWaitingAt: before.oldestWaitingAt }),
     ...run,
     status: 'failed',
-    finishedAt: inbox.clock.now(),
+    finishedAt: at,
     error: text.slice(0, 500),
   };
-  // Storage itself may be away; then the next run finds this one dead.
-  await writeRun(inbox, account, record).catch((reason: unknown) =>
-    log.error('inbox.runNotRecorded', { error: errorText(reason) }),
-  );
+}
+
+/** How a run has failed. */
+export interface Failure {
+  readonly error: unknown;
+  /** The run is recorded as failed. */
+  readonly recorded: boolean;
+  /** Somebody else works on the account by now. */
+  readonly overtaken: boolean;
+}
+
+/** Reports a failed run, and the account as failing where it is the account's trouble. Never throws. */
+export async function reportFailure(
+  inbox: InboxContext,
+  account: string,
+  { run, before, ms }: EndedRun,
+  { error, recorded, overtaken }: Failure,
+): Promise<void> {
+  const kind = error instanceof StoreError ? error.kind : undefined;
+  log.error('inbox.runFailed', { ...counts(run), kind, ms, error: errorText(error) });
+  if (!recorded) {
+    // Storage itself may be away; then the next run finds this one dead.
+    await writeRun(inbox, account, run).catch((reason: unknown) =>
+      log.error('inbox.runNotRecorded', { error: errorText(reason) }),
+    );
+  }
   const signal = AbortSignal.timeout(finishGraceMs);
-  await logBacklogAtEnd(inbox, account, record, { before: before?.backlog ?? 0, pending: undefined, signal });
-  // A run that was cut at the end of the process says nothing about the account.
-  const cut = inbox.shutdown.stopping.aborted;
+  await logBacklogAtEnd(inbox, account, run, { before: before?.backlog ?? 0, pending: undefined, signal });
+  // A run that was cut at the end of the process, or overtaken, says nothing about the account as it is now.
+  const cut = inbox.shutdown.stopping.aborted || overtaken;
   if (error instanceof StoreError && error.kind !== 'throttled' && !cut) {
     const code = error.code ?? error.kind;
     await inbox.health

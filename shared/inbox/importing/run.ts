@@ -1,14 +1,15 @@
 import { newestFirstId } from '../../platform/ids.ts';
-import { inLogScope, log, msSince } from '../../platform/log.ts';
+import { inLogScope, log } from '../../platform/log.ts';
 import type { InboxContext } from '../context.ts';
 import { runKey } from '../keys.ts';
-import { anotherWaits, failDeadRuns, type Run, writeRun } from '../ledger/runs.ts';
+import { anotherWaits, type Run, runRow, writeRun } from '../ledger/runs.ts';
 import { noCounts } from '../run-counts.ts';
-import type { LeaseView } from '../session/lease.ts';
-import { askAgain } from '../session/rounds.ts';
-import { type Notes, withSession } from '../session/with-session.ts';
+import { askAgain } from '../session/ask-again.ts';
+import type { LeaseView } from '../session/turn-row.ts';
+import { withSession } from '../session/with-session.ts';
 import { importEverything } from './import-round.ts';
-import { counts, finishGraceMs, logBacklogAtEnd, recordFailure } from './run-end.ts';
+import { finishGraceMs } from './run-end.ts';
+import { type Outcome, RunRecord } from './run-record.ts';
 
 /** A run that met another worker comes back after this. */
 const leasedRetryMs = 3_000;
@@ -18,13 +19,6 @@ export interface ImportOptions {
   /** The run a caller was promised. */
   readonly runId?: string;
   readonly folder?: string;
-}
-
-interface Outcome {
-  readonly run: Run;
-  readonly more: boolean;
-  readonly sawPending: boolean;
-  readonly trouble: Notes['trouble'];
 }
 
 /**
@@ -52,54 +46,35 @@ async function importOnce(
 ): Promise<void> {
   // The run ends by itself before its time: see SessionOptions.budgetMs.
   const signal = AbortSignal.timeout(inbox.budgetMs + finishGraceMs);
-  const began = performance.now();
-  let before: Run | undefined;
-  let run: Run = {
-    ...noCounts(),
-    id,
-    startedAt,
-    status: 'running',
-    begun: true,
-  };
+  const promised = options.runId !== undefined;
+  const run = new RunRecord(inbox, account, { ...noCounts(), id, startedAt, status: 'running', begun: true }, promised);
   try {
-    const result = await withSession(
+    const result = await withSession<Outcome>(
       inbox,
       account,
       {
-        runId: run.id,
+        runId: id,
         purpose: 'import',
         budgetMs: inbox.budgetMs,
         signal,
         ...(options.folder === undefined ? {} : { folder: options.folder }),
-        begin: async () => {
-          before = await failDeadRuns(inbox, account, run.id, { signal });
-          await writeRun(inbox, account, run);
-        },
+        first: () => [runRow(run.now)],
+        begin: (lease) => run.begin(lease, signal),
+        end: (ended, lease) => run.end(ended, lease),
       },
-      async (context, notes): Promise<Outcome> => {
-        const keep = () => {
-          run = { ...run, ...context.counts };
-        };
+      async (context, notes) => {
         try {
-          const { more, sawPending, ...left } = await importEverything(context);
-          keep();
-          run = { ...run, ...left };
-          const { error, trouble } = notes();
-          return {
-            run: error === undefined ? run : { ...run, error: error.slice(0, 500) },
-            more,
-            sawPending,
-            trouble,
-          };
+          const round = await importEverything(context);
+          return { round, ...notes() };
         } finally {
-          keep();
+          run.counted(context.counts);
         }
       },
     );
     if (result.kind === 'inactive') {
-      if (options.runId) {
+      if (promised) {
         const error = 'The account is disabled or has no store';
-        await writeRun(inbox, account, { ...run, status: 'failed', finishedAt: inbox.clock.now(), error });
+        await writeRun(inbox, account, { ...run.now, status: 'failed', finishedAt: inbox.clock.now(), error });
       }
       return;
     }
@@ -108,24 +83,20 @@ async function importOnce(
       return;
     }
     if (result.kind === 'noConnection') {
-      await whenNoConnection(inbox, account, { run, options, signal, retryAfterMs: result.retryAfterMs });
+      await whenNoConnection(inbox, account, { run: run.now, options, signal, retryAfterMs: result.retryAfterMs });
       return;
     }
-    run = { ...result.result.run, status: 'done', finishedAt: inbox.clock.now() };
-    await writeRun(inbox, account, run);
-    const { trouble } = result.result;
-    await (trouble ? inbox.health.failing(account, 'store', trouble) : inbox.health.working(account, 'store'));
-    if (result.result.more) {
+    const { trouble, round } = result.result;
+    if (trouble) await inbox.health.failing(account, 'store', trouble);
+    if (round.left.more || run.askedTooLate) {
       await inbox.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
     }
-    log.info('inbox.run', { ...counts(run), ms: msSince(began) });
-    const pending = result.result.sawPending || run.pending > 0;
-    await logBacklogAtEnd(inbox, account, run, { before: before?.backlog ?? 0, pending, signal });
+    await run.logEnd({ sawPending: round.left.sawPending, signal });
   } catch (error) {
     if (inbox.shutdown.stopping.aborted) {
       await inbox.enqueue(account, options.folder === undefined ? {} : { folder: options.folder });
     }
-    await recordFailure(inbox, account, { run, before, ms: msSince(began) }, error);
+    await run.fail(error);
   }
 }
 
@@ -137,7 +108,8 @@ async function whenLeased(
   holder: LeaseView,
 ): Promise<void> {
   const covered = holder.purpose === 'import' && (holder.folder === undefined || holder.folder === options.folder);
-  if (options.runId === undefined && covered && (await askAgain(inbox, account, holder.runId))) {
+  const signal = AbortSignal.timeout(finishGraceMs);
+  if (options.runId === undefined && covered && (await askAgain(inbox, account, holder.runId, { signal }))) {
     return;
   }
   await inbox.enqueue(account, { ...queueOptions(options), delayMs: leasedRetryMs });

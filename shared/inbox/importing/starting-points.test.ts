@@ -49,10 +49,9 @@ async function within<T>(
 ): Promise<T> {
   inbox.now += 1_000;
   const session = { runId: newestFirstId(inbox.now), purpose: 'import' as const, budgetMs: 60_000, signal };
-  const result = await withSession(inbox.context, inbox.name, session, async (context) => {
-    await context.fence.begin();
-    return await use(new StartingPoints(context, await Checkpoints.read(context)), context);
-  });
+  const result = await withSession(inbox.context, inbox.name, session, async (context) =>
+    use(new StartingPoints(context, await Checkpoints.read(context)), context),
+  );
   if (result.kind !== 'done') throw new Error(result.kind);
   return result.result;
 }

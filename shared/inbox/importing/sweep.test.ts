@@ -104,11 +104,10 @@ describe('the sweep', () => {
     const before = inbox.store.sessions;
     const cut = new AbortController();
     const asked = Promise.withResolvers<void>();
-    const get = inbox.rows.get.bind(inbox.rows);
-    inbox.rows.get = async (partition, key, given) => {
-      const row = await get(partition, key, given);
-      if (key === singleKeys.lease) asked.resolve();
-      return row;
+    const range = inbox.rows.range.bind(inbox.rows);
+    inbox.rows.range = async function* (...given) {
+      yield* range(...given);
+      if (given[1] === singleKeys.turn) asked.resolve();
     };
     const waiting = sweepAll(inbox.context, { signal: cut.signal });
     await asked.promise;

@@ -5,7 +5,7 @@ import type { InboxContext } from '../context.ts';
 import { ledgerKey, scopeKey } from '../keys.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
 import { knownItems } from '../ledger/ledger.ts';
-import { openRows, recoverInterrupted } from '../ledger/pages-in-progress.ts';
+import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { readPending } from '../ledger/pending.ts';
 import { eachAccount } from '../session/each-account.ts';
 import type { ImportContext } from '../session/import-context.ts';
@@ -69,8 +69,7 @@ async function sweep(
 
 async function sweepFolders(context: ImportContext, notes: () => Notes) {
   const { inbox, account, session, signal, folders } = context;
-  await context.fence.begin();
-  await recoverInterrupted(context, (await openRows(context)).interrupted);
+  await recoverInterrupted(context, context.found?.open.interrupted ?? []);
   const checkpoints = await Checkpoints.read(context);
   const failures = new FolderFailures(context);
   const scopes = new Map<string, string>();

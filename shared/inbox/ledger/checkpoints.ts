@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
-import { jsonColumns, jsonOf, type Row, type RowWrite } from '../../platform/rows.ts';
+import { type Columns, jsonColumns, jsonOf, type Row, type RowWrite } from '../../platform/rows.ts';
 import { checkpointKey, prefixes } from '../keys.ts';
 import type { ImportContext } from '../session/import-context.ts';
+import type { QuietRow } from './quiet.ts';
 
 const checkpointSchema = z.record(z.string(), z.union([z.string(), z.number()]));
 
@@ -35,20 +36,29 @@ export type CheckpointRow = Extract<RowWrite, { readonly kind: 'insert' | 'put' 
 /** Where the next round over each folder begins. Read once a round, by one query for all folders. */
 export class Checkpoints {
   readonly #context: Pick<ImportContext, 'inbox' | 'store'>;
-  readonly #saved: Map<string, SavedCheckpoint>;
+  readonly #saved = new Map<string, SavedCheckpoint>();
+  readonly #rows = new Map<string, Columns>();
 
-  private constructor(context: Pick<ImportContext, 'inbox' | 'store'>, saved: Map<string, SavedCheckpoint>) {
+  private constructor(context: Pick<ImportContext, 'inbox' | 'store'>, rows: readonly QuietRow[]) {
     this.#context = context;
-    this.#saved = saved;
+    for (const row of rows) this.#keep(row);
   }
 
-  static async read(context: Pick<ImportContext, 'inbox' | 'account' | 'signal' | 'store'>): Promise<Checkpoints> {
+  /** As they are; `known`: as they are known to be. */
+  static async read(
+    context: Pick<ImportContext, 'inbox' | 'account' | 'signal' | 'store'>,
+    known?: readonly QuietRow[],
+  ): Promise<Checkpoints> {
+    if (known) return new Checkpoints(context, known);
     const { inbox, account, signal } = context;
-    const saved = new Map<string, SavedCheckpoint>();
-    for await (const row of inbox.rows.prefix(account, prefixes.checkpoint, { signal })) {
-      saved.set(row.key, savedOf(row));
-    }
-    return new Checkpoints(context, saved);
+    const rows: Row[] = [];
+    for await (const row of inbox.rows.prefix(account, prefixes.checkpoint, { signal })) rows.push(row);
+    return new Checkpoints(context, rows);
+  }
+
+  /** As they stand in storage, of all stores and folders. */
+  get rows(): readonly QuietRow[] {
+    return [...this.#rows].map(([key, columns]) => ({ key, columns }));
   }
 
   /** Undefined for a full round. */
@@ -77,8 +87,13 @@ export class Checkpoints {
   }
 
   /** Takes over what was saved by a row of this class, once it is written. */
-  written({ key, columns }: CheckpointRow): void {
-    this.#saved.set(key, savedOf({ key, etag: '', columns }));
+  written(row: CheckpointRow): void {
+    this.#keep(row);
+  }
+
+  #keep({ key, columns }: QuietRow): void {
+    this.#rows.set(key, columns);
+    this.#saved.set(key, savedOf(columns));
   }
 
   /** The row that notes that the connection was lost while the folder was gone through. */
@@ -132,14 +147,14 @@ export class Checkpoints {
   }
 }
 
-function savedOf(row: Row): SavedCheckpoint {
-  const document = jsonOf(row);
+function savedOf(columns: Columns): SavedCheckpoint {
+  const document = jsonOf({ columns });
   const text = (name: string) => {
-    const value = row.columns[name];
+    const value = columns[name];
     return typeof value === 'string' ? value : undefined;
   };
   const number = (name: string) => {
-    const value = row.columns[name];
+    const value = columns[name];
     return typeof value === 'number' ? value : undefined;
   };
   return {

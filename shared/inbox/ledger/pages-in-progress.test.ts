@@ -1,19 +1,21 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { ListedMail } from '../../adapters/store.ts';
 import { leftoverPrefix } from '../../assets/leftover-row.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { jsonOf } from '../../platform/rows.ts';
 import { TestInbox } from '../inbox.test-support.ts';
 import { pageKeys, prefixes, refusedKey } from '../keys.ts';
-import { Fence, Superseded } from '../session/fence.ts';
+import { Superseded } from '../session/fence.ts';
 import type { ImportContext } from '../session/import-context.ts';
+import { type AccountLease, acquireLease } from '../session/lease.ts';
+import { leaseMs } from '../session/turn-row.ts';
+import { readTurnAndOpen } from './open-rows.ts';
 import {
   beginPage,
   begunAt,
   checkInProgress,
   interruptRows,
   mailsInProgress,
-  openRows,
   recoverInterrupted,
   stillInProgress,
   zombieMs,
@@ -28,11 +30,24 @@ const mail = (item: string): ListedMail => ({
   size: 5,
 });
 
+const held: AccountLease[] = [];
+afterEach(async () => {
+  for (const lease of held.splice(0)) await lease.release();
+});
+
+async function leaseOf({ context, name }: TestInbox, runId: string): Promise<AccountLease> {
+  const lease = await acquireLease(context, name, { runId, purpose: 'import' });
+  if (!('release' in lease)) return expect.fail('the lease is not free');
+  held.push(lease);
+  return lease;
+}
+
+const openRows = async (context: ImportContext) => (await readTurnAndOpen(context)).open;
+
 async function site() {
   const inbox = new TestInbox();
   const runId = newestFirstId(inbox.now);
-  const fence = new Fence(inbox.rows, inbox.name, runId);
-  await fence.begin();
+  const { fence } = await leaseOf(inbox, runId);
   const context = { inbox: inbox.context, account: inbox.name, fence, signal } as ImportContext;
   const { inProgress } = pageKeys(runId, 1);
   return {
@@ -134,7 +149,8 @@ describe('a page whose process ended', () => {
     };
     await expect(recover()).rejects.toThrow('storage is away');
     inbox.rows.onWrite = () => undefined;
-    await new Fence(inbox.rows, inbox.name, 'another').begin();
+    inbox.now += leaseMs + 1;
+    await leaseOf(inbox, 'another');
     await expect(recover()).rejects.toBeInstanceOf(Superseded);
     expect((await openRows(context)).interrupted).toHaveLength(1);
   });

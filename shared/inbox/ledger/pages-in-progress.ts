@@ -3,7 +3,7 @@ import type { ListedMail } from '../../adapters/store.ts';
 import { leftoverRow } from '../../assets/leftover-row.ts';
 import { instantOf } from '../../platform/ids.ts';
 import { jsonColumns, jsonOf, type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
-import { assetLocalId, ledgerKey, pendingKey, prefixes, refusedUntil, tail } from '../keys.ts';
+import { assetLocalId, ledgerKey, pendingKey, tail } from '../keys.ts';
 import { Superseded } from '../session/fence.ts';
 import type { ImportContext, ImportPlace } from '../session/import-context.ts';
 import { listedMail, listedSchema, pendingRow, readPending } from './pending.ts';
@@ -57,30 +57,6 @@ export function interruptRows(
 ): RowWrite[] {
   const assets = mails.map(({ source }) => ({ asset: assetLocalId(account, source), ledger: ledgerKey(source) }));
   return [{ kind: 'delete', key: inProgress }, leftoverRow(tail(inProgress), assets, inbox.clock.now() + zombieMs)];
-}
-
-/** What earlier runs left open. */
-export interface OpenRows {
-  /** Pages in progress. */
-  readonly interrupted: readonly Row[];
-  /** Pages that were committed and not finished. */
-  readonly unfinished: readonly Row[];
-  /** There are refused disposals that may be tried again. */
-  readonly refused: boolean;
-}
-
-/** Reads it at once: an idle import is the most frequent of all. Only after the run's turn has begun. */
-export async function openRows({ inbox, account, signal }: ImportContext): Promise<OpenRows> {
-  const interrupted: Row[] = [];
-  const unfinished: Row[] = [];
-  for await (const row of inbox.rows.range(account, prefixes.unfinished, refusedUntil(inbox.clock.now()), { signal })) {
-    if (row.key.startsWith(prefixes.refused)) {
-      return { interrupted, unfinished, refused: true };
-    }
-    if (row.key.startsWith(prefixes.inProgress)) interrupted.push(row);
-    if (row.key.startsWith(prefixes.unfinished)) unfinished.push(row);
-  }
-  return { interrupted, unfinished, refused: false };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { toIso } from '../../platform/clock.ts';
 import { instantOf, newestFirstId } from '../../platform/ids.ts';
-import { type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
+import { type Columns, ignoreConflict, type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
 import { instantSchema } from '../../platform/validation.ts';
 import type { View } from '../../platform/view.ts';
 import type { InboxContext } from '../context.ts';
@@ -22,7 +22,9 @@ const columnsSchema = runCountsSchema.extend({
   oldestWaitingAt: z.number().optional(),
 });
 
-export type Run = z.output<typeof columnsSchema> & { readonly id: string };
+/** A run with its id, which in rows is part of the key. */
+export const runSchema = columnsSchema.extend({ id: z.string() });
+export type Run = z.output<typeof runSchema>;
 
 /** A run as callers see it (design section 3). */
 export const runViewSchema = z
@@ -65,10 +67,19 @@ export async function announceRun(inbox: InboxContext, account: string): Promise
   return run;
 }
 
+/** What a run's row says. */
+export function runColumns({ id: _, ...columns }: Run): Columns {
+  return columns;
+}
+
+/** The row of a run, in place of what it says. */
+export function runRow(run: Run): RowWrite {
+  return { kind: 'put', key: runKey(run.id), columns: runColumns(run) };
+}
+
 /** Writes down how a run is, in place of what its row says. */
 export async function writeRun(inbox: InboxContext, account: string, run: Run): Promise<void> {
-  const { id, ...columns } = run;
-  await inbox.rows.write(account, [{ kind: 'put', key: runKey(id), columns }]);
+  await inbox.rows.write(account, [runRow(run)]);
 }
 
 /** The write that tells how far a run is: it goes with a page's commit, and costs no transaction of its own. */
@@ -120,6 +131,16 @@ const recentRuns = 50;
 /** An announced run waits on the queue for at most about this long. */
 const announcedMs = 5 * 60_000;
 
+/** How dead runs are looked for. */
+export interface DeadRunOptions {
+  readonly signal: AbortSignal;
+  readonly graceMs?: number;
+  /** A run that is known to be dead, and that may have no row: it had found nothing yet. */
+  readonly died?: { readonly id: string; readonly startedAt: number } | undefined;
+}
+
+const endedAlone = 'The process ended during the run';
+
 /**
  * Marks runs whose process ended without a word as failed, all but `alive`: the one that holds the account's lease, if
  * any. Runs that still wait on the queue are left alone, and begun ones for `graceMs`: they may be about to take it.
@@ -129,9 +150,15 @@ export async function failDeadRuns(
   inbox: InboxContext,
   account: string,
   alive: string | undefined,
-  options: { readonly signal: AbortSignal; readonly graceMs?: number },
+  options: DeadRunOptions,
 ): Promise<Run | undefined> {
   const now = inbox.clock.now();
+  const { died } = options;
+  if (died) {
+    const run = { ...noCounts(), startedAt: died.startedAt, begun: true, status: 'failed' };
+    const columns = { ...run, finishedAt: now, error: endedAlone };
+    await inbox.rows.write(account, [{ kind: 'insert', key: runKey(died.id), columns }]).catch(ignoreConflict);
+  }
   let last: Run | undefined;
   for await (const row of runRows(inbox, account, { signal: options.signal, top: recentRuns })) {
     const known = runOf(row);
@@ -139,7 +166,7 @@ export async function failDeadRuns(
     if (run.backlog !== undefined && id !== alive) last ??= known;
     const waiting = run.begun ? now - run.startedAt < (options.graceMs ?? 0) : isWaiting(known, now);
     if (run.status === 'running' && id !== alive && !waiting) {
-      const error = run.begun ? 'The process ended during the run' : 'The run was never begun';
+      const error = run.begun ? endedAlone : 'The run was never begun';
       const columns = { ...run, status: 'failed', finishedAt: now, error };
       await inbox.rows
         .write(account, [{ kind: 'replace', key: row.key, columns, etag: row.etag }])

@@ -4,7 +4,6 @@ import { toIso } from '../../platform/clock.ts';
 import type { Row, RowWrite } from '../../platform/rows.ts';
 import { instantSchema } from '../../platform/validation.ts';
 import type { View } from '../../platform/view.ts';
-import type { InboxContext } from '../context.ts';
 import { prefixes, refusedKey, refusedUntil } from '../keys.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import type { Item } from './items.ts';
@@ -79,15 +78,11 @@ export const disposalsFailingSchema = z.object({
 });
 export type DisposalsFailing = View<typeof disposalsFailingSchema>;
 
-/** Counts at most `limit`. */
-export async function disposalsFailing(
-  { rows }: InboxContext,
-  account: string,
-  { signal, limit }: { readonly signal: AbortSignal; readonly limit: number },
-): Promise<DisposalsFailing> {
+/** Counts the rows of refused disposals. */
+export async function disposalsFailing(rows: AsyncIterable<Row>): Promise<DisposalsFailing> {
   let count = 0;
   let last: Row | undefined;
-  for await (const row of rows.prefix(account, prefixes.refused, { signal, top: limit })) {
+  for await (const row of rows) {
     count += 1;
     if (Number(row.columns.at) >= Number(last?.columns.at ?? 0)) last = row;
   }

@@ -8,7 +8,6 @@ import { sleep } from '../../platform/clock.ts';
 import { accountNamed, newestFirstId } from '../../platform/ids.ts';
 import { errorText } from '../../platform/log.ts';
 import { Refusal } from '../../platform/refusal.ts';
-import type { RowLease } from '../../platform/row-lease.ts';
 import { ignoreConflict, RowConflict, type RowWrite } from '../../platform/rows.ts';
 import { bounceDone, markBounces } from '../bounces/bounces.ts';
 import type { InboxContext } from '../context.ts';
@@ -21,9 +20,9 @@ import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-pr
 import { listedMail, quarantinePath } from '../ledger/pending.ts';
 import { publishCheckedIn } from '../originals/events.ts';
 import { resultOf, storeRefusal } from '../session/asked-now.ts';
-import { Fence, Superseded } from '../session/fence.ts';
+import { type Fence, Superseded } from '../session/fence.ts';
 import type { ImportContext, ImportPlace } from '../session/import-context.ts';
-import { acquireLease } from '../session/lease.ts';
+import { type AccountLease, acquireLease } from '../session/lease.ts';
 import { withSession } from '../session/with-session.ts';
 import { type QuarantinedMails, type QuarantineRows, refuseUnpublished } from './quarantined-mails.ts';
 
@@ -73,8 +72,7 @@ async function replayKept(inbox: InboxContext, mails: QuarantinedMails, id: stri
   const stop = inbox.shutdown.cutAfter(stopGraceMs);
   const signal = AbortSignal.any([options.signal, lease.lost, stop.signal]);
   try {
-    const context = { inbox, account, fence: new Fence(inbox.rows, account, runId), signal };
-    await context.fence.begin();
+    const context = { inbox, account, fence: lease.fence, signal };
     // As it is now: another replay may have had its turn meanwhile.
     const found = await mails.find(id, { signal });
     const give: Give = async (use) => await use(await keptBytes(context, found));
@@ -105,7 +103,6 @@ async function replayFromServer(
   const runId = newestFirstId(inbox.clock.now());
   const session = { runId, purpose: 'replay', budgetMs: serverMs, patienceMs, signal } as const;
   const result = await withSession(inbox, account, session, async (context) => {
-    await context.fence.begin();
     const found = await mails.find(id, context);
     await new Replay(context, found, mails, runId).run((use) => givenNow(context, mailOf(found.entry), use));
   });
@@ -128,7 +125,12 @@ async function givenNow(context: ImportContext, mail: ListedMail, use: Use): Pro
   throw new Refusal('conflict', 'The server does not have this mail any more: there is nothing to check in.');
 }
 
-async function leaseOf(inbox: InboxContext, account: string, runId: string, { signal }: Options): Promise<RowLease> {
+async function leaseOf(
+  inbox: InboxContext,
+  account: string,
+  runId: string,
+  { signal }: Options,
+): Promise<AccountLease> {
   const until = performance.now() + patienceMs;
   for (;;) {
     const lease = await acquireLease(inbox, account, { purpose: 'replay', runId });

@@ -4,7 +4,7 @@ import { AssetBlobs } from '../../assets/asset-blobs.ts';
 import { BoundedTasks } from '../../platform/concurrency.ts';
 import { ignoreConflict, RowConflict, type Rows, type RowWrite } from '../../platform/rows.ts';
 import { companionRows } from '../importing/commit.ts';
-import { ledgerKey, scopeKey, scopeRowKey } from '../keys.ts';
+import { ledgerKey, scopeKey, scopeRowKey, singleKeys } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow } from '../ledger/ledger.ts';
 import { sourceOfAsset } from './source-of-asset.ts';
 
@@ -69,6 +69,7 @@ export async function rebuildLedger(
     await tasks.idle();
   }
   await tasks.finish();
+  await endTurn(rows, account);
   return { restored, known, unreadable };
 }
 
@@ -102,6 +103,12 @@ function entryOf(asset: Asset): LedgerRow | undefined {
     todoEvent: false,
     todoDispose: false,
   };
+}
+
+/** What a run has kept in mind of these rows is old: one under way writes no more, and the next one reads them. */
+async function endTurn(rows: Rows, account: string): Promise<void> {
+  const columns = { leaseOwner: 'rebuilding', leaseUntil: 0, quiet: '', works: false };
+  await rows.write(account, [{ kind: 'merge', key: singleKeys.turn, columns }]).catch(ignoreConflict);
 }
 
 /** Mail that gets new source ids is compared with that of the scopes met before. */

@@ -1,19 +1,39 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { MemoryRows } from '../../../test/support/memory-rows.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { newestFirstId } from '../../platform/ids.ts';
 import { RowConflict, type RowWrite } from '../../platform/rows.ts';
+import type { InboxContext } from '../context.ts';
 import { TestInbox } from '../inbox.test-support.ts';
 import { singleKeys } from '../keys.ts';
-import { Fence, Superseded } from './fence.ts';
-import type { ImportContext } from './import-context.ts';
-import { askAgain, Rounds } from './rounds.ts';
+import { askAgain } from './ask-again.ts';
+import { Superseded } from './fence.ts';
+import { type AccountLease, acquireLease } from './lease.ts';
 
 const account = 'corpus';
 const put = (n: number): RowWrite => ({ kind: 'put', key: 'a', columns: { n } });
 
+const signal = AbortSignal.timeout(120_000);
+
+const held: AccountLease[] = [];
+afterEach(async () => {
+  for (const lease of held.splice(0)) await lease.release();
+});
+
+async function leaseOf(
+  inbox: Pick<InboxContext, 'rows' | 'clock'>,
+  name: string,
+  runId: string,
+): Promise<AccountLease> {
+  const lease = await acquireLease(inbox, name, { runId, purpose: 'import' });
+  if (!('release' in lease)) return expect.fail('the lease is not free');
+  held.push(lease);
+  return lease;
+}
+
 async function begun(runId = 'run') {
   const rows = new MemoryRows();
-  const fence = new Fence(rows, account, runId);
-  await fence.begin();
+  const { fence } = await leaseOf({ rows, clock: systemClock }, account, runId);
   return { rows, fence };
 }
 
@@ -22,15 +42,10 @@ const isTurn = (writes: readonly RowWrite[]) => writes.some(({ key }) => key ===
 describe('a write behind the fence', () => {
   it('names its run in the row of the turn', async () => {
     const { rows, fence } = await begun();
-    expect((await rows.get(account, singleKeys.turn))?.columns).toEqual({ run: 'run' });
+    expect((await rows.get(account, singleKeys.turn))?.columns).toMatchObject({ run: 'run' });
     await fence.write([put(1)]);
-    expect((await rows.get(account, singleKeys.turn))?.columns).toEqual({ run: 'run' });
+    expect((await rows.get(account, singleKeys.turn))?.columns).toMatchObject({ run: 'run' });
     expect(rows.keys(account)).toEqual(['a', singleKeys.turn]);
-  });
-
-  it('before the turn is a mistake', async () => {
-    const fence = new Fence(new MemoryRows(), account, 'run');
-    await expect(fence.write([put(1)])).rejects.toThrow('before its turn');
   });
 
   it('is tried again where an own write was carried out although its answer was lost', async () => {
@@ -72,7 +87,7 @@ describe('a write behind the fence', () => {
   });
 
   it.each([
-    ['is another’s', [{ kind: 'put', key: singleKeys.turn, columns: { run: 'another' } }]],
+    ['is another’s', [{ kind: 'put', key: singleKeys.turn, columns: { run: 'another', leaseOwner: 'another' } }]],
     ['is gone', [{ kind: 'delete', key: singleKeys.turn }]],
   ] satisfies [string, RowWrite[]][])('is superseded where the turn %s', async (_, writes) => {
     const { rows, fence } = await begun();
@@ -94,51 +109,52 @@ describe('a write behind the fence', () => {
 });
 
 describe('asking a run to go round once more', () => {
-  function running() {
-    const { context, name, rows } = new TestInbox();
-    const rounds = new Rounds({ inbox: context, account: name, runId: 'run' } as ImportContext);
-    return { context, name, rows, rounds, ask: (run = 'run') => askAgain(context, name, run) };
+  const run = newestFirstId(1_800_000_000_000);
+
+  async function running() {
+    const inbox = new TestInbox();
+    const { context, name, rows } = inbox;
+    const lease = await leaseOf(context, name, run);
+    const ask = async (id = run) => (await askAgain(context, name, id, { signal })) !== undefined;
+    const ended = () => lease.end({}, () => [], { heedsAsks: true });
+    return { rows, lease, ask, ended };
   }
 
   it('is heard once for all that asked in one round', async () => {
-    const { rounds, ask } = running();
-    await rounds.begin();
+    const { lease, ask, ended } = await running();
     expect([await ask(), await ask()]).toEqual([true, true]);
-    expect(await rounds.askedAgain()).toBe(true);
-    await rounds.begin();
-    expect(await rounds.askedAgain()).toBe(false);
+    expect(await ended()).toBe(false);
+    await lease.goRound();
+    expect(await ended()).toBe(true);
   });
 
-  it('comes too late once it has looked for the last time, and too early before it begins', async () => {
-    const { rounds, ask } = running();
-    expect(await ask()).toBe(false);
-    await rounds.begin();
-    expect(await ask('another')).toBe(false);
-    expect(await rounds.askedAgain()).toBe(false);
+  it('comes too late once it has looked for the last time', async () => {
+    const { ask, ended } = await running();
+    expect(await ask(newestFirstId(1))).toBe(false);
+    expect(await ended()).toBe(true);
     expect(await ask()).toBe(false);
   });
 
   it.each([
-    ['closes it', true, false],
+    ['ends', true, false],
     ['does not', false, true],
-  ])('at the moment in which somebody writes the row, where the run %s', async (_, closes, heard) => {
-    const { context, name, rows, rounds, ask } = running();
-    await rounds.begin();
+  ])('at the moment in which somebody writes the row, where the run %s', async (_, ends, heard) => {
+    const { rows, lease, ask, ended } = await running();
     rows.onWrite = async () => {
       rows.onWrite = () => undefined;
-      if (closes) expect(await rounds.askedAgain()).toBe(false);
-      else expect(await askAgain(context, name, 'run')).toBe(true);
+      if (ends) expect(await ended()).toBe(true);
+      else await lease.fence.write([put(1)]);
     };
     expect(await ask()).toBe(heard);
   });
 
   it('fails with storage, on both sides', async () => {
-    const { rows, rounds, ask } = running();
-    await rounds.begin();
+    const { rows, ask, ended } = await running();
     rows.onWrite = () => {
       throw new Error('storage is away');
     };
     await expect(ask()).rejects.toThrow('storage is away');
-    await expect(rounds.askedAgain()).rejects.toThrow('storage is away');
+    await expect(ended()).rejects.toThrow('storage is away');
+    rows.onWrite = () => undefined;
   });
 });

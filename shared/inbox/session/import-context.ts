@@ -2,6 +2,8 @@ import type { StoredAccount } from '../../accounts/account-store.ts';
 import type { AccountTrouble } from '../../accounts/health.ts';
 import type { MailStore, StoreSession } from '../../adapters/store.ts';
 import type { InboxContext } from '../context.ts';
+import type { OpenRows } from '../ledger/open-rows.ts';
+import type { Quiet } from '../ledger/quiet.ts';
 import type { RunCounts } from '../run-counts.ts';
 import type { Fence } from './fence.ts';
 
@@ -24,6 +26,8 @@ export interface ImportContext extends ImportPlace {
   readonly folders: readonly string[];
   /** Whose turn it is: what a run begins or moves on is written by this. */
   readonly fence: Fence;
+  /** What was read before the turn was taken, and holds as it is taken; undefined: this is a later round. */
+  readonly found: { readonly open: OpenRows; readonly quiet: Quiet | undefined } | undefined;
   /** When the run's time began, by `performance.now()`: what it took to sign in is part of it. */
   readonly startedAt: number;
   readonly counts: RunCounts;

@@ -1,19 +1,35 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { AccountHealth } from '../../accounts/health.ts';
 import { StoreError } from '../../adapters/store.ts';
+import { newestFirstId } from '../../platform/ids.ts';
+import { RowConflict } from '../../platform/rows.ts';
 import { closeDeadRuns } from '../housekeeping.ts';
 import { runImport } from '../importing/run.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { prefixes, singleKeys } from '../keys.ts';
 import { announceRun, getRun, listRuns } from '../ledger/runs.ts';
+import { askAgain } from './ask-again.ts';
 import { eachAccount } from './each-account.ts';
-import { Fence, Superseded } from './fence.ts';
-import { acquireLease, leaseHolder, leaseMs } from './lease.ts';
-import { askAgain } from './rounds.ts';
+import { Superseded } from './fence.ts';
+import { type AccountLease, acquireLease, leaseHolder } from './lease.ts';
+import { leaseMs, readTurn } from './turn-row.ts';
 import { withSession } from './with-session.ts';
 
 const signal = AbortSignal.timeout(120_000);
 const options = { signal };
 const minuteMs = 60_000;
+
+const held: AccountLease[] = [];
+afterEach(async () => {
+  for (const lease of held.splice(0)) await lease.release();
+});
+
+async function leaseOf({ context, name }: TestInbox, runId: string): Promise<AccountLease> {
+  const lease = await acquireLease(context, name, { runId, purpose: 'import' });
+  if (!('release' in lease)) return expect.fail('the lease is not free');
+  held.push(lease);
+  return lease;
+}
 
 const session = (runId: string) => ({ runId, purpose: 'import' as const, budgetMs: 60_000, signal });
 
@@ -34,7 +50,7 @@ describe('the lease of an account', () => {
     const view = { runId: 'dead', purpose: 'import' };
     const lease = await acquireLease(context, name, view);
     // A lease row that nobody renews any more.
-    const row = await inbox.rows.get(name, singleKeys.lease);
+    const row = await inbox.rows.get(name, singleKeys.turn);
     if ('release' in lease) await lease.release();
     if (row) await inbox.rows.write(name, [{ kind: 'put', key: row.key, columns: row.columns }]);
     expect(await leaseHolder(context, name)).toMatchObject(view);
@@ -69,11 +85,13 @@ describe('the lease of an account', () => {
 
 describe('the turn', () => {
   it('lets only the run write whose turn it is, and leaves what an overtaken one wanted unwritten', async () => {
-    const { rows, name } = new TestInbox();
-    const [first, second] = [new Fence(rows, name, 'first'), new Fence(rows, name, 'second')];
-    await first.begin();
+    const inbox = new TestInbox();
+    const { rows, name } = inbox;
+    const { fence: first } = await leaseOf(inbox, 'first');
     await first.write([{ kind: 'put', key: 'a', columns: { n: 1 } }]);
-    await second.begin();
+    // The first was stopped for longer than its lease.
+    inbox.now += leaseMs + 1_000;
+    const { fence: second } = await leaseOf(inbox, 'second');
     await expect(first.write([{ kind: 'put', key: 'a', columns: { n: 2 } }])).rejects.toBeInstanceOf(Superseded);
     expect((await rows.get(name, 'a'))?.columns.n).toBe(1);
     await second.write([{ kind: 'put', key: 'a', columns: { n: 3 } }]);
@@ -81,9 +99,9 @@ describe('the turn', () => {
   });
 
   it('orders writes that are asked for together, and goes on after one that failed', async () => {
-    const { rows, name } = new TestInbox();
-    const fence = new Fence(rows, name, 'only');
-    await fence.begin();
+    const inbox = new TestInbox();
+    const { rows, name } = inbox;
+    const { fence } = await leaseOf(inbox, 'only');
     const results = await Promise.allSettled([
       fence.write([{ kind: 'insert', key: 'a', columns: { n: 1 } }]),
       fence.write([{ kind: 'insert', key: 'a', columns: { n: 2 } }]),
@@ -110,12 +128,12 @@ describe('a run under way', () => {
       if (asked !== false || !writes.some(({ kind }) => kind === 'insert')) return;
       asked = true;
       const holder = await leaseHolder(context, name);
-      expect(await askAgain(context, name, holder?.runId ?? '')).toBe(true);
+      expect(await askAgain(context, name, holder?.runId ?? '', options)).toMatchObject({ status: 'running' });
     };
     await runImport(context, name, {});
     const [run] = await listRuns(context, name, { signal, top: 1 });
     expect(run).toMatchObject({ status: 'done', imported: 2 });
-    expect(await askAgain(context, name, run?.id ?? '')).toBe(false);
+    expect(await askAgain(context, name, run?.id ?? '', options)).toBeUndefined();
   });
 
   it('that dies is failed by the housekeeping, one that waits on the queue only when it is too old', async () => {
@@ -132,6 +150,143 @@ describe('a run under way', () => {
     inbox.now += 10 * minuteMs;
     await closeDeadRuns(context, options);
     expect(await statusOf(waiting.id)).toBe('failed');
+  });
+});
+
+describe('row `turn`', () => {
+  const endOf = (lease: AccountLease) => lease.end({}, () => [], { heedsAsks: true });
+  const named = async ({ context, name }: TestInbox, id: string) => await getRun(context, name, id, options);
+
+  it('keeps an ask through a renewal of the lease, and another round hears the next one', async () => {
+    const inbox = new TestInbox();
+    const runId = newestFirstId(inbox.now);
+    const lease = await leaseOf(inbox, runId);
+    await askAgain(inbox.context, inbox.name, runId, options);
+    await lease.fence.write([{ kind: 'put', key: 'a', columns: { n: 1 } }]);
+    expect(await endOf(lease)).toBe(false);
+    await lease.goRound();
+    await askAgain(inbox.context, inbox.name, runId, options);
+    expect(await endOf(lease)).toBe(false);
+    await lease.goRound();
+    expect([await endOf(lease), lease.everAsked]).toEqual([true, true]);
+    expect(await askAgain(inbox.context, inbox.name, runId, options)).toBeUndefined();
+  });
+
+  it('tells of a run that died before it had found anything', async () => {
+    const inbox = new TestInbox();
+    const { context, name } = inbox;
+    await runImport(context, name, {});
+    const before = await listRuns(context, name, { signal, top: 9 });
+    inbox.now += 1_000;
+    const dead = newestFirstId(inbox.now);
+    await leaseOf(inbox, dead);
+    expect(await named(inbox, dead)).toBeUndefined();
+    inbox.now += leaseMs + 1_000;
+    // Somebody else has the turn in between, who does not look after runs.
+    await withSession(context, name, { ...session('looks'), purpose: 'retention' }, async () => undefined);
+    await runImport(context, name, {});
+    const [first, ...others] = await listRuns(context, name, { signal, top: 9 });
+    expect(first).toMatchObject({ id: dead, status: 'failed', error: 'The process ended during the run' });
+    expect(others).toEqual(before);
+    expect((await readTurn(context, name)).last).toMatchObject({ status: 'done', imported: 0 });
+  });
+
+  it('is all that a run which finds nothing writes, and is read before anything else', async () => {
+    const inbox = new TestInbox();
+    const { context, name, store, rows } = inbox;
+    store.mails = [fakeMail(1)];
+    await runImport(context, name, {});
+    const asked: string[] = [];
+    const { get, range } = { get: rows.get.bind(rows), range: rows.range.bind(rows) };
+    rows.get = async (partition, key, given) => {
+      asked.push(`get ${key}`);
+      return await get(partition, key, given);
+    };
+    rows.range = async function* (partition, from, before, given) {
+      asked.push(`range ${from}`);
+      yield* range(partition, from, before, given);
+    };
+    rows.onWrite = (_, writes) => {
+      asked.push(`write ${writes.map(({ key }) => key).join()}`);
+    };
+    inbox.now += minuteMs;
+    await runImport(context, name, {});
+    expect(asked).toEqual(['range turn', 'write turn', 'write turn']);
+  });
+
+  it('written by the version before is understood: checkpoints are kept, and its runs are overtaken', async () => {
+    const inbox = new TestInbox();
+    const { context, name, store, rows } = inbox;
+    store.mails = [fakeMail(1)];
+    await runImport(context, name, {});
+    // As that version takes its turn; it keeps the lease elsewhere.
+    const [etag = ''] = await rows.write(name, [{ kind: 'put', key: singleKeys.turn, columns: { run: 'before' } }]);
+    store.mails.push(fakeMail(2));
+    inbox.now += minuteMs;
+    await runImport(context, name, {});
+    const { last } = await readTurn(context, name);
+    // Not a full round: the first mail was not listed again.
+    expect(last).toMatchObject({ status: 'done', imported: 1, skipped: 0 });
+    const proof = { kind: 'merge', key: singleKeys.turn, columns: { run: 'before' }, etag } as const;
+    await expect(rows.write(name, [proof])).rejects.toBeInstanceOf(RowConflict);
+    expect((await rows.get(name, singleKeys.turn))?.columns.run).not.toBe('before');
+  });
+
+  it('forgets what it knew where somebody else has written', async () => {
+    const inbox = new TestInbox();
+    const { context, name } = inbox;
+    await runImport(context, name, {});
+    const quiet = async () => (await readTurn(context, name)).quiet;
+    expect(await quiet()).toBeDefined();
+    await withSession(context, name, { ...session('looks'), purpose: 'dryRun' }, async () => undefined);
+    expect(await quiet()).toBeDefined();
+    await withSession(context, name, { ...session('writes'), purpose: 'replay' }, ({ fence }) =>
+      fence.write([{ kind: 'put', key: 'a', columns: { n: 1 } }]),
+    );
+    expect(await quiet()).toBeUndefined();
+    inbox.now += minuteMs;
+    await runImport(context, name, {});
+    await leaseOf(inbox, 'dies');
+    expect(await quiet()).toBeUndefined();
+  });
+});
+
+describe('an account that fails', () => {
+  const types = (inbox: TestInbox) => inbox.eventTypes().map((type) => type.replace('mailroom.account.', ''));
+
+  it('is told once, and once more when it works again, whichever process finds out', async () => {
+    const inbox = new TestInbox();
+    const other = {
+      ...inbox.context,
+      health: new AccountHealth(inbox.rows, inbox.context.events, inbox.context.clock),
+    };
+    const open = inbox.store.open.bind(inbox.store);
+    const run = async (context = inbox.context) => {
+      inbox.now += 1_000;
+      await runImport(context, inbox.name, {});
+      return types(inbox);
+    };
+    expect(await run()).toEqual([]);
+    inbox.store.open = async () => {
+      throw new StoreError('signIn', 'wrong password');
+    };
+    expect(await run(other)).toEqual(['failing']);
+    inbox.store.open = open;
+    // This one has found the account working a moment ago, and does not believe that.
+    expect(await run()).toEqual(['failing', 'recovered']);
+    expect(await run(other)).toEqual(['failing', 'recovered']);
+  });
+
+  it('and is taken to work is put right by the housekeeping', async () => {
+    const inbox = new TestInbox();
+    const { context, name } = inbox;
+    await runImport(context, name, {});
+    // By a run that was stopped right before it could say so.
+    await new AccountHealth(inbox.rows, context.events, context.clock).failing(name, 'store', { code: 'LATE' });
+    await closeDeadRuns(context, options);
+    inbox.now += minuteMs;
+    await runImport(context, name, {});
+    expect(types(inbox)).toEqual(['failing', 'recovered']);
   });
 });
 

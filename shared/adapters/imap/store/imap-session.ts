@@ -42,7 +42,9 @@ export class ImapSession implements StoreSession {
   async scope(folder: string, signal: AbortSignal, checkpoint?: Checkpoint): Promise<string> {
     const context = this.#context;
     return encodeScope(
-      await context.connection.exclusive(signal, () => openFolder(context, folder, checkpoint, signal)),
+      await context.connection.exclusive(signal, () =>
+        openFolder(context, folder, checkpoint, { signal, fresh: true }),
+      ),
     );
   }
 

@@ -30,14 +30,20 @@ const MAX_DETAIL_OCTETS = 16_384;
 /** Mails in one FETCH of a listing, whatever page the caller asks for; an answer is some hundred octets, or 16 KiB. */
 const MAX_PAGE = 1_000;
 
+/** How a folder is opened to be listed. */
+export interface OpenFolderOptions {
+  readonly signal: AbortSignal;
+  readonly fresh: true | 'unlessNew';
+}
+
 /** The folder as it is now, and the epoch of its UIDs. Called inside `exclusive`. */
 export async function openFolder(
   { mailbox }: ListingContext,
   folder: string,
   checkpoint: Checkpoint | undefined,
-  signal: AbortSignal,
+  { signal, fresh }: OpenFolderOptions,
 ): Promise<OpenFolder & { readonly epoch: number }> {
-  const opened = await mailbox.select(folder, signal, { fresh: true });
+  const opened = await mailbox.select(folder, signal, { fresh });
   return { ...opened, epoch: await epochNow(mailbox, opened, readCheckpoint(checkpoint), signal) };
 }
 
@@ -50,7 +56,8 @@ export async function* listChanges(
 ): AsyncGenerator<ChangePage> {
   const { signal } = options;
   const { scope, before, uids, reached } = await context.connection.exclusive(signal, async () => {
-    const opened = await openFolder(context, folder, checkpoint, signal);
+    // `scope` has just opened it, where it is the only one.
+    const opened = await openFolder(context, folder, checkpoint, { signal, fresh: 'unlessNew' });
     const known = readCheckpoint(checkpoint);
     const continues = known?.uidValidity === opened.uidValidity && known.epoch === opened.epoch;
     const from = continues
@@ -118,7 +125,7 @@ const LATEST_PLACES = 50;
 /** `StoreSession.end`: the last UID, and when the latest mails came by the server's own clock. */
 export async function folderEnd(context: ListingContext, folder: string, signal: AbortSignal): Promise<FolderEnd> {
   return context.connection.exclusive(signal, async () => {
-    const opened = await openFolder(context, folder, undefined, signal);
+    const opened = await openFolder(context, folder, undefined, { signal, fresh: true });
     const { exists = 0, uidNext } = opened;
     const rows =
       exists === 0

@@ -1,6 +1,6 @@
 import { Agent, createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Azurite } from '../local/azurite.ts';
+import type { Azurite } from '../../local/azurite.ts';
 
 /** A request to storage: one transaction, an entity group transaction included. */
 export interface StorageRequest {
@@ -8,6 +8,8 @@ export interface StorageRequest {
   readonly method: string;
   /** Without the account: `/assets/...`, `/mail-events/messages`, `/inbox(...)`, `/$batch`. */
   readonly path: string;
+  /** What is asked for behind the path: of tables, the rows. */
+  readonly query: string;
   /** What was sent to the tables; empty for the others. */
   readonly body: string;
 }
@@ -34,13 +36,19 @@ export async function startCountingProxy(azurite: Azurite): Promise<CountingProx
   async function listen(service: StorageRequest['service']): Promise<Server> {
     const server = createServer((incoming, answer) => {
       const { method = '', url = '', headers } = incoming;
-      const { pathname } = new URL(url, `http://${host}`);
+      const { pathname, searchParams } = new URL(url, `http://${host}`);
       const passOn = () => {
         const chunks: Buffer[] = [];
         if (service === 'table') incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
         incoming.once('end', () => {
           const body = Buffer.concat(chunks).toString();
-          counted.push({ service, method, path: pathname.slice(accountPath.length), body });
+          counted.push({
+            service,
+            method,
+            path: pathname.slice(accountPath.length),
+            query: searchParams.get('$filter') ?? '',
+            body,
+          });
         });
         const outgoing = request({ agent, host, port: ports[service], method, path: url, headers }, (response) => {
           answer.writeHead(response.statusCode ?? 502, response.rawHeaders);
@@ -79,5 +87,19 @@ export async function startCountingProxy(azurite: Azurite): Promise<CountingProx
         await new Promise((resolve) => server.close(resolve));
       }
     },
+  };
+}
+
+/**
+ * Whether a request is about an account's mailbox: about its partition or its row. The timers of each minute, and the
+ * host's asking of its queues, are not.
+ */
+export function isOfAccount(name: string): (request: StorageRequest) => boolean {
+  return ({ service, path, query, body }) => {
+    const place = decodeURIComponent(path);
+    if (service === 'blob') return place.includes(`/${name}/`);
+    if (service === 'queue') return place.startsWith('/mail-events/');
+    const isNamed = [place, query].some((text) => text.includes(`'${name}'`)) || body.includes(`"${name}"`);
+    return isNamed && !/^\/(outbox|events)\b/.test(place);
   };
 }
