@@ -146,9 +146,9 @@ describe('a body that does not come', () => {
     const before = (await mailroom.log()).length;
     gone.write(mail.slice(0, 40));
     const since = async () => (await mailroom.log()).slice(before);
-    await until('the call', 20, async () => (await since()).includes("Executing 'Functions.messages-send'"));
+    await until('the call', 60, async () => (await since()).includes("Executing 'Functions.messages-send'"));
     gone.destroy();
-    await until('its end', 20, async () => (await since()).includes("Executed 'Functions.messages-send'"));
+    await until('its end', 60, async () => (await since()).includes("Executed 'Functions.messages-send'"));
     expect(await since()).not.toContain('http.failed');
     const again = await mailroom.call('POST', '/api/messages', {
       raw: Buffer.from(mail),

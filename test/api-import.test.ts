@@ -49,7 +49,7 @@ describe('import', () => {
     expect(asked.headers.get('preference-applied')).toBeNull();
     const location = asked.headers.get('location') ?? '';
     expect(location).toBe(`/api/accounts/corpus/runs/${asked.json.runId}`);
-    const run = await until('the end of the run', 20, async () => {
+    const run = await until('the end of the run', 60, async () => {
       const { json } = await mailroom.expect(200, 'GET', location);
       return json.status !== 'running' && json;
     });
@@ -145,7 +145,7 @@ describe('import', () => {
   it('is started by the timer for accounts that are due', async () => {
     await mailboxAccount(mailroom, imap, 'ticker', { schedule: '* * * * * *' });
     imap.deliver('ticker', simpleMail('ticked'));
-    await until('an import by the timer', 20, async () => {
+    await until('an import by the timer', 60, async () => {
       await mailroom.fire('import-schedule');
       return (await mailroom.assets('ticker')).length === 1;
     });
@@ -248,7 +248,7 @@ describe('status', () => {
     const ending = { account: 'locked', secret: 'locked-new', expiresAt, days: 10 };
     expect(health.json).toMatchObject({ status: 'healthy', endingSecrets: [ending] });
     await mailroom.fire('retention');
-    const reported = await until('the line in the log', 20, async () =>
+    const reported = await until('the line in the log', 60, async () =>
       (await mailroom.log()).split('\n').find((line) => line.includes('secrets.expiring')),
     );
     expect(reported).toContain(JSON.stringify({ account: 'locked', secret: 'locked-new', days: 10 }).slice(1, -1));

@@ -69,13 +69,13 @@ describe('Idempotency-Key', () => {
     const body = { ...mail, subject: 'at once' };
     const asked = Array.from({ length: 6 }, async (_, n) => {
       const headers = { ...key('k-3'), ...(n % 2 ? { prefer: 'wait=20' } : {}) };
-      return await until('an answer other than 409', 20, async () => {
+      return await until('an answer other than 409', 60, async () => {
         const answer = await post('corpus', body, headers);
         if (answer.status === 409) problem(answer, 409);
         return answer.status !== 409 && answer;
       });
     });
-    await until('one of them is sending', 10, async () => (await list('status=sending')).length > 0);
+    await until('one of them is sending', 60, async () => (await list('status=sending')).length > 0);
     sink.open();
     const answers = await Promise.all(asked);
     expect(answers.map(({ status }) => status)).toEqual([202, 200, 202, 200, 202, 200]);
@@ -93,7 +93,7 @@ describe('Idempotency-Key', () => {
     const writer = half.writable.getWriter();
     const slow = postRaw(half.readable, key('k-slow'));
     await writer.write(Buffer.from(text.slice(0, 70)));
-    await until('the key is held', 10, async () => (await heldKeys(mailroom)) === 1);
+    await until('the key is held', 60, async () => (await heldKeys(mailroom)) === 1);
     problem(await postRaw(Buffer.from(text), key('k-slow')), 409);
     problem(await post('corpus', mail, key('k-slow')), 409);
     await writer.write(Buffer.from(text.slice(70)));
@@ -112,7 +112,7 @@ describe('Idempotency-Key', () => {
     const writer = half.writable.getWriter();
     const broken = postRaw(half.readable, key('k-broken')).catch(() => undefined);
     await writer.write(Buffer.from('From: corpus@example.com\r\nTo: anna@example.org\r\n\r\nhalf'));
-    await until('the key is held', 10, async () => (await heldKeys(mailroom)) === 1);
+    await until('the key is held', 60, async () => (await heldKeys(mailroom)) === 1);
     problem(await post('corpus', mail, key('k-broken')), 409);
     await writer.abort(new Error('the caller goes away')).catch(() => undefined);
     await broken;

@@ -108,7 +108,7 @@ async function deliver({ protocol, mailbox }: { protocol: Protocol; mailbox: str
 async function sentBy(account: string, to: readonly string[]) {
   const mail = await send(mailroom, account, { to });
   expect((await endedRecord(mailroom, mail.id)).status).toBe('sent');
-  await until('closed books', 30, async () => (await openMessages(mailroom)).length === 0);
+  await until('closed books', 60, async () => (await openMessages(mailroom)).length === 0);
   return mail;
 }
 
@@ -228,7 +228,7 @@ describe('a process that is killed while it imports bounces, each at another mom
       await deliver({ protocol, mailbox }, bounceMail({ ...mail, recipient: 'anna@example.org', n }));
     }
     for (const { id } of mails.values()) expect((await endedRecord(mailroom, id)).status).toBe('sent');
-    await until('closed books', 30, async () => (await openMessages(mailroom)).length === 0);
+    await until('closed books', 60, async () => (await openMessages(mailroom)).length === 0);
     const caught = killed.map(({ account, sender, mailbox, at, when: _, ...moment }) => {
       const fits = catcher(account === 'sender' ? sender : mailbox, { ...moment, at });
       return gate.hold({ fits, at });

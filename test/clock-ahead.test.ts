@@ -55,7 +55,7 @@ beforeAll(async () => {
     held('waits', { at: 'before', service: 'queue', text: '/mail-send/messages', nth: 2 }),
     held('copies', { at: 'after', service: 'table', text: '"note":' }),
     held('reader', { at: 'before', service: 'table', text: '"todoEvent"' }),
-    until('a mail under way', 30, async () => claimed.commands.some((line) => line.startsWith('RCPT'))),
+    until('a mail under way', 60, async () => claimed.commands.some((line) => line.startsWith('RCPT'))),
   ];
   for (const account of ['claimed', 'waits', 'copies']) ids[account] = (await send(mailroom, account)).id;
   const keyed = send(mailroom, 'keyed', {}, { 'idempotency-key': 'the same' }).catch(() => undefined);
@@ -149,7 +149,7 @@ describe('after the death of a process whose clock was two hours ahead', () => {
       let seen = 0;
       for (let step = 0; step < 3 && !(await ended()); step += 1) {
         // The limit is looked at by then, and its times put right.
-        await until('a look at the limit', 20, async () => (await looks()) > seen);
+        await until('a look at the limit', 60, async () => (await looks()) > seen);
         seen = await looks();
         if (!(await ended())) await later();
       }
@@ -158,7 +158,7 @@ describe('after the death of a process whose clock was two hours ahead', () => {
     });
 
     it('and nothing is left', { timeout: 180_000 }, async () => {
-      await until('nothing open', 20, async () => (await openMessages(mailroom)).length === 0);
+      await until('nothing open', 60, async () => (await openMessages(mailroom)).length === 0);
       await later();
       await mailroom.import('reader');
       expect(await mailroom.assets('reader')).toHaveLength(1);

@@ -68,7 +68,7 @@ describe('an Event Grid topic', () => {
     expect(await lines('events.topicFailing')).toHaveLength(1);
     grid.assign(identity.clientId, true);
     for (const id of ids) await arrived(id);
-    await until('the end of the trouble', 30, async () => (await lines('events.topicWorks')).length === 1);
+    await until('the end of the trouble', 60, async () => (await lines('events.topicWorks')).length === 1);
   });
 
   it('that refuses one event gets the others', async () => {

@@ -30,7 +30,7 @@ beforeAll(async () => {
   other = await send(mailroom, 'second', { to: ['anna.meier@example.org', 'bob+list@example.org'] });
   many = await send(mailroom, 'second', { to: Array.from({ length: 300 }, (_, n) => `r${n}@example.org`) });
   for (const { id } of [...sent, failed, other, many]) await endedRecord(mailroom, id);
-  await until('closed books', 30, async () => (await openMessages(mailroom)).length === 0);
+  await until('closed books', 60, async () => (await openMessages(mailroom)).length === 0);
   await mailroom.kill();
   proxy = await startCountingProxy(mailroom.azurite);
   await mailroom.run();

@@ -97,7 +97,7 @@ describe.each(['trash', 'permanent'] as const)('the bug "deleted after N days, n
     // The retention dies half-way; the next one does the rest.
     await restart(3 * dayMs + 60_000);
     await mailroom.fire('retention');
-    await until('some deleted', 30, async () => box.mails('inbox').length < 27);
+    await until('some deleted', 60, async () => box.mails('inbox').length < 27);
     await restart(3 * dayMs + 180_000);
     await retention();
     expect(box.mails('inbox')).toEqual([]);
@@ -300,7 +300,7 @@ it('a mail that delta lost is found by the sweep', { timeout: 180_000 }, async (
   box.corrupt(immutableId, {});
   expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
   await mailroom.fire('sweep');
-  await until('the mail', 30, async () => (await mailroom.assets(name)).length === 1);
+  await until('the mail', 60, async () => (await mailroom.assets(name)).length === 1);
 });
 
 it.each(['syncStateNotFound', 'SyncStateInvalid', 'resyncRequired'])(

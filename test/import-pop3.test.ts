@@ -90,7 +90,7 @@ function receivedAt({ bytes }: TestMail, time: Date) {
 
 /** Until a sweep of the account has ended; it must have found nothing that was missing. */
 async function sweepFindsNothing(account: string): Promise<void> {
-  const swept = await until('the sweep', 30, async () =>
+  const swept = await until('the sweep', 60, async () =>
     logLines(await mailroom.log()).find((line) => line.event === 'inbox.sweep' && line.account === account),
   );
   expect(swept).toMatchObject({ imported: 0 });

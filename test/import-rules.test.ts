@@ -134,7 +134,7 @@ describe('a mail that cannot be checked in', () => {
       for (let round = 0; round < 40 && (await inboxRows(mailroom, name, 'q:')).length === 0; round += 1) {
         // It is tried again only some time after a death: every other run comes too early and ends.
         const { json } = await mailroom.expect(202, 'POST', `/api/accounts/${name}/import`);
-        await until('its body standing still, or the end of the run', 30, async () => {
+        await until('its body standing still, or the end of the run', 60, async () => {
           const asked = proxy.sent().some((line) => /BODY\.PEEK\[\]<\d+\.\d+>/.test(line));
           const run = await mailroom.expect(200, 'GET', `/api/accounts/${name}/runs/${json.runId}`);
           return asked || run.json.status !== 'running';
@@ -232,7 +232,7 @@ describe('what is imported', () => {
     await client.close();
     expect(await mailroom.import(name)).toMatchObject({ imported: 0 });
     await mailroom.fire('sweep');
-    await until('the mail that was a draft', 20, async () => (await mailroom.assets(name)).length === 2);
+    await until('the mail that was a draft', 60, async () => (await mailroom.assets(name)).length === 2);
   });
 });
 
@@ -265,13 +265,13 @@ describe('the schedule', () => {
     await deliverAll(server, mails(2, 12), { user });
     await imapAccount(mailroom, name, server, { user, rule: { schedule: '0 0 * * * *' } });
     await mailroom.fire('import-schedule');
-    await until('the first import', 20, async () => (await mailroom.assets(name)).length === 2);
+    await until('the first import', 60, async () => (await mailroom.assets(name)).length === 2);
     await deliverAll(server, mails(1, 13), { user });
     await mailroom.fire('import-schedule');
     await later(hourMs);
     expect(await mailroom.assets(name)).toHaveLength(2);
     await mailroom.fire('import-schedule');
-    await until('the next hour', 20, async () => (await mailroom.assets(name)).length === 3);
+    await until('the next hour', 60, async () => (await mailroom.assets(name)).length === 3);
   });
 });
 

@@ -123,7 +123,7 @@ describe('while an import is under way', { timeout: 120_000 }, () => {
     });
     const first = await importStandingAt('here', { folder: 'INBOX' });
     const all = importNow({}, { prefer: 'wait=30' });
-    await until('the run of all folders', 30, async () => {
+    await until('the run of all folders', 60, async () => {
       const { json } = await mailroom.expect(200, 'GET', `/api/accounts/${name}/runs`);
       return json.items.length === 2;
     });

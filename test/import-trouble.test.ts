@@ -131,7 +131,7 @@ it('Dovecot killed in the middle of a FETCH and started again: the next run cont
   // The body is under way and stands still: then the server dies.
   proxy.trouble({ direction: 'toClient', after: 1_500_000, action: 'silent' });
   const failing = failingRun();
-  await until('a body under way', 20, async () => proxy.sent().some((line) => /FETCH.*BODY/.test(line)));
+  await until('a body under way', 60, async () => proxy.sent().some((line) => /FETCH.*BODY/.test(line)));
   await server.kill();
   proxy.reset();
   const { run } = await failing;
@@ -162,7 +162,7 @@ it('Azurite stopped and started again in the middle of a run: nothing is lost, n
   await deliverAll(server, mails, { user });
   await imapAccount(mailroom, name, server, { user });
   await mailroom.expect(202, 'POST', `/api/accounts/${name}/import`);
-  await until('some mails imported', 30, async () => (await mailroom.assets(name)).length > 20);
+  await until('some mails imported', 60, async () => (await mailroom.assets(name)).length > 20);
   await mailroom.azurite.stop();
   await mailroom.restartAzurite();
   await recover(mails);

@@ -118,7 +118,7 @@ describe('limits.connections', () => {
     const body = { to: 'anna@example.org', subject: 'Zahlen', text: 'Jetzt' };
     const headers = { prefer: 'wait=20' };
     const waiting = mailroom.expect(200, 'POST', '/api/accounts/taken/messages', { body, headers });
-    await until('the other one put back too', 10, async () => {
+    await until('the other one put back too', 60, async () => {
       const puts = (await mailroom.log()).match(/"account":"taken".*"code":"NO_CONNECTION_FREE"/g) ?? [];
       return puts.length >= 2;
     });
@@ -141,13 +141,13 @@ describe('limits.connections', () => {
       const slots = await Promise.all(Array.from({ length: 5 }, () => others.acquire(never)));
       expect(slots.every(isAcquired)).toBe(true);
       const { json: promised } = await mailroom.expect(202, 'POST', '/api/accounts/fetcher/import');
-      await until('a run that found no place', 20, async () =>
+      await until('a run that found no place', 60, async () =>
         (await mailroom.log()).includes('inbox.noConnectionFree'),
       );
       const run = async () => (await mailroom.expect(200, 'GET', `/api/accounts/fetcher/runs/${promised.runId}`)).json;
       expect(await run()).toMatchObject({ status: 'running', imported: 0 });
       for (const slot of slots) if (isAcquired(slot)) slot.release();
-      await until('the end of the run', 30, async () => (await run()).status !== 'running');
+      await until('the end of the run', 60, async () => (await run()).status !== 'running');
       expect(await run()).toMatchObject({ status: 'done', imported: 3 });
       const { json: status } = await mailroom.expect(200, 'GET', '/api/accounts/fetcher/status');
       expect(status.failing ?? []).toEqual([]);
@@ -168,7 +168,7 @@ describe('limits.perMinute', () => {
     const states = () => Promise.all(ids.map((id) => recordOf(mailroom, id)));
     const first = (await states()).filter(({ status }) => status === 'queued');
     expect(first.length).toBe(30 - perMinute);
-    await until('a time for each', 30, async () => {
+    await until('a time for each', 60, async () => {
       const waiting = (await states()).filter(({ status }) => status === 'queued');
       return waiting.every(({ nextAttemptAt, attempts }) => nextAttemptAt !== undefined && attempts.length === 0);
     });
@@ -182,7 +182,7 @@ describe('limits.perMinute', () => {
       await mailroom.run({ shiftMs });
       await mailroom.fire('outbox-recovery');
       await until('the next mails', 40, async () => server.arrivals.length >= Math.min(30, before + perMinute));
-      await until('their receipts', 20, async () => (await states()).every(({ status }) => status !== 'sending'));
+      await until('their receipts', 60, async () => (await states()).every(({ status }) => status !== 'sending'));
     }
     expect(distinct(server)).toBe(30);
     const times = server.arrivals.map(({ at }) => at).sort((a, b) => a - b);

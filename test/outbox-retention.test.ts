@@ -21,7 +21,7 @@ beforeAll(async () => {
   await smtpAccount(mailroom, 'kept', { port: server.port });
   for (let n = 0; n < 3; n += 1) ids.push((await send(mailroom, 'kept', {}, { 'idempotency-key': `key ${n}` })).id);
   for (const id of ids) await endedRecord(mailroom, id);
-  await until('closed books', 20, async () => (await openMessages(mailroom)).length === 0);
+  await until('closed books', 60, async () => (await openMessages(mailroom)).length === 0);
 }, 60_000);
 
 afterAll(async () => {

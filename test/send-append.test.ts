@@ -180,7 +180,7 @@ describe('killed around the commit point of an APPEND', () => {
     }
     await Promise.all(reached);
     const silent = moments.findIndex(({ caught }) => caught === 'answer');
-    await until('the mail whose answer is kept back', 20, async () => (await found(silent)).length === 1);
+    await until('the mail whose answer is kept back', 60, async () => (await found(silent)).length === 1);
     await mailroom.kill();
     gate.release();
     for (const { proxy } of cases) proxy?.reset();
@@ -213,7 +213,7 @@ describe('killed around the commit point of an APPEND', () => {
   });
 
   it('leaves nothing for the recovery timer', async () => {
-    await until('no open messages', 20, async () => (await openMessages(mailroom)).length === 0);
+    await until('no open messages', 60, async () => (await openMessages(mailroom)).length === 0);
     for (const { id } of cases) expect((await recordOf(mailroom, id)).status).toBe('sent');
   });
 });
@@ -227,7 +227,7 @@ describe('a mail whose end is uncertain, sent again by a person', () => {
       await appendAccount(name, name, proxy.port);
       proxy.trouble({ direction: 'toClient', at: 'APPENDUID', action: 'silent' });
       const { id } = await send(mailroom, name);
-      await until('the mail in the folder', 30, async () => (await mailsIn(witness, name)).length === 1);
+      await until('the mail in the folder', 60, async () => (await mailsIn(witness, name)).length === 1);
       proxy.reset();
       // Nobody finds out for as long as it is tried.
       proxy.trouble({ direction: 'toServer', at: 'SEARCH', action: 'cut' });

@@ -38,7 +38,7 @@ describe('as much mail as may wait (OUTBOX_MAX_WAITING)', { timeout: 120_000 }, 
   let accepted = 0;
 
   it('more is refused with 429 and Retry-After; other accounts, and keys that were used, are not', async () => {
-    const refused = await until('a refusal', 30, async () => {
+    const refused = await until('a refusal', 60, async () => {
       const answer = await post('full', `key ${accepted}`);
       if (answer.status === 202) accepted += 1;
       return answer.status !== 202 && answer;
@@ -55,7 +55,7 @@ describe('as much mail as may wait (OUTBOX_MAX_WAITING)', { timeout: 120_000 }, 
     await mailroom.kill();
     paused = false;
     await mailroom.run();
-    const answer = await until('room for another one', 30, async () => {
+    const answer = await until('room for another one', 60, async () => {
       const tried = await post('full', `key ${accepted}`);
       return tried.status === 202 && tried;
     });
@@ -68,7 +68,7 @@ it('attempts come as RETRY_MINUTES says', { timeout: 180_000 }, async () => {
   server.answers((step) => (step === 'RCPT' ? '450 4.7.1 come again' : undefined));
   const { id } = await send(mailroom, 'put-off');
   for (const [attempt, minutes] of [2, 30, 30].entries()) {
-    const record = await until(`attempt ${attempt + 1}`, 30, async () => {
+    const record = await until(`attempt ${attempt + 1}`, 60, async () => {
       const now = await waitingRecord(mailroom, id);
       return now.attempts.length === attempt + 1 && now;
     });

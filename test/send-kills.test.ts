@@ -51,7 +51,7 @@ async function recover(): Promise<void> {
 }
 
 async function nothingIsOpen(): Promise<void> {
-  await until('no open messages', 20, async () => (await openMessages(mailroom)).length === 0).catch(async () => {
+  await until('no open messages', 60, async () => (await openMessages(mailroom)).length === 0).catch(async () => {
     const open = await Promise.all((await openMessages(mailroom)).map((id) => recordOf(mailroom, id)));
     expect(open).toEqual([]);
   });
@@ -118,7 +118,7 @@ describe('killed in every state of a send', () => {
     const answers = cases.map(async (each) => {
       each.id = await each.post({ wait: each.moment.wait }).catch(() => undefined);
     });
-    await until('every moment', 30, async () => waiting.size === 0).catch(() => {
+    await until('every moment', 60, async () => waiting.size === 0).catch(() => {
       expect.fail(`not reached: ${[...waiting].map(({ moment }) => moment.when).join('; ')}`);
     });
     await mailroom.kill();

@@ -58,7 +58,7 @@ const copies = ({ mails }: ScriptedSmtp) =>
 async function failed(name: string): Promise<string> {
   const { id } = await send(mailroom, name);
   expect((await endedRecord(mailroom, id)).status).toBe('failed');
-  await until('closed books', 20, async () => !(await openMessages(mailroom)).includes(id));
+  await until('closed books', 60, async () => !(await openMessages(mailroom)).includes(id));
   return id;
 }
 
@@ -145,7 +145,7 @@ describe('POST /messages/{id}/resend', { timeout: 120_000 }, () => {
       timeout: 5_000,
     });
     const { id } = await send(mailroom, 'zombie');
-    await until('the whole mail at its server', 30, async () => server.mails.length === 1);
+    await until('the whole mail at its server', 60, async () => server.mails.length === 1);
     process.kill(mailroom.pid, 'SIGSTOP');
     silent = false;
     const other = await mailroom.beside({ shiftMs: shiftMs + 3 * minute });

@@ -71,7 +71,7 @@ const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 async function mailOf(user: User, messageId: string): Promise<Buffer> {
   const client = await dovecot.client(user);
   try {
-    return await until(`the mail in the mailbox of ${user}`, 30, async () => {
+    return await until(`the mail in the mailbox of ${user}`, 60, async () => {
       const found: Buffer[] = [];
       for (const uid of await client.uids('INBOX')) {
         const body = await client.fetchBody('INBOX', uid);

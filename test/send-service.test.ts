@@ -78,7 +78,7 @@ async function enqueue(text: string): Promise<void> {
 
 async function queueIsEmpty(): Promise<void> {
   const queue = queueOf(mailroom, 'mail-send');
-  await until('an empty send queue', 20, async () => {
+  await until('an empty send queue', 60, async () => {
     const { approximateMessagesCount } = await queue.getProperties();
     return approximateMessagesCount === 0;
   });

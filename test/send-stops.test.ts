@@ -162,7 +162,7 @@ describe('stopped in every state of a send for longer than any lease, while anot
     const names: string[] = [];
     for await (const { name } of container.listBlobsFlat()) names.push(name);
     expect(names.sort()).toEqual(cases.map(({ id }) => `${id.replace('.', '/')}.eml`).sort());
-    await until('nothing open', 20, async () => (await openMessages(mailroom)).length === 0);
+    await until('nothing open', 60, async () => (await openMessages(mailroom)).length === 0);
   });
 
   it('counts each mail once for its day', async () => {

@@ -157,7 +157,7 @@ describe('a copy of what was sent', () => {
     const record = await savedRecord(id, 'pending');
     expect((await endedRecord(mailroom, id)).status).toBe('sent');
     expect((await events.about(id)).map(({ type }) => type)).toEqual(['mailroom.message.sent']);
-    await until('an attempt to save the copy', 20, async () => (await mailroom.log()).includes('outbox.copyWaits'));
+    await until('an attempt to save the copy', 60, async () => (await mailroom.log()).includes('outbox.copyWaits'));
     await mailroom.secret('waiter', 'waiter-imap', 'password of waiter');
     await later(3 * minute);
     expect((await savedRecord(id)).attempts).toHaveLength(1);
@@ -193,13 +193,13 @@ describe('killed between sent and saved', () => {
     }
     const silent = moments.findIndex(({ caught }) => caught === 'answer');
     await Promise.all(reached);
-    await until('the copy whose answer is kept back', 20, async () => (await copies(`moment-${silent}`)).length === 1);
+    await until('the copy whose answer is kept back', 60, async () => (await copies(`moment-${silent}`)).length === 1);
     await mailroom.kill();
     gate.release();
     for (const { proxy } of cases) proxy?.reset();
     await later(holdMs);
     // What was found not to be there is made a little later.
-    await until('every copy saved or put off', 20, async () => {
+    await until('every copy saved or put off', 60, async () => {
       const log = await mailroom.log();
       return cases.every(({ id }) => new RegExp(`copy(Saved|Waits)[^\\n]*${id}`).test(log) || id === cases.at(-1)?.id);
     });
@@ -220,7 +220,7 @@ describe('killed between sent and saved', () => {
   });
 
   it('leaves nothing for the recovery timer', async () => {
-    await until('no open messages', 20, async () => (await openMessages(mailroom)).length === 0);
+    await until('no open messages', 60, async () => (await openMessages(mailroom)).length === 0);
   });
 });
 
@@ -271,6 +271,6 @@ describe('stopped between sent and saved for longer than any lease, while anothe
   });
 
   it('leaves nothing for the recovery timer', async () => {
-    await until('no open messages', 20, async () => (await openMessages(mailroom)).length === 0);
+    await until('no open messages', 60, async () => (await openMessages(mailroom)).length === 0);
   });
 });

@@ -40,7 +40,7 @@ async function lines(event: string, about: Readonly<Record<string, unknown>> = {
 
 /** The first such line; it may be written a moment after the answer that a test has waited for. */
 async function line(event: string, about: Readonly<Record<string, unknown>> = {}): Promise<LogLine> {
-  return await until(`a line ${event}`, 10, async () => (await lines(event, about))[0]);
+  return await until(`a line ${event}`, 60, async () => (await lines(event, about))[0]);
 }
 
 const whole = expect.toSatisfy((value: unknown) => Number.isInteger(value) && Number(value) >= 0);

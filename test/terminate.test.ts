@@ -44,7 +44,7 @@ async function terminated(meanwhile: () => Promise<void> = async () => {}): Prom
   const before = (await mailroom.log()).split('app.stopped').length;
   process.kill(pid, 'SIGTERM');
   await meanwhile();
-  await until('the end of the process', 20, async () => !isAlive(pid));
+  await until('the end of the process', 60, async () => !isAlive(pid));
   // By itself: the host would have ended it otherwise, without this line.
   expect((await mailroom.log()).split('app.stopped').length).toBe(before + 1);
 }
@@ -131,7 +131,7 @@ describe('a process that is about to end', () => {
     const { id } = await send(mailroom, 'copier');
     await committed;
     await terminated(async () => {
-      await until('the announcement', 30, async () => (await mailroom.log()).includes('app.stopping'));
+      await until('the announcement', 60, async () => (await mailroom.log()).includes('app.stopping'));
       gate.resume();
     });
     const rows = await rowsOf('outbox', 'copier');
@@ -152,7 +152,7 @@ describe('a process that is about to end', () => {
     await smtpAccount(mailroom, 'slow', { port: smtp.port, saveToSent: true }, { store });
     proxy.trouble({ direction: 'toServer', at: 'APPEND', action: 'silent' });
     const { id } = await send(mailroom, 'slow');
-    await until('the APPEND', 30, async () => proxy.sentText().includes(' APPEND '));
+    await until('the APPEND', 60, async () => proxy.sentText().includes(' APPEND '));
     await terminated();
     const [copy] = (await rowsOf('outbox', 'slow')).filter(({ rowKey }) => String(rowKey).startsWith('s:'));
     expect(copy).toMatchObject({ attempts: 0 });
@@ -182,7 +182,7 @@ describe('a process that is about to end', () => {
       fits: ({ service, body }) => service === 'table' && body.includes('"todoEvent"'),
     });
     await mailroom.expect(202, 'POST', '/api/accounts/reader/import');
-    await Promise.race([page, until('a page', 20, async () => (await mailroom.assets('reader')).length > 0)]);
+    await Promise.race([page, until('a page', 60, async () => (await mailroom.assets('reader')).length > 0)]);
     await terminated(async () => gate.resume());
     const [lease] = (await rowsOf('inbox', 'reader')).filter(({ rowKey }) => rowKey === 'turn');
     expect(lease).toMatchObject({ leaseOwner: '', leaseUntil: 0 });

@@ -34,7 +34,7 @@ it('health says so, and a call does their work', async () => {
   expect((await mailroom.expect(503, 'GET', '/api/health', { key: null })).json).toEqual({ status: 'unhealthy' });
 
   problem(await mailroom.call('GET', '/api/accounts/nobody'), 404);
-  await until('the import that the schedule was to queue', 30, async () =>
+  await until('the import that the schedule was to queue', 60, async () =>
     (await mailroom.log()).includes("Executing 'Functions.mail-import'"),
   );
   expect(await mailroom.log()).toMatch(/"event":"timer\.overdue".*"timer":"import-schedule"/);

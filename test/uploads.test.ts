@@ -360,7 +360,7 @@ describe('by and by', () => {
         .get('a.bin')
         ?.equals(bytes),
     ).toBe(true);
-    await until('nothing open', 30, async () => (await openMessages(mailroom)).length === 0);
+    await until('nothing open', 60, async () => (await openMessages(mailroom)).length === 0);
 
     shiftMs += 31 * day;
     await mailroom.setClock(shiftMs);

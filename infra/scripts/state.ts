@@ -6,6 +6,7 @@ import type { TableClient } from '@azure/data-tables';
 import type { ContainerClient } from '@azure/storage-blob';
 import { singleKeys } from '../../shared/inbox/keys.ts';
 import { rebuildLedger } from '../../shared/inbox/rebuilding/rebuild-ledger.ts';
+import { openPartition } from '../../shared/outbox/keys.ts';
 import { openStatuses } from '../../shared/outbox/record.ts';
 import { accountNamed, newestFirst } from '../../shared/platform/ids.ts';
 import { RowTable } from '../../shared/platform/rows.ts';
@@ -29,7 +30,9 @@ const usage = `Backs up the tables of Mailroom, restores them, and rebuilds a le
 Signs in as the Azure CLI is; that identity needs Storage Table Data Contributor, for export Reader is enough;
 to rebuild a ledger Storage Blob Data Reader as well.`;
 
+/** Of mail that is not through: its record, its row of open messages, and the note that its account has any. */
 const isOpen = (row: BackupRow): boolean =>
+  row.partitionKey === openPartition ||
   row.rowKey.startsWith('o:') ||
   (row.rowKey.startsWith('m:') && openStatuses.some((open) => open === propertyOf(row, 'status')));
 
