@@ -6,8 +6,7 @@ import { type StorageGate, type StorageRequest, startStorageGate } from './suppo
 /** Where the process is caught: at a request to storage, or at one to Graph that gets no answer. */
 type Caught =
   | { readonly at: 'before' | 'after'; readonly text: string; readonly nth?: number }
-  /** `skip`: so many other requests of the kind come first. */
-  | { readonly graph: 'POST' | 'PATCH' | 'DELETE'; readonly done: boolean; readonly skip?: number };
+  | { readonly graph: 'POST' | 'PATCH' | 'DELETE'; readonly done: boolean };
 
 interface Moment {
   readonly when: string;
@@ -41,7 +40,7 @@ const renewing: readonly Kill[] = [
   [
     { when: 'nobody is to look', caught: { at: 'before', text: queued } },
     { when: 'Graph has heard nothing', caught: { graph: 'PATCH', done: false } },
-    { when: 'Graph has renewed it, and no answer came', caught: { graph: 'PATCH', done: true, skip: 1 } },
+    { when: 'Graph has renewed it, and no answer came', caught: { graph: 'PATCH', done: true } },
     written('before', 'it is not noted as renewed', '"state":"active"'),
   ],
   [written('after', 'it is noted as renewed', '"state":"active"')],
@@ -99,15 +98,21 @@ function fits(account: string, { text, nth = 1 }: Extract<Caught, { text: string
   };
 }
 
-/** Resolves when the process is at the moment. Requests to Graph name no account: whichever comes is caught. */
+/** Resolves when the process is at the moment. A request that makes a subscription names no account: whichever comes is caught. */
 async function reached(account: string, { when, caught }: Moment): Promise<void> {
   if ('text' in caught) {
     await gate.hold({ at: caught.at, fits: fits(account, caught) });
     return;
   }
-  const { graph: method, done, skip = 0 } = caught;
+  const { graph: method, done } = caught;
   const route = method === 'POST' ? '/subscriptions' : '/subscriptions/{subscription-id}';
-  const fault = mailroom.graph.faults.add({ method, route, skip, fault: { kind: 'silent', done } });
+  const its = new Set(subscriptions(mailroom, account).map(({ id }) => id));
+  const fault = mailroom.graph.faults.add({
+    method,
+    route,
+    when: ({ subscription }) => subscription === undefined || its.has(subscription),
+    fault: { kind: 'silent', done },
+  });
   const requests = () => mailroom.graph.requests.filter((each) => each.method === method && each.route === route);
   const before = requests().length;
   await until(`${when} (${account})`, 60, async () => fault.hits > 0 && requests().length > before);

@@ -55,6 +55,8 @@ export interface FaultTarget {
   readonly user: string | undefined;
   /** The message's id in the path, where there is one. */
   readonly message?: string | undefined;
+  /** The subscription's id in the path, where there is one. */
+  readonly subscription?: string | undefined;
   readonly query: URLSearchParams;
 }
 

@@ -70,6 +70,7 @@ export async function serveGraph(
     route: record.route,
     user: record.user,
     message: target.parameters['message-id'],
+    subscription: target.parameters['subscription-id'],
     query,
   });
   const prefer = readPrefer(request.headers.prefer);
