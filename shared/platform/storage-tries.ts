@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { RestError, type TableClient } from '@azure/data-tables';
+import type { TableClient } from '@azure/data-tables';
 
 type Pipeline = TableClient['pipeline'];
 type Policy = Parameters<Pipeline['addPolicy']>[0];
@@ -20,9 +20,12 @@ export const storageSilence: StorageSilence = { answerMs: 60_000, streamMs: 60_0
  * without a word brings none. What took too long counts as a network error (ETIMEDOUT), which the SDKs try again, as they
  * do where a connection breaks.
  */
-export function boundTries(pipeline: Pipeline, silence: StorageSilence): void {
-  pipeline.addPolicy({ name: 'boundTries', sendRequest: boundedBy(silence) }, { afterPhase: 'Retry' });
+export function boundTries(pipeline: Pipeline, silence: StorageSilence, RestError: RestErrorClass): void {
+  pipeline.addPolicy({ name: 'boundTries', sendRequest: boundedBy(silence, RestError) }, { afterPhase: 'Retry' });
 }
+
+/** The SDKs' class of errors, which they try again by. It comes with the client: to load it takes long. */
+type RestErrorClass = new (message: string, options: { readonly code: string }) => Error;
 
 /** The pipeline that all clients made of a service client share. Throws where the SDK keeps it elsewhere. */
 export function pipelineOf(service: object): Pipeline {
@@ -38,7 +41,8 @@ function isPipeline(value: unknown): value is Pipeline {
   return typeof value === 'object' && value !== null && 'addPolicy' in value && typeof value.addPolicy === 'function';
 }
 
-function boundedBy({ answerMs, streamMs }: StorageSilence): Policy['sendRequest'] {
+function boundedBy({ answerMs, streamMs }: StorageSilence, RestError: RestErrorClass): Policy['sendRequest'] {
+  const tooSlow = (ms: number) => new RestError(`Storage did not answer within ${ms / 1_000} s`, { code: 'ETIMEDOUT' });
   return async (request, next) => {
     const { abortSignal } = request;
     const silent = new AbortController();
@@ -54,7 +58,7 @@ function boundedBy({ answerMs, streamMs }: StorageSilence): Policy['sendRequest'
       const { readableStreamBody } = answer;
       if (readableStreamBody instanceof IncomingMessage) {
         isStreamed = true;
-        watch(readableStreamBody, streamMs, release);
+        watch(readableStreamBody, streamMs, { release, broken: () => tooSlow(streamMs) });
       }
       return answer;
     } catch (error) {
@@ -71,13 +75,20 @@ function boundedBy({ answerMs, streamMs }: StorageSilence): Policy['sendRequest'
 }
 
 /** Breaks off a stream that brings nothing more to a reader who waits. */
-function watch(stream: IncomingMessage, streamMs: number, release: () => void): void {
+function watch(
+  stream: IncomingMessage,
+  streamMs: number,
+  { release, broken }: { readonly release: () => void; readonly broken: () => Error },
+): void {
   let before = stream.socket.bytesRead;
+  // A reader who takes his time has paused the stream, or finds something to read: the silence begins when he waits.
+  let wasAwaited = true;
   const timer = setInterval(() => {
     const { bytesRead } = stream.socket;
-    // A reader who takes his time finds something to read.
-    if (bytesRead === before && stream.readableLength === 0) stream.destroy(tooSlow(streamMs));
+    const isAwaited = !stream.isPaused() && stream.readableLength === 0;
+    if (isAwaited && wasAwaited && bytesRead === before) stream.destroy(broken());
     before = bytesRead;
+    wasAwaited = isAwaited;
   }, streamMs);
   timer.unref();
   stream.once('close', () => {
@@ -85,5 +96,3 @@ function watch(stream: IncomingMessage, streamMs: number, release: () => void): 
     release();
   });
 }
-
-const tooSlow = (ms: number) => new RestError(`Storage did not answer within ${ms / 1_000} s`, { code: 'ETIMEDOUT' });

@@ -69,29 +69,29 @@ export function storageClients(
 ): StorageClients {
   return {
     container: once(async (name) => {
-      const { BlobServiceClient } = await import('@azure/storage-blob');
+      const { BlobServiceClient, RestError } = await import('@azure/storage-blob');
       const service =
         settings.kind === 'connectionString'
           ? BlobServiceClient.fromConnectionString(settings.connectionString)
           : new BlobServiceClient(settings.blob, await credential());
-      boundTries(pipelineOf(service), silence);
+      boundTries(pipelineOf(service), silence, RestError);
       const client = service.getContainerClient(name);
       await client.createIfNotExists();
       return client;
     }),
     queue: once(async (name) => {
-      const { QueueServiceClient } = await import('@azure/storage-queue');
+      const { QueueServiceClient, RestError } = await import('@azure/storage-queue');
       const service =
         settings.kind === 'connectionString'
           ? QueueServiceClient.fromConnectionString(settings.connectionString)
           : new QueueServiceClient(settings.queue, await credential());
-      boundTries(pipelineOf(service), silence);
+      boundTries(pipelineOf(service), silence, RestError);
       const client = service.getQueueClient(name);
       await client.createIfNotExists();
       return client;
     }),
     table: once(async (name) => {
-      const { TableClient } = await import('@azure/data-tables');
+      const { RestError, TableClient } = await import('@azure/data-tables');
       const client =
         settings.kind === 'connectionString'
           ? TableClient.fromConnectionString(settings.connectionString, name, {
@@ -102,7 +102,7 @@ export function storageClients(
           : new TableClient(settings.table, name, await credential(), {
               allowInsecureConnection: settings.table.startsWith('http://'),
             });
-      boundTries(client.pipeline, silence);
+      boundTries(client.pipeline, silence, RestError);
       // Answers quietly when the table exists.
       await client.createTable();
       return client;
