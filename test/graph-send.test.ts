@@ -6,7 +6,7 @@ import { startScriptedSmtp } from './support/scripted-smtp.ts';
 import { endedRecord, queueOf, smtpAccount } from './support/sending.ts';
 
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 30 : 4;
+const kills = process.env.SOAK ? 30 : 2;
 
 const users = Array.from({ length: 16 }, (_, n) => `sender${n}@example.com`);
 

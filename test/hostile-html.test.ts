@@ -14,7 +14,7 @@ const missing = await chromiumMissing();
 if (missing && process.env.CI) throw new Error(missing);
 
 /** Attacks in one mail; some hide those behind them, so that each is also in a mail that has them in reverse order. */
-const attacksPerMail = process.env.SOAK ? 1 : 50;
+const attacksPerMail = process.env.SOAK ? 1 : 120;
 /** Pages open at a time. */
 const pagesAtOnce = 8;
 

@@ -12,7 +12,7 @@ import { startStallProxy } from './support/stall-proxy.ts';
 import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
 
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 30 : 4;
+const kills = process.env.SOAK ? 30 : 2;
 const mailsBeforeKills = process.env.SOAK ? 500 : 50;
 
 const users = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`user${n}`, `password of user ${n}`]));

@@ -9,7 +9,7 @@ import { EventReader, endedRecord, openMessages, recordOf, send, smtpAccount } f
 import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
 
 /** Random moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 30 : 3;
+const kills = process.env.SOAK ? 30 : 2;
 const mailsPerKill = 20;
 /** Steps of SMTP dialogues, of which each mail has five, until the process is killed: fewer than there will be. */
 const stepsPerKill = 4 * mailsPerKill;

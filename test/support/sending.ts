@@ -78,7 +78,7 @@ export async function recordWhen(
   id: string,
   what: string,
   fits: (record: SentRecord) => boolean,
-  seconds = 20,
+  seconds = 90,
 ): Promise<SentRecord> {
   let last: SentRecord | undefined;
   try {
@@ -92,12 +92,12 @@ export async function recordWhen(
 }
 
 /** The record once nothing is left to do for the message. */
-export function endedRecord(mailroom: Mailroom, id: string, seconds = 20): Promise<SentRecord> {
+export function endedRecord(mailroom: Mailroom, id: string, seconds = 90): Promise<SentRecord> {
   return recordWhen(mailroom, id, 'ended', ({ status }) => !openStatuses.includes(status), seconds);
 }
 
 /** The record once an attempt was made and another is to follow. */
-export function waitingRecord(mailroom: Mailroom, id: string, seconds = 20): Promise<SentRecord> {
+export function waitingRecord(mailroom: Mailroom, id: string, seconds = 90): Promise<SentRecord> {
   const waits = ({ status, attempts }: SentRecord) => status === 'queued' && attempts.length > 0;
   return recordWhen(mailroom, id, 'waiting for the next attempt', waits, seconds);
 }
@@ -175,7 +175,7 @@ export class EventReader {
   }
 
   /** The events about a message or an account, once there is one. */
-  async about(text: string, seconds = 20): Promise<readonly ReadEvent[]> {
+  async about(text: string, seconds = 90): Promise<readonly ReadEvent[]> {
     return await until(`an event about ${text}`, seconds, async () => {
       const found = (await this.all()).filter(({ subject }) => subject === text || subject.startsWith(`${text}/`));
       return found.length > 0 && found;
