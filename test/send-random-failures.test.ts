@@ -136,7 +136,7 @@ describe(`${count} mails to a server that fails in every state, the process kill
       expect(new Set(ids).size).toBe(count);
       // Two rounds more of failures; then the server is well, and what waits leaves.
       await runLater();
-      await until('the attempts that are due', 120, async () => (await due()) === 0);
+      await until('the attempts that are due', 120 + count / 2, async () => (await due()) === 0);
       shaky.isShaky = false;
       await until('no mail that waits', 600, async () => {
         if ((await openMessages(mailroom)).length === 0) return true;
