@@ -3,6 +3,7 @@ import { type StorageRequest, startCountingProxy } from '../test/support/countin
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
 import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
 import type { Mailroom } from '../test/support/mailroom.ts';
+import { password } from './import-seconds.ts';
 import { smallMails } from './mails.ts';
 import { digits, type SectionResult } from './report.ts';
 import { startMailroom } from './storage.ts';
@@ -12,7 +13,6 @@ const day = { accounts: 10_000, mails: 200_000 };
 const schedule = '0 */5 * * * *';
 const stepMs = 300_000;
 const stepsOfDay = 86_400_000 / stepMs;
-const password = 'a bench password';
 const seed = 20_266;
 const limitSeconds = 120;
 

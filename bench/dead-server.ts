@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startDovecot } from '../test/support/dovecot.ts';
 import { imapAccount } from '../test/support/imap-account.ts';
 import type { Mailroom } from '../test/support/mailroom.ts';
+import { password } from './import-seconds.ts';
 import { startMailroom } from './storage.ts';
 
-const password = 'a bench password';
 const limitSeconds = 120;
 /** A little more than the five minutes of the accounts' schedule. */
 const roundMs = 301_000;

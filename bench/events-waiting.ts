@@ -4,17 +4,16 @@ import { addDelivery, countDeliveries } from '../shared/events/deliveries/delive
 import { cloudEvent } from '../shared/events/events.ts';
 import { RowTable } from '../shared/platform/rows.ts';
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
-import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
+import { deliverAll } from '../test/support/imap-account.ts';
 import type { Mailroom } from '../test/support/mailroom.ts';
 import { WebhookReceiver } from '../test/support/webhook-receiver.ts';
+import { importSeconds, password } from './import-seconds.ts';
 import { officeMails } from './mails.ts';
 import { digits, median, type SectionResult } from './report.ts';
 import { startMailroom } from './storage.ts';
 
-const password = 'a bench password';
 const seed = 20_264;
 const warmUpMails = 50;
-const limitSeconds = 300;
 /** The account whose webhook has a dead target. */
 const dead = 'dead';
 
@@ -100,11 +99,11 @@ async function timeImport(dovecot: Dovecot, { mails, events, url }: Site): Promi
       },
     });
     await putEvents(mailroom, events);
-    await runImport(mailroom, dovecot, 'warm', warmUpMails);
+    await importSeconds(mailroom, dovecot, 'warm', warmUpMails);
     const queue = new QueueClient(mailroom.azurite.connectionString, 'mail-webhooks');
     await queue.createIfNotExists();
     await queue.sendMessage(Buffer.from(JSON.stringify({ target: dead })).toString('base64'));
-    const took = await runImport(mailroom, dovecot, 'bench', mails);
+    const took = await importSeconds(mailroom, dovecot, 'bench', mails);
     const waiting = await countDeliveries(placeOf(mailroom), dead, 'waiting', {
       signal: AbortSignal.timeout(60_000),
       top: events,
@@ -134,14 +133,4 @@ async function putEvents(mailroom: Mailroom, count: number): Promise<void> {
     return addDelivery(place, dead, event, time);
   };
   await Promise.all(Array.from({ length: count }, (_, n) => put(n)));
-}
-
-async function runImport(mailroom: Mailroom, dovecot: Dovecot, user: string, expected: number): Promise<number> {
-  await imapAccount(mailroom, user, dovecot, { user, password });
-  const asked = Date.now();
-  const run = await mailroom.import(user, limitSeconds);
-  if (run.status !== 'done' || run.imported !== expected) {
-    throw new Error(`the import of ${expected} mails ended as ${JSON.stringify(run)}`);
-  }
-  return (Date.parse(run.finishedAt) - asked) / 1000;
 }

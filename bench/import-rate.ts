@@ -1,17 +1,15 @@
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
-import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
-import type { Mailroom } from '../test/support/mailroom.ts';
+import { deliverAll } from '../test/support/imap-account.ts';
 import { inFreshProcess } from './child.ts';
 import { type GetmailRate, getmailRate } from './getmail.ts';
 import { ceilingResultSchema } from './import-ceiling.ts';
+import { importSeconds, password } from './import-seconds.ts';
 import { type BenchMail, officeMails } from './mails.ts';
 import { digits, type Goal, median, type SectionResult } from './report.ts';
 import { type Storage, startMailroom, startStorage } from './storage.ts';
 
-const password = 'a bench password';
 const seed = 20_261;
 const warmUpMails = 100;
-const limitSeconds = 300;
 
 /**
  * Imports per second: the built app, the bare calls, and getmail6, in turns, on the same mailbox. Every import goes into
@@ -65,22 +63,11 @@ function noRates(): Rates {
 async function timeMailroom(storage: Storage, dovecot: Dovecot, mails: number): Promise<number> {
   const mailroom = await startMailroom(storage);
   try {
-    await timeRun(mailroom, dovecot, 'warm', warmUpMails);
-    return await timeRun(mailroom, dovecot, 'bench', mails);
+    await importSeconds(mailroom, dovecot, 'warm', warmUpMails);
+    return await importSeconds(mailroom, dovecot, 'bench', mails);
   } finally {
     await mailroom.stop();
   }
-}
-
-/** From the request to the end of the run that it asked for, in seconds. */
-async function timeRun(mailroom: Mailroom, dovecot: Dovecot, user: string, expected: number): Promise<number> {
-  await imapAccount(mailroom, user, dovecot, { user, password });
-  const asked = Date.now();
-  const run = await mailroom.import(user, limitSeconds);
-  if (run.status !== 'done' || run.imported !== expected) {
-    throw new Error(`the import of ${expected} mails ended as ${JSON.stringify(run)}`);
-  }
-  return (Date.parse(run.finishedAt) - asked) / 1000;
 }
 
 /** Seconds. */

@@ -10,12 +10,12 @@ import {
 import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
 import { deliverAll, imapAccount } from '../test/support/imap-account.ts';
 import { type Mailroom, until } from '../test/support/mailroom.ts';
+import { password } from './import-seconds.ts';
 import { type BenchMail, smallMails } from './mails.ts';
 import { digits, type SectionResult } from './report.ts';
 import { type Sink, startSink } from './sink.ts';
 import { startMailroom } from './storage.ts';
 
-const password = 'a bench password';
 const seed = 20_263;
 const attachmentBytes = 30_000;
 const limitSeconds = 120;
