@@ -62,6 +62,9 @@ export function conventionalName(contentType: string): string | undefined {
     case 'text/calendar':
     case 'application/ics':
       return 'invite.ics';
+    case 'text/vcard':
+    case 'text/x-vcard':
+      return 'contact.vcf';
     case 'application/pkcs7-mime':
     case 'application/x-pkcs7-mime':
       return 'smime.p7m';

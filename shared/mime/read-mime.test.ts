@@ -168,6 +168,16 @@ describe('trap 26: nothing vanishes', () => {
     expect(contents.map(String)).toEqual(['BEGIN:VCALENDAR']);
   });
 
+  test.each(['text/vcard', 'text/x-vcard; charset=utf-8'])('a vCard: %s', async (type) => {
+    const card = 'BEGIN:VCARD\r\nFN:Anna\r\nEND:VCARD';
+    const { mail, contents } = await collect(
+      mixed(part(['Content-Type: text/plain'], 'words'), part([`Content-Type: ${type}`], card)),
+    );
+    expect(mail.text).toBe('words');
+    expect(mail.attachments).toMatchObject([{ filename: 'contact.vcf', inline: false }]);
+    expect(contents.map(String)).toEqual([card]);
+  });
+
   test.each([
     ['application/pkcs7-mime; smime-type=enveloped-data', 'encrypted'],
     ['application/pkcs7-mime; smime-type=signed-data; name=smime.p7m', 'signed'],
