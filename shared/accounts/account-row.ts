@@ -33,6 +33,14 @@ export function queuedAtOf(row: Row): number | undefined {
   return typeof queuedAt === 'number' ? queuedAt : undefined;
 }
 
+/**
+ * Whether everything that the account ever did was noted beside it (see outbox/open-accounts.ts): it was added by a
+ * version that does so, and had no row before. Where no note says that there is something, there is nothing.
+ */
+export function isNotedFromStart(row: Row): boolean {
+  return row.columns.fromStart === true;
+}
+
 /** Deleted accounts leave their row behind. */
 export function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;

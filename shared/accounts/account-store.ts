@@ -10,6 +10,7 @@ import {
   createdAtOf,
   etagOf,
   isDeleted,
+  isNotedFromStart,
   type KnownDestinations,
   knownDestinationsOf,
   lastKnownDestinationsOf,
@@ -141,16 +142,17 @@ export class AccountStore {
 
   /** Names of all accounts there are or were: the partitions in which messages and assets may lie. */
   async everyName(options: Options): Promise<readonly string[]> {
-    const names: string[] = [];
-    const rows = this.#rows.prefix(accountsPartition, '', {
-      select: ['deleted'],
-      signal: options.signal,
-      top: maxAccounts,
-    });
-    for await (const row of rows) {
-      names.push(row.key);
+    return (await this.everyOne(options)).map(({ name }) => name);
+  }
+
+  /** All accounts there are or were; `fromStart`: see `isNotedFromStart`. */
+  async everyOne(options: Options): Promise<readonly { readonly name: string; readonly fromStart: boolean }[]> {
+    const found = [];
+    const range = { select: ['fromStart'], signal: options.signal, top: maxAccounts };
+    for await (const row of this.#rows.prefix(accountsPartition, '', range)) {
+      found.push({ name: row.key, fromStart: isNotedFromStart(row) });
     }
-    return names;
+    return found;
   }
 
   /**
@@ -218,6 +220,7 @@ export class AccountStore {
         queuedAt,
         destinations,
         deleted: false,
+        fromStart: row ? isNotedFromStart(row) : true,
       };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },

@@ -9,7 +9,8 @@ const options = { signal: new AbortController().signal };
 const openKeyOf = (id: string) => openKey(id.split('.')[1] ?? '');
 const many = Array.from({ length: 200 }, (_, n) => `account-${n}`);
 
-const notedIn = ({ rows }: MemoryOutbox) => rows.keys(openPartition);
+/** Accounts that are noted as open; the rows that say until when mail was handed in begin with `~`. */
+const notedIn = ({ rows }: MemoryOutbox) => rows.keys(openPartition).filter((key) => !key.startsWith('~'));
 
 /** A mail that is accepted now, and that is to be looked after in a minute. */
 async function accept(outbox: MemoryOutbox, account = accountName): Promise<string> {

@@ -1,17 +1,8 @@
 import type { Clock } from '../platform/clock.ts';
 import { dueFilter, dueTime } from '../platform/due-time.ts';
-import { LruMap } from '../platform/lru-map.ts';
+import { keepNoteMs, NoteBefore } from '../platform/note-before.ts';
 import { ignoreConflict, type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
 import { openPartition } from './keys.ts';
-
-/** How long a process relies on what it noted. In ms. */
-const believeMs = 30_000;
-
-/** A note is kept this long although nothing is open: far longer than anybody relies on it. In ms. */
-const keepMs = 120_000;
-
-/** What was written so long after its note is noted once more. In ms. */
-const sureMs = 60_000;
 
 /** The recovery timer looks at an account this long after mail of it was noted, when an acceptance can have lapsed. */
 const firstLookMs = 60_000;
@@ -22,16 +13,18 @@ const longestMs = 10 * 60_000;
 /** Accounts of one run of the timer at most; the others follow in the next minute. */
 const maxDue = 5_000;
 
-/** Accounts that a process remembers at most. */
-const maxRemembered = 10_000;
-
 /** How often a note is tried while others write the same one. */
 const maxRounds = 20;
 
-interface Noted {
-  /** By the process's own clock, which nobody sets, and by the system's. In ms. */
-  readonly at: number;
-  readonly clockAt: number;
+/** Begins the key of the row that says until when an account was handed mail. Names sort before it. */
+const handedPrefix = '~';
+
+/** Which accounts have mail, as far as is noted. */
+export interface NotedMail {
+  /** Accounts that may have open mail. */
+  readonly open: ReadonlySet<string>;
+  /** When the last mail of each other account was handed in at the latest, in ms since the epoch. */
+  readonly handedUntil: ReadonlyMap<string, number>;
 }
 
 /**
@@ -39,38 +32,29 @@ interface Noted {
  * minute. A row is there before the first open mail of its account is, and goes on the condition of its entity tag when
  * nothing is open any more. A process that stands still between its note and its mail for so long that the row has gone
  * writes it again; where it is ended before that, `recoverEverywhere` finds the mail.
+ *
+ * The row that goes leaves another one, which says until when mail was handed in: so a listing of the newest mails knows
+ * which accounts cannot have any of them.
  */
 export class OpenAccounts {
   readonly #rows: Rows;
   readonly #clock: Clock;
-  readonly #noted = new LruMap<string, Noted>({ max: maxRemembered });
-  readonly #noting = new Map<string, Promise<void>>();
+  readonly #notes: NoteBefore;
 
   constructor(rows: Rows, clock: Clock) {
     this.#rows = rows;
     this.#clock = clock;
+    this.#notes = new NoteBefore(clock, (account) => this.#write(account));
   }
 
   /** Notes that the account is about to have open mail; free where this process has done so in the last half minute. Throws storage's trouble. */
   async note(account: string): Promise<void> {
-    const known = this.#noted.get(account);
-    if (known && this.#age(known) < believeMs) return;
-    // Of a burst, one writes.
-    const noting = this.#noting.get(account) ?? this.#noteNow(account).finally(() => this.#noting.delete(account));
-    this.#noting.set(account, noting);
-    await noting;
+    await this.#notes.note(account);
   }
 
   /** Makes a write that opens mail of the account. Throws what it throws, and storage's trouble. */
   async opening<T>(account: string, write: () => Promise<T>): Promise<T> {
-    await this.note(account);
-    const noted = this.#noted.get(account);
-    const result = await write();
-    if (!noted || this.#age(noted) >= sureMs) {
-      this.#noted.delete(account);
-      await this.note(account);
-    }
-    return result;
+    return await this.#notes.before(account, write);
   }
 
   /** The rows of accounts that are to be looked at now. */
@@ -78,7 +62,7 @@ export class OpenAccounts {
     const now = this.#clock.now();
     const due: Row[] = [];
     const options = { filter: dueFilter('checkAt', now), top: maxDue, signal };
-    for await (const row of this.#rows.prefix(openPartition, '', options)) {
+    for await (const row of this.#rows.range(openPartition, '', handedPrefix, options)) {
       if (dueTime(row, numberOf(row, 'checkAt'), now) <= now) due.push(row);
     }
     return due;
@@ -87,8 +71,21 @@ export class OpenAccounts {
   /** Every account that may have open mail: one that is not among them has none. Throws storage's trouble. */
   async names({ signal }: { readonly signal: AbortSignal }): Promise<ReadonlySet<string>> {
     const names = new Set<string>();
-    for await (const { key } of this.#rows.prefix(openPartition, '', { select: [], signal })) names.add(key);
+    const rows = this.#rows.range(openPartition, '', handedPrefix, { select: [], signal });
+    for await (const { key } of rows) names.add(key);
     return names;
+  }
+
+  /** What is noted of every account, read in the order in which it stays true. Throws storage's trouble. */
+  async noted({ signal }: { readonly signal: AbortSignal }): Promise<NotedMail> {
+    const open = new Set<string>();
+    const handedUntil = new Map<string, number>();
+    // Open ones stand first: one that is closed meanwhile says until when behind them.
+    for await (const row of this.#rows.prefix(openPartition, '', { select: ['until'], signal })) {
+      if (row.key.startsWith(handedPrefix)) handedUntil.set(row.key.slice(1), numberOf(row, 'until'));
+      else open.add(row.key);
+    }
+    return { open, handedUntil };
   }
 
   /**
@@ -100,22 +97,22 @@ export class OpenAccounts {
     const keepUntil = numberOf(row, 'keepUntil');
     const { key, etag } = row;
     const again = next ?? (keepUntil > now ? keepUntil : undefined);
-    const write: RowWrite =
+    const writes: readonly RowWrite[] =
       again === undefined
-        ? { kind: 'delete', key, etag }
-        : { kind: 'merge', key, etag, columns: waits(Math.min(again, now + longestMs), now) };
+        ? [{ kind: 'delete', key, etag }, handedRow(key, now)]
+        : [{ kind: 'merge', key, etag, columns: waits(Math.min(again, now + longestMs), now) }];
     // A conflict: mail was noted meanwhile, and the account is looked at again.
+    await this.#rows.write(openPartition, writes).catch(ignoreConflict);
+  }
+
+  /** The newest mail of an account was found to be of the instant `at` (ms since the epoch): no note may say less. */
+  async found(account: string, at: number, options: { readonly signal: AbortSignal }): Promise<void> {
+    const row = await this.#rows.get(openPartition, handedPrefix + account, options);
+    if (row && numberOf(row, 'until') >= at) return;
+    const { key, columns } = handedRow(account, at);
+    const write: RowWrite = row ? { kind: 'replace', key, columns, etag: row.etag } : { kind: 'insert', key, columns };
+    // A conflict: it was closed meanwhile, and that is later.
     await this.#rows.write(openPartition, [write]).catch(ignoreConflict);
-  }
-
-  async #noteNow(account: string): Promise<void> {
-    const noted = { at: performance.now(), clockAt: this.#clock.now() };
-    await this.#write(account);
-    this.#noted.set(account, noted);
-  }
-
-  #age({ at, clockAt }: Noted): number {
-    return Math.max(performance.now() - at, Math.abs(this.#clock.now() - clockAt));
   }
 
   /** The row is new, or has another entity tag afterwards: whoever is about to remove it must look again. */
@@ -123,9 +120,8 @@ export class OpenAccounts {
     for (let round = 1; round <= maxRounds; round += 1) {
       const now = this.#clock.now();
       const lookAt = now + firstLookMs;
-      const kept = { keepUntil: now + keepMs };
       try {
-        const columns = { ...waits(lookAt, now), ...kept };
+        const columns = { ...waits(lookAt, now), keepUntil: now + keepNoteMs };
         await this.#rows.write(openPartition, [{ kind: 'insert', key, columns }]);
         return;
       } catch (error) {
@@ -133,6 +129,8 @@ export class OpenAccounts {
       }
       const row = await this.#rows.get(openPartition, key);
       if (!row) continue;
+      // Of two clocks the later one counts: no mail is of a time after that.
+      const kept = { keepUntil: Math.max(now + keepNoteMs, numberOf(row, 'keepUntil')) };
       const isSooner = dueTime(row, numberOf(row, 'checkAt'), now) <= lookAt;
       const columns = isSooner ? kept : { ...waits(lookAt, now), ...kept };
       try {
@@ -144,6 +142,10 @@ export class OpenAccounts {
     }
     throw new Error(`The open mail of ${key} is being noted by too many others`);
   }
+}
+
+function handedRow(account: string, until: number) {
+  return { kind: 'put', key: handedPrefix + account, columns: { until } } as const;
 }
 
 function waits(at: number, now: number) {

@@ -9,6 +9,11 @@ export interface FirstOptions<T> {
   readonly top: number;
   /** They are sorted by it, the smallest first. */
   readonly keyOf: (item: T) => string;
+  /**
+   * Whether a name has nothing that sorts before `last`, the last one of as many as are wanted (undefined: so many are not
+   * found yet). Such a name is not read. Asked in the order of the names: those that are to be read first stand first.
+   */
+  readonly isBehind?: (name: string, last: T | undefined) => boolean;
 }
 
 /**
@@ -17,11 +22,12 @@ export interface FirstOptions<T> {
  */
 export async function firstOfAll<T>(
   names: readonly string[],
-  { top, keyOf }: FirstOptions<T>,
+  { top, keyOf, isBehind }: FirstOptions<T>,
   read: (name: string) => Promise<readonly T[]>,
 ): Promise<readonly T[]> {
   let first: readonly T[] = [];
   await mapConcurrently(names, concurrentReads, async (name) => {
+    if (isBehind?.(name, first.length === top ? first.at(-1) : undefined)) return;
     const found = await read(name);
     if (found.length > 0) first = [...first, ...found].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)).slice(0, top);
   });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accountNameSchema } from '../../accounts/model.ts';
 import { messageIdSchema } from '../../outbox/composing/message-ids.ts';
 import { findInAccounts } from '../../outbox/finding/find-messages.ts';
+import { accountsWithMail } from '../../outbox/finding/searched-accounts.ts';
 import { messageStatuses, messageView } from '../../outbox/record.ts';
 import { defined } from '../../platform/defined.ts';
 import { badInput } from '../../platform/refusal.ts';
@@ -31,7 +32,10 @@ export async function handle({ request, services, signal }: Call): Promise<Answe
   if (wanted.since !== undefined && wanted.until !== undefined && wanted.until <= wanted.since) {
     throw badInput([{ pointer: toPointer(['until']), detail: 'must be after since' }]);
   }
-  const accounts = account === undefined ? await services.accounts.everyName({ signal }) : [account];
+  const accounts =
+    account === undefined
+      ? await accountsWithMail(services.outbox, await services.accounts.everyOne({ signal }), { signal })
+      : [{ name: account }];
   const { records, next } = await findInAccounts(services.outbox, accounts, { ...page, ...defined(wanted), signal });
   return { jsonBody: listAnswer(records.map(messageView), next) };
 }

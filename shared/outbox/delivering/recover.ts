@@ -1,11 +1,11 @@
 import { mapConcurrently } from '../../platform/concurrency.ts';
 import { dueFilter, dueTime } from '../../platform/due-time.ts';
-import { accountId } from '../../platform/ids.ts';
+import { accountId, instantOf } from '../../platform/ids.ts';
 import { forEachAccount } from '../../platform/isolated-jobs.ts';
 import { errorText, log } from '../../platform/log.ts';
 import { type Row, RowConflict } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
-import { copyPrefix, localIdOf, openPrefix, recordKey } from '../keys.ts';
+import { copyPrefix, localIdOf, openPrefix, recordKey, recordPrefix } from '../keys.ts';
 import { openStatuses, recordOf } from '../record.ts';
 import { isBeingCopied } from '../sent-copies/sent-copy-lease.ts';
 import { isClaimed } from './claim.ts';
@@ -53,14 +53,25 @@ export async function recover(context: OutboxContext, options: Options): Promise
 
 /**
  * As `recover`, for every account there is or was, whatever is noted of it: mail of a process that was ended between its
- * mail and the note of that, or of an earlier version, which made none. Throws where an account's mail cannot be read.
+ * mail and the note of that, or of an earlier version, which made none. So is until when mail was handed in. Throws where
+ * an account's mail cannot be read.
  */
 export async function recoverEverywhere(context: OutboxContext, options: Options): Promise<void> {
+  const { handedUntil } = await context.open.noted(options);
   const look = async (account: string) => {
     const { next } = await lookAt(context, account, options.signal);
-    if (next !== undefined) await context.open.note(account);
+    if (next !== undefined) return await context.open.note(account);
+    const newest = await newestMail(context, account, options);
+    if (newest > (handedUntil.get(account) ?? -1)) await context.open.found(account, newest, options);
   };
   await forEachAccount(await context.accountNames(options.signal), look, { ...options, task: 'recoverEverywhere' });
+}
+
+/** When the newest mail of an account was handed in, in ms since the epoch; 0: it has none. */
+async function newestMail({ rows }: OutboxContext, account: string, { signal }: Options): Promise<number> {
+  for await (const { key } of rows.prefix(account, recordPrefix, { select: [], top: 1, signal }))
+    return instantOf(localIdOf(key));
+  return 0;
 }
 
 async function lookAt(context: OutboxContext, account: string, signal: AbortSignal): Promise<Looked> {

@@ -133,12 +133,16 @@ describe('pages', () => {
     let after: string | undefined;
     do {
       if (all.length > 0) await between();
-      const page = await findInAccounts(outbox.context, [...outbox.accounts.keys()], {
-        signal,
-        top: 3,
-        ...options,
-        ...(after === undefined ? {} : { after }),
-      });
+      const page = await findInAccounts(
+        outbox.context,
+        [...outbox.accounts.keys()].map((name) => ({ name })),
+        {
+          signal,
+          top: 3,
+          ...options,
+          ...(after === undefined ? {} : { after }),
+        },
+      );
       all.push(page.records.map(({ account, localId }) => `${account}.${localId}`));
       after = page.next;
     } while (after !== undefined);

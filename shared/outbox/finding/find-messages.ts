@@ -1,11 +1,12 @@
 import { firstOfAll } from '../../platform/first-of-all.ts';
-import { newestFirst } from '../../platform/ids.ts';
+import { instantOf, newestFirst } from '../../platform/ids.ts';
 import { odataText, prefixEnd } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
 import { openPrefix, recordKey, recordPrefix } from '../keys.ts';
 import { type MessageRecord, type MessageStatus, recordOf } from '../record.ts';
 import { comparableAddress } from './comparable.ts';
 import { findingPrefixes, messageIdPrefix, rareEnds, recipientPrefix } from './index-rows.ts';
+import type { SearchedAccount } from './searched-accounts.ts';
 
 /** What a message must have, all of it, to be found. */
 export interface MessageFilters {
@@ -139,17 +140,29 @@ export interface MessagePage {
   readonly next: string | undefined;
 }
 
-/** Messages of these accounts together; a page may have fewer than `top` where another one follows. */
+/**
+ * Messages of these accounts together; a page may have fewer than `top` where another one follows. An account whose last
+ * mail is older than the page is not read.
+ */
 export async function findInAccounts(
   context: OutboxContext,
-  accounts: readonly string[],
+  accounts: readonly SearchedAccount[],
   options: FindOptions,
 ): Promise<MessagePage> {
-  const { top } = options;
+  const { top, since } = options;
   const ends: string[] = [];
+  const lastHanded = new Map(accounts.map(({ name, handedUntil = Number.POSITIVE_INFINITY }) => [name, handedUntil]));
+  const untilOf = (name: string) => lastHanded.get(name) ?? Number.POSITIVE_INFINITY;
+  // Those with the newest mail fill the page, and the others need not be asked.
+  const names = [...lastHanded.keys()].sort((a, b) => untilOf(b) - untilOf(a) || 0);
+  const isBehind = (name: string, last: MessageRecord | undefined) => {
+    const behind = [...ends, ...(last ? [last.localId] : [])].sort().at(0);
+    const oldest = Math.max(since ?? 0, behind === undefined ? 0 : instantOf(behind));
+    return untilOf(name) < oldest;
+  };
   // Ids sort by time, the newest first, whichever account they are of.
-  const wanted = { top: top + 1, keyOf: ({ localId }: MessageRecord) => localId };
-  const found = await firstOfAll(accounts, wanted, async (account) => {
+  const wanted = { top: top + 1, keyOf: ({ localId }: MessageRecord) => localId, isBehind };
+  const found = await firstOfAll(names, wanted, async (account) => {
     const { records, lookedTo } = await findMessages(context, account, { ...options, top: top + 1 });
     if (lookedTo !== undefined) ends.push(lookedTo);
     return records;
