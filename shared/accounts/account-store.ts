@@ -211,17 +211,8 @@ export class AccountStore {
       // Being saved, or added again, makes no import due.
       const queuedAt = row && queuedAtOf(row);
       const destinations = JSON.stringify(confirmed.known);
-      const columns = {
-        ...jsonColumns(account),
-        version,
-        ...since,
-        debugUntil,
-        createdAt,
-        queuedAt,
-        destinations,
-        deleted: false,
-        fromStart: row ? isNotedFromStart(row) : true,
-      };
+      const fields = { ...jsonColumns(account), version, ...since, debugUntil, createdAt, queuedAt };
+      const columns = { ...fields, destinations, deleted: false, fromStart: row ? isNotedFromStart(row) : true };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
         answer: { created: existing === undefined, ...since, createdAt, queuedAt, waiting: confirmed.waiting },
