@@ -85,7 +85,8 @@ async function addAccounts(mailroom: Mailroom, count: number): Promise<void> {
       },
       uses,
     );
-    const columns = { ...jsonColumns(account), version: name, createdAt: Date.UTC(2026, 0, 1) + n, deleted: false };
+    const saved = { version: name, createdAt: Date.now() + n, fromStart: true, deleted: false };
+    const columns = { ...jsonColumns(account), ...saved };
     return { kind: 'put', key: name, columns } as const;
   });
   const groups = Array.from({ length: Math.ceil(count / 100) }, (_, n) => writes.slice(n * 100, n * 100 + 100));

@@ -1,5 +1,8 @@
 import type { TokenCredential } from '@azure/identity';
 import type { AccountStore, StoredAccount } from '../../shared/accounts/account-store.ts';
+import type { AccountSummaries } from '../../shared/accounts/account-summaries.ts';
+import { SummedRows } from '../../shared/accounts/summed-rows.ts';
+import { topic as topicTarget } from '../../shared/events/deliveries/delivery-rows.ts';
 import { WakeUps } from '../../shared/events/deliveries/wake-ups.ts';
 import type { TopicContext } from '../../shared/events/event-grid/context.ts';
 import { topicSink } from '../../shared/events/event-grid/sink.ts';
@@ -23,6 +26,7 @@ export interface EventParts {
   readonly shutdown: Shutdown;
   readonly credential: () => Promise<TokenCredential>;
   readonly accounts: AccountStore;
+  readonly summaries: AccountSummaries;
   readonly bound: BoundSecrets;
   readonly network: TargetNetwork;
   /** Puts `{ target }` on queue `mail-webhooks`. */
@@ -39,10 +43,11 @@ export function eventServices(parts: EventParts): {
   readonly topic: TopicContext;
 } {
   const { settings, storage, clock, shutdown, accounts, bound } = parts;
+  const table = new RowTable(() => storage.table(tableNames.events));
   const shared = {
     clock,
     shutdown,
-    rows: new RowTable(() => storage.table(tableNames.events)),
+    rows: new SummedRows(table, parts.summaries, (_, target) => target !== topicTarget),
     wakeUps: new WakeUps(parts.enqueue, clock),
   };
   const webhooks: WebhookContext = {

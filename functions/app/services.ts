@@ -1,8 +1,10 @@
 import { AccountSecrets, type ReaderOptions } from '../../shared/accounts/account-secrets.ts';
 import { AccountStore } from '../../shared/accounts/account-store.ts';
+import { AccountSummaries } from '../../shared/accounts/account-summaries.ts';
 import type { Endpoint } from '../../shared/accounts/destinations.ts';
 import { AccountHealth } from '../../shared/accounts/health.ts';
 import type { Account } from '../../shared/accounts/rules.ts';
+import { SummedRows } from '../../shared/accounts/summed-rows.ts';
 import { createStore, type StoreContext } from '../../shared/adapters/connections/create-store.ts';
 import { sharedTransports } from '../../shared/adapters/connections/shared-transports.ts';
 import { dialogueOf } from '../../shared/adapters/dialogue.ts';
@@ -14,6 +16,7 @@ import { AssetLibrary } from '../../shared/assets/library.ts';
 import { TargetNetwork } from '../../shared/events/webhooks/target-network.ts';
 import type { Services } from '../../shared/http/services.ts';
 import type { InboxContext } from '../../shared/inbox/context.ts';
+import { changesFacts } from '../../shared/inbox/inbox-facts.ts';
 import { QuarantinedMails } from '../../shared/inbox/quarantine/quarantined-mails.ts';
 import { AccountLimits } from '../../shared/limits/account-limits.ts';
 import { BacklogLimit } from '../../shared/outbox/accepting/backlog-limit.ts';
@@ -23,10 +26,11 @@ import type { OutboxContext } from '../../shared/outbox/context.ts';
 import { RequeueSchedule } from '../../shared/outbox/delivering/requeue-schedule.ts';
 import { WorkerQuota } from '../../shared/outbox/delivering/worker-quota.ts';
 import { OpenAccounts } from '../../shared/outbox/open-accounts.ts';
+import { changesFailures } from '../../shared/outbox/status.ts';
 import { sleep, systemClock } from '../../shared/platform/clock.ts';
 import { appCredential, storageCredential } from '../../shared/platform/credentials.ts';
 import { log } from '../../shared/platform/log.ts';
-import { RowTable } from '../../shared/platform/rows.ts';
+import { type Rows, RowTable } from '../../shared/platform/rows.ts';
 import { nextOccurrence } from '../../shared/platform/schedule.ts';
 import { readSettings } from '../../shared/platform/settings.ts';
 import { Shutdown } from '../../shared/platform/shutdown.ts';
@@ -83,9 +87,12 @@ async function make(timers: Schedules): Promise<Services> {
   const storage = storageClients(settings.storage, storageCredential(settings, credential));
   const secrets = keyVaultSecrets({ uri: settings.keyVaultUri, credential, clock });
   const accountRows = new RowTable(() => storage.table(tableNames.accounts));
-  const outboxRows = new RowTable(() => storage.table(tableNames.outbox));
+  const summaries = new AccountSummaries(accountRows, clock);
+  const outboxTable = new RowTable(() => storage.table(tableNames.outbox));
+  const outboxRows: Rows = new SummedRows(outboxTable, summaries, changesFailures);
   shutdown.stopping.addEventListener('abort', () => outboxRows.endWaiting(), { once: true });
-  const inboxRows = new RowTable(() => storage.table(tableNames.inbox));
+  const inboxTable = new RowTable(() => storage.table(tableNames.inbox));
+  const inboxRows: Rows = new SummedRows(inboxTable, summaries, changesFacts);
   const webhookTargets = new TargetNetwork(settings.webhookNetworks);
   const uses = { secrets, bound: () => bound, webhookTargets, reachable: settings.publicUrl !== undefined };
   const accounts: AccountStore = new AccountStore(accountRows, uses, clock);
@@ -127,7 +134,7 @@ async function make(timers: Schedules): Promise<Services> {
   };
 
   const { events, webhooks, topic } = eventServices({
-    ...{ settings, storage, clock, shutdown, credential, accounts, bound },
+    ...{ settings, storage, clock, shutdown, credential, accounts, bound, summaries },
     network: webhookTargets,
     enqueue: (target, delayMs) => enqueue(queueNames.webhooks, { target }, delayMs),
   });
@@ -201,6 +208,7 @@ async function make(timers: Schedules): Promise<Services> {
     settings,
     accounts,
     accountRows,
+    summaries,
     secrets,
     bound,
     accountSecrets,

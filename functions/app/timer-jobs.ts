@@ -3,6 +3,7 @@ import { logOngoingTrouble } from '../../shared/accounts/ongoing-trouble.ts';
 import { cleanUpTopic, recoverTopic } from '../../shared/events/event-grid/housekeeping.ts';
 import { handleGivenUpEntry as givenUpDelivery } from '../../shared/events/queue-entry.ts';
 import { recoverDeliveries, removeOldDeliveries } from '../../shared/events/webhooks/housekeeping.ts';
+import { doubtSummaries, summariseChanged } from '../../shared/http/accounts/summarise.ts';
 import { closeDeadRuns, removeOldRuns } from '../../shared/inbox/housekeeping.ts';
 import { sweepAll } from '../../shared/inbox/importing/sweep.ts';
 import { removeLeftovers } from '../../shared/inbox/ledger/leftovers.ts';
@@ -25,7 +26,8 @@ import type { Job } from './job.ts';
 export const importSchedule: Job = ({ inbox }, signal) => scheduleImports(inbox, { signal });
 
 /** Takes up what nobody works on any more: mail, events on their way, messages in the poison queues, subscriptions. */
-export const outboxRecovery: Job = async ({ outbox, inbox, webhooks, topic, poison, pushSchedule }, signal) => {
+export const outboxRecovery: Job = async (services, signal) => {
+  const { outbox, inbox, webhooks, topic, poison, pushSchedule } = services;
   const options = { signal };
   const { send, import: imports, webhooks: events } = poisonNames;
   await runIsolated({
@@ -38,14 +40,20 @@ export const outboxRecovery: Job = async ({ outbox, inbox, webhooks, topic, pois
     webhooks: () => recoverDeliveries(webhooks, { signal }),
     topic: () => recoverTopic(topic, { signal }),
     subscriptions: () => pushSchedule.run({ signal }),
+    summaries: () => summariseChanged(services, { signal }),
   });
 };
 
 /** Goes on with releases of waiting mail that no queue message is left for. */
 export const outboxRelease: Job = ({ outbox }, signal) => resumeReleases(outbox, { signal });
 
-/** Compares each mailbox with its ledger, for mail that a listing of changes has left out. */
-export const sweep: Job = ({ inbox }, signal) => sweepAll(inbox, { signal });
+/** Compares each mailbox with its ledger, for mail that a listing of changes has left out; and has all summaries written anew. */
+export const sweep: Job = async (services, signal) => {
+  await runIsolated({
+    summaries: () => doubtSummaries(services, { signal }),
+    mailboxes: () => sweepAll(services.inbox, { signal }),
+  });
+};
 
 /** Many small jobs under one timer, apart from each other: each timer is an instance of its own on Flex Consumption. */
 export const retention: Job = async (services, signal) => {

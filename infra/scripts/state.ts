@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TableClient } from '@azure/data-tables';
 import type { ContainerClient } from '@azure/storage-blob';
+import { AccountSummaries } from '../../shared/accounts/account-summaries.ts';
+import { accountsPartition, summariesPartition } from '../../shared/accounts/keys.ts';
 import { singleKeys } from '../../shared/inbox/keys.ts';
 import { rebuildLedger } from '../../shared/inbox/rebuilding/rebuild-ledger.ts';
 import { openPartition } from '../../shared/outbox/keys.ts';
 import { openStatuses } from '../../shared/outbox/record.ts';
+import { systemClock } from '../../shared/platform/clock.ts';
 import { accountNamed, newestFirst } from '../../shared/platform/ids.ts';
 import { RowTable } from '../../shared/platform/rows.ts';
 import { containerNames, tableNames } from '../../shared/platform/storage.ts';
@@ -38,10 +41,13 @@ const isOpen = (row: BackupRow): boolean =>
 
 /**
  * Who works on an account at the moment, and by which connections: a lease of the past would keep everybody out until it lapses. And counts that are
- * not added up yet: put back beside totals that have them, they would count twice.
+ * not added up yet: put back beside totals that have them, they would count twice. Summaries are made of the other rows.
  */
-const isMomentary = ({ rowKey }: BackupRow): boolean =>
-  momentaryKeys.has(rowKey) || rowKey.startsWith('k:') || rowKey.startsWith(newPrefix);
+const isMomentary = ({ partitionKey, rowKey }: BackupRow): boolean =>
+  partitionKey === summariesPartition ||
+  momentaryKeys.has(rowKey) ||
+  rowKey.startsWith('k:') ||
+  rowKey.startsWith(newPrefix);
 
 /** `lease` and `again` are of versions before `turn` said all of it. */
 const momentaryKeys: ReadonlySet<string> = new Set([singleKeys.turn, 'lease', 'again']);
@@ -109,6 +115,15 @@ export async function restoreState(
       );
     }
   }
+  if (!options.dryRun) await doubtSummaries(table(tableNames.accounts));
+}
+
+/** Has the app read every account anew: without a summary, one that was added just before would seem to have done nothing. */
+async function doubtSummaries(accounts: TableClient): Promise<void> {
+  const rows = new RowTable(async () => accounts);
+  const names: string[] = [];
+  for await (const { key } of rows.prefix(accountsPartition, '', { select: [] })) names.push(key);
+  await new AccountSummaries(rows, systemClock).note(names);
 }
 
 /** Restores the ledger and the asset index of an account of Mailroom from the descriptions of its assets. */

@@ -17,6 +17,8 @@ export interface StoredAccount {
   readonly createdAt: number;
   /** When the schedule last queued its import, in ms; undefined: never. */
   readonly queuedAt: number | undefined;
+  /** Whether everything that it ever did was noted: see `isNotedFromStart`. */
+  readonly fromStart: boolean;
   /** Strong entity tag, with its quotes (RFC 9110 section 8.8.3). */
   readonly etag: string;
 }
@@ -34,7 +36,7 @@ export function queuedAtOf(row: Row): number | undefined {
 }
 
 /**
- * Whether everything that the account ever did was noted beside it (see outbox/open-accounts.ts): it was added by a
+ * Whether everything that the account ever did was noted beside it (see account-summaries.ts and outbox/open-accounts.ts): it was added by a
  * version that does so, and had no row before. Where no note says that there is something, there is nothing.
  */
 export function isNotedFromStart(row: Row): boolean {
@@ -44,6 +46,12 @@ export function isNotedFromStart(row: Row): boolean {
 /** Deleted accounts leave their row behind. */
 export function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;
+}
+
+/** What of an account's row stays when it is saved. `now`: in ms since the epoch. Being saved, or added again, makes no import due. */
+export function keptColumns(row: Row | undefined, now: number) {
+  const createdAt = row && !isDeleted(row) ? createdAtOf(row) : now;
+  return { createdAt, queuedAt: row && queuedAtOf(row), fromStart: row ? isNotedFromStart(row) : true };
 }
 
 /** Throws where this version cannot read what another version saved. */
@@ -57,6 +65,7 @@ export function storedOf(row: Row, now: number): StoredAccount {
     sinceId: typeof sinceId === 'string' ? sinceId : undefined,
     createdAt: createdAtOf(row),
     queuedAt: queuedAtOf(row),
+    fromStart: isNotedFromStart(row),
     etag: etagOf(row),
   };
 }

@@ -7,14 +7,13 @@ import { jsonColumns, type Row, RowConflict, type Rows, type RowWrite } from '..
 import type { BoundSecrets } from '../secrets/bound-secrets.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import {
-  createdAtOf,
   etagOf,
   isDeleted,
   isNotedFromStart,
   type KnownDestinations,
+  keptColumns,
   knownDestinationsOf,
   lastKnownDestinationsOf,
-  queuedAtOf,
   type StoredAccount,
   sinceColumns,
   storedOf,
@@ -207,15 +206,13 @@ export class AccountStore {
         confirmed = confirmDestinations({ ...change, confirmed: 'all' });
       const since = sinceColumns(account, existing);
       const debugUntil = account.debug ? this.#clock.now() + debugMs : undefined;
-      const createdAt = existing ? createdAtOf(existing) : this.#clock.now();
-      // Being saved, or added again, makes no import due.
-      const queuedAt = row && queuedAtOf(row);
+      const kept = keptColumns(row, this.#clock.now());
       const destinations = JSON.stringify(confirmed.known);
-      const fields = { ...jsonColumns(account), version, ...since, debugUntil, createdAt, queuedAt };
-      const columns = { ...fields, destinations, deleted: false, fromStart: row ? isNotedFromStart(row) : true };
+      const fields = { ...jsonColumns(account), version, ...since, debugUntil, ...kept };
+      const columns = { ...fields, destinations, deleted: false };
       return {
         write: row ? { kind: 'replace', key: name, columns, etag: row.etag } : { kind: 'insert', key: name, columns },
-        answer: { created: existing === undefined, ...since, createdAt, queuedAt, waiting: confirmed.waiting },
+        answer: { created: existing === undefined, ...since, ...kept, waiting: confirmed.waiting },
       };
     });
     const { waiting, ...stored } = saved;

@@ -6,6 +6,9 @@ export const accountsPartition = 'accounts';
 /** One row for each side of an account that fails. */
 export const healthPartition = 'health';
 
+/** What is known of each account for a list of many (see account-summaries.ts). */
+export const summariesPartition = 'summaries';
+
 /** What of an account works or fails. `originals`: what is to be done with mail that was imported. */
 export type AccountSide = (typeof accountSides)[number];
 

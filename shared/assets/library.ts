@@ -6,7 +6,7 @@ import { firstOfAll } from '../platform/first-of-all.ts';
 import { newestFirst, splitAccountId } from '../platform/ids.ts';
 import { forEachAccount } from '../platform/isolated-jobs.ts';
 import { Refusal } from '../platform/refusal.ts';
-import { ignoreConflict, odataText, type Row, RowConflict, type RowTable } from '../platform/rows.ts';
+import { ignoreConflict, odataText, type Row, RowConflict, type Rows } from '../platform/rows.ts';
 import { type Asset, assetIndexKey, assetPaths } from './asset.ts';
 import { AssetBlobs, type Content, noSuchAsset } from './asset-blobs.ts';
 import { leftoverRow } from './leftover-row.ts';
@@ -48,10 +48,10 @@ export interface ListedAsset {
 
 /** Reads and removes what check-ins left behind. */
 export class AssetLibrary {
-  readonly #rows: RowTable;
+  readonly #rows: Rows;
   readonly #blobs: AssetBlobs;
 
-  constructor(rows: RowTable, container: () => Promise<ContainerClient>) {
+  constructor(rows: Rows, container: () => Promise<ContainerClient>) {
     this.#rows = rows;
     this.#blobs = new AssetBlobs(container);
   }

@@ -1,5 +1,6 @@
 import type { AccountSecrets, ReaderOptions } from '../accounts/account-secrets.ts';
 import type { AccountStore } from '../accounts/account-store.ts';
+import type { AccountSummaries } from '../accounts/account-summaries.ts';
 import type { VerifyContext } from '../adapters/verify/verify.ts';
 import type { AssetLibrary } from '../assets/library.ts';
 import type { TopicContext } from '../events/event-grid/context.ts';
@@ -27,6 +28,8 @@ export interface Services {
   readonly settings: Settings;
   readonly accounts: AccountStore;
   readonly accountRows: RowTable;
+  /** A summary of each account, for lists of many. */
+  readonly summaries: AccountSummaries;
   readonly secrets: SecretStore;
   readonly bound: BoundSecrets;
   readonly accountSecrets: AccountSecrets;

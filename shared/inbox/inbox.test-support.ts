@@ -203,5 +203,13 @@ function stored(name: string, rule: Readonly<Record<string, unknown>>, folders: 
     store,
     import: { schedule: null, markRead: false, ...rule },
   });
-  return { account, sinceAt: undefined, sinceId: undefined, createdAt: 0, queuedAt: undefined, etag: '"1"' };
+  return {
+    account,
+    sinceAt: undefined,
+    sinceId: undefined,
+    createdAt: 0,
+    queuedAt: undefined,
+    fromStart: true,
+    etag: '"1"',
+  };
 }

@@ -4,20 +4,15 @@ import { secretsOf } from '../accounts/destinations.ts';
 import { expiryState } from '../accounts/expiring-secrets.ts';
 import { type FailingSince, failingSinceSchema } from '../accounts/health.ts';
 import { toIso } from '../platform/clock.ts';
-import type { Row } from '../platform/rows.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import type { InboxContext } from './context.ts';
 import { runsOf } from './find-run.ts';
-import { endOf, prefixes, singleKeys } from './keys.ts';
+import { type InboxRead, lastKnowing, readInbox, recentRuns } from './inbox-facts.ts';
 import { listRuns, type Run, runView, runViewSchema } from './ledger/runs.ts';
-import { countLeft, countLimit, countRows } from './left-rows.ts';
-import { disposalsFailing, disposalsFailingSchema } from './originals/refused.ts';
-import { readTurn, type TurnState, turnState } from './session/turn-row.ts';
-
-/** Runs looked at for errors. */
-const recentRuns = 20;
+import { disposalsFailingSchema } from './originals/refused.ts';
+import { readTurn, type TurnState } from './session/turn-row.ts';
 
 const secretStateSchema = z
   .object({
@@ -91,9 +86,6 @@ export async function currentBacklog(
   return lastKnowing(await listRuns(inbox, account, { signal, top: recentRuns }))?.backlog;
 }
 
-/** A run under way, or one that failed, cannot say what it leaves: until then the one before counts. */
-const lastKnowing = (runs: readonly Run[]) => runs.find((run) => run.backlog !== undefined);
-
 /** Newest first; a run that has a row is told as that says. */
 function withRunsOfTurn(listed: readonly Run[], turn: TurnState): readonly Run[] {
   const known = new Set(listed.map(({ id }) => id));
@@ -102,27 +94,12 @@ function withRunsOfTurn(listed: readonly Run[], turn: TurnState): readonly Run[]
   return [...listed, ...others].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The turn, and what of the disposals was refused: they stand so close that one reading brings both. */
-async function readTurnAndRefused(inbox: InboxContext, account: string, { signal }: { readonly signal: AbortSignal }) {
-  const { rows, clock } = inbox;
-  let turn: Row | undefined;
-  async function* refusedRows() {
-    for await (const row of rows.range(account, singleKeys.turn, endOf(prefixes.refused), {
-      signal,
-      top: countLimit,
-    })) {
-      if (row.key === singleKeys.turn) turn = row;
-      else if (row.key.startsWith(prefixes.refused)) yield row;
-    }
-  }
-  const refused = await disposalsFailing(refusedRows());
-  return { turn: turnState(turn, clock.now()), refused };
-}
-
 interface StatusOptions {
   readonly signal: AbortSignal;
   /** What of the account fails, where that was read already. */
   readonly failing?: readonly FailingSince[];
+  /** What its rows say, where that is known; else they are read. */
+  readonly read?: InboxRead;
 }
 
 /** What an operator asks first about an account. */
@@ -134,29 +111,26 @@ export async function accountStatus(
 ): Promise<AccountStatus> {
   const { name } = stored.account;
   const { signal } = options;
-  const [listed, left, deletionsToCome, { turn, refused }, failing, states] = await Promise.all([
-    listRuns(inbox, name, { signal, top: recentRuns }),
-    countLeft(inbox, name, { signal }),
-    countRows(inbox, name, prefixes.due, { signal }),
-    readTurnAndRefused(inbox, name, { signal }),
+  const [{ facts, turn }, failing, states] = await Promise.all([
+    options.read ?? readInbox(inbox, name, { signal }),
     options.failing ?? inbox.health.current(name, { signal }),
     secretStates(secrets, stored, inbox.clock.now(), signal),
   ]);
-  const runs = withRunsOfTurn(listed, turn);
+  const runs = withRunsOfTurn(facts.runs, turn);
   const last = runs.find((run) => run.begun || run.finishedAt !== undefined);
   const known = lastKnowing(runs);
-  const waiting = [known?.oldestWaitingAt, ...left.pendingReceivedAt].filter((at) => at !== undefined);
+  const waiting = [known?.oldestWaitingAt, facts.oldestPendingAt].filter((at) => at !== undefined);
   return {
     account: name,
     enabled: stored.account.enabled,
     lastRun: last ? runView(last) : null,
     backlog: known?.backlog ?? 0,
     oldestNotImported: waiting.length === 0 ? null : toIso(Math.min(...waiting)),
-    pending: left.pending,
-    quarantined: left.quarantined,
-    deletionsToCome,
-    disposalsFailing: refused,
-    disposalsDropped: left.dropped,
+    pending: facts.pending,
+    quarantined: facts.quarantined,
+    deletionsToCome: facts.deletionsToCome,
+    disposalsFailing: facts.refused,
+    disposalsDropped: facts.dropped,
     failing: [...failing],
     lastErrors: runs.flatMap((run) =>
       run.error ? [{ runId: run.id, at: toIso(run.finishedAt ?? run.startedAt), error: run.error }] : [],

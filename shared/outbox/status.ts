@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { toIso } from '../platform/clock.ts';
 import { accountId, instantOf } from '../platform/ids.ts';
-import type { Row } from '../platform/rows.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
 import type { OutboxContext } from './context.ts';
@@ -35,6 +34,8 @@ interface Options {
 export interface TransportStatusOptions extends Options {
   /** Nothing of the account is open, as is known already (open-accounts.ts). */
   readonly nothingOpen?: boolean;
+  /** What failed, where that is known; else it is read. */
+  readonly failures?: FailureFacts;
 }
 
 /** How an account's sending is, from rows alone. */
@@ -45,9 +46,9 @@ export async function transportStatus(
 ): Promise<TransportStatus> {
   const [waiting, failures] = await Promise.all([
     options.nothingOpen ? { waiting: 0, oldestWaiting: null } : countWaiting(context, account, options),
-    readFailures(context, account, options),
+    options.failures ?? readFailures(context, account, options),
   ]);
-  return { ...waiting, ...failures };
+  return { ...waiting, ...failuresView(account, failures, context.clock.now()) };
 }
 
 async function countWaiting({ rows, clock }: OutboxContext, account: string, { signal }: Options) {
@@ -66,25 +67,48 @@ async function countWaiting({ rows, clock }: OutboxContext, account: string, { s
   return { waiting, oldestWaiting: oldest === undefined ? null : toIso(instantOf(oldest)) };
 }
 
-async function readFailures({ rows, clock }: OutboxContext, account: string, { signal }: Options) {
+/** What the rows of an account say of its mail that failed. Instants in ms since the epoch. */
+export const failureFactsSchema = z.object({
+  last: z
+    .object({ at: z.number(), message: z.string(), code: z.string().optional(), hint: z.string().optional() })
+    .optional(),
+  /** When mail failed within the last day. */
+  recent: z.array(z.number()),
+});
+export type FailureFacts = z.output<typeof failureFactsSchema>;
+
+/** Whether a write changes the facts of its account. */
+export const changesFailures = ({ key }: { readonly key: string }) => key.startsWith(failurePrefix);
+
+/** Reads what failed: one reading where nothing did within a day, else two. Throws storage's trouble. */
+export async function readFailures(
+  { rows, clock }: OutboxContext,
+  account: string,
+  { signal }: Options,
+): Promise<FailureFacts> {
   const dayAgo = failureKey(clock.now() - dayMs, '');
-  let last: Row | undefined;
-  for await (const row of rows.range(account, failurePrefix, failuresEnd, { top: 1, signal })) last = row;
-  if (!last) return { failedWithinDay: 0, lastFailure: null };
-  let failedWithinDay = 0;
-  // The newest stands first: where that is older than a day, all are.
-  if (last.key < dayAgo) {
-    const range = { select: ['at'], top: countLimit, signal };
-    for await (const _ of rows.range(account, failurePrefix, dayAgo, range)) failedWithinDay += 1;
+  for await (const { key, columns } of rows.range(account, failurePrefix, failuresEnd, { top: 1, signal })) {
+    const { at, message, code, hint } = columns;
+    const reasons = {
+      ...(typeof code === 'string' ? { code } : {}),
+      ...(typeof hint === 'string' ? { hint } : {}),
+    };
+    const last = { at: Number(at), message: String(message), ...reasons };
+    const recent: number[] = [];
+    // The newest stands first: where that is older than a day, all are.
+    if (key < dayAgo) {
+      const range = { select: [], top: countLimit, signal };
+      for await (const { key: each } of rows.range(account, failurePrefix, dayAgo, range))
+        recent.push(instantOf(each.slice(failurePrefix.length)));
+    }
+    return { last, recent };
   }
-  return { failedWithinDay, lastFailure: failureView(account, last) };
+  return { recent: [] };
 }
 
-function failureView(account: string, { columns: { at, message, code, hint } }: Row) {
-  return {
-    at: toIso(Number(at)),
-    message: accountId(account, String(message)),
-    code: typeof code === 'string' ? code : null,
-    hint: typeof hint === 'string' ? hint : null,
-  };
+function failuresView(account: string, { last, recent }: FailureFacts, now: number) {
+  const failedWithinDay = recent.filter((at) => at > now - dayMs).length;
+  if (!last) return { failedWithinDay, lastFailure: null };
+  const { at, message, code = null, hint = null } = last;
+  return { failedWithinDay, lastFailure: { at: toIso(at), message: accountId(account, message), code, hint } };
 }

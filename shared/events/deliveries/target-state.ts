@@ -8,7 +8,9 @@ import type { DeliveryPlace } from './delivery-rows.ts';
 /** Failed attempts that are remembered of a target. */
 const maxFailures = 10;
 
-const key = 's';
+/** Key of the row that says how its target is doing. */
+export const stateKey = 's';
+const key = stateKey;
 
 const kind: LeaseKind = {
   name: 'deliveries',
@@ -71,7 +73,8 @@ export function newState(version: string): TargetState {
   return stateOf(undefined, version, 0).state;
 }
 
-function stateOf(row: Row | undefined, version: string, now: number): StoredState {
+/** What a row says of its target: see `readState`. `now`: in ms since the epoch. */
+export function stateOf(row: Row | undefined, version: string, now: number): StoredState {
   const known = columnsSchema.parse(row?.columns ?? {});
   const failures = failuresOf(row?.columns.failures);
   if (row && known.version === version) {

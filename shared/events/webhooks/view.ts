@@ -2,13 +2,11 @@ import { z } from 'zod';
 import { toIso } from '../../platform/clock.ts';
 import { instantSchema } from '../../platform/validation.ts';
 import type { View } from '../../platform/view.ts';
-import { type Delivery, givenUpDeliveries, targetOverview } from '../deliveries/delivery-rows.ts';
-import { newState, readState, type TargetState } from '../deliveries/target-state.ts';
+import { type Delivery, givenUpDeliveries } from '../deliveries/delivery-rows.ts';
+import { readTarget, stateOfFacts, type TargetFacts } from '../deliveries/target-facts.ts';
+import { readState, type TargetState } from '../deliveries/target-state.ts';
 import type { WebhookAccount, WebhookContext } from './context.ts';
 import { hintOf } from './hints.ts';
-
-/** Rows counted at most; beyond it a number stands for "at least". */
-const countLimit = 5_000;
 
 /** Events that were given up, as far as they are shown one by one. */
 const shownGivenUp = 20;
@@ -69,17 +67,17 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** What `status` has of a webhook. */
+/** What `status` has of a webhook. `facts`: what its rows say, where that is known; else they are read. */
 export async function webhookSummary(
   context: WebhookContext,
   name: string,
   account: WebhookAccount,
-  options: Options,
+  options: Options & { readonly facts?: TargetFacts },
 ): Promise<WebhookSummary> {
-  const { waiting, givenUp, next, hasState } = await targetOverview(context, name, { ...options, top: countLimit });
-  const { version } = account;
-  const state = hasState ? (await readState(context, name, version, options)).state : newState(version);
+  const facts = options.facts ?? (await readTarget(context, name, options));
+  const { waiting, givenUp, next } = facts;
   const now = context.clock.now();
+  const state = stateOfFacts(facts, account.version, now);
   const sends = account.webhook !== null && state.stoppedAt === 0 && next !== undefined;
   return {
     state: account.webhook === null ? 'none' : conditionOf(state),

@@ -3,7 +3,7 @@ import { newestFirst } from '../../platform/ids.ts';
 import type { Answer, Call } from '../call.ts';
 import { listAnswer, pageOf, parseList } from '../paging.ts';
 import type { ListedAccount } from './answers.ts';
-import { healthOf, readTogether } from './health-of.ts';
+import { healthOf, keepSummaries, readTogether } from './health-of.ts';
 import { accountFilters } from './query.ts';
 
 /** Accounts whose health is read at one time; each takes some readings. */
@@ -20,12 +20,14 @@ export async function handle({ request, services, signal }: Call): Promise<Answe
     .filter(({ key }) => key > after)
     .sort((a, b) => (a.key < b.key ? -1 : 1));
   const { items, next } = pageOf(left, top, ({ key }) => key);
-  const together = withHealth ? await readTogether(services, { signal }) : undefined;
+  const names = items.map(({ stored }) => stored.account.name);
+  const together = withHealth ? await readTogether(services, accounts, names, { signal }) : undefined;
   const shown: readonly ListedAccount[] = together
     ? await mapConcurrently(items, healthConcurrency, async ({ stored }) => ({
         ...stored.account,
         health: await healthOf(services, stored, { signal, together }),
       }))
     : items.map(({ stored }) => stored.account);
+  if (together) await keepSummaries(services, together);
   return { jsonBody: listAnswer(shown, next) };
 }

@@ -118,7 +118,7 @@ export class PushStage {
     const enqueueImport = () => process.call(async () => void this.imports.push(this.now), away);
     const account: StoredAccount = {
       ...{ account: this.account, etag: '"1"', createdAt: 0 },
-      ...{ sinceAt: undefined, sinceId: undefined, queuedAt: undefined },
+      ...{ sinceAt: undefined, sinceId: undefined, queuedAt: undefined, fromStart: true },
     };
     return {
       ...{ clock, rows, enqueueImport, publicUrl: 'https://mail.example.com' },
