@@ -6,7 +6,8 @@ import { runJob, type Timers } from './job.ts';
 
 /** One entry of queue `mail-send`. */
 export async function mailSend(entry: unknown, context: InvocationContext, timers: Timers): Promise<void> {
-  await runJob(context, timers, ({ outbox }) => runQueueEntry(outbox, entry));
+  const again = context.triggerMetadata?.dequeueCount !== 1;
+  await runJob(context, timers, ({ outbox }) => runQueueEntry(outbox, entry, { again }));
 }
 
 /** One entry of queue `mail-import`. */

@@ -21,14 +21,19 @@ const schema = z.union([
 ]);
 
 /**
- * Does what an entry of queue `mail-send` asks for. Throws for another form: the host then puts it on the poison queue.
+ * Does what an entry of queue `mail-send` asks for. `again`: the queue has handed it out before, or that is not known.
+ * Throws for another form: the host then puts it on the poison queue.
  */
-export async function runQueueEntry(context: OutboxContext, entry: unknown): Promise<void> {
+export async function runQueueEntry(
+  context: OutboxContext,
+  entry: unknown,
+  { again }: { readonly again: boolean },
+): Promise<void> {
   const asked = schema.parse(entry);
   const options = { signal: AbortSignal.timeout(deliveryMs) };
   if ('release' in asked) await releaseWaiting(context, asked.release, options);
   else if (asked.copy) await saveSentCopyFromQueue(context, asked.id, options);
-  else await deliverFromQueue(context, asked.id, { ...options, accepted: asked.accepted });
+  else await deliverFromQueue(context, asked.id, { ...options, again, accepted: asked.accepted });
 }
 
 /** Does what is to be done for an entry of queue `mail-send` that was given up. Throws where that fails. */

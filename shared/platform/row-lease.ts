@@ -1,27 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Acquired, Unavailable } from './acquired.ts';
 import type { Clock } from './clock.ts';
+import type { LeaseKind } from './lease-kind.ts';
 import { errorText, log } from './log.ts';
 import { type Columns, type Row, RowConflict, type Rows, type RowWrite } from './rows.ts';
 
-/** How leases of one kind behave. */
-export interface LeaseKind {
-  /** In log lines. */
-  readonly name: string;
-  /** A lease that is not renewed for this long has lapsed: its process is gone, or stands still. In ms. */
-  readonly lapseMs: number;
-  /** In ms. */
-  readonly renewEveryMs: number;
-  /** True: the row exists for the lease alone, and acquiring replaces it. False: the row has other columns, which stay. */
-  readonly ownRow: boolean;
-  /**
-   * When the lease could not be renewed in time: true, it counts as lost at once; false, only when another process has
-   * acquired it. True is right if most of the work would be in vain.
-   */
-  readonly stopsWhenUnsure: boolean;
-  /** Its first and its last write wait this long, in ms, for another of their partition to go with: see `writeSoon`. Absent: not at all. */
-  readonly joinMs?: number;
-}
+export type { LeaseKind } from './lease-kind.ts';
 
 /** Where a lease is kept. */
 export interface LeaseLocation {
@@ -53,6 +37,13 @@ export function isLeased(row: Row | undefined, kind: Pick<LeaseKind, 'lapseMs'>,
   return until <= now + believableLapses * kind.lapseMs || (row?.writtenAt ?? 0) + kind.lapseMs > now;
 }
 
+/** A lease as it was acquired. */
+interface Taken {
+  readonly etag: string;
+  readonly until: number;
+  readonly unwritten?: Columns;
+}
+
 /** How often a write is tried while others change other columns of the row. */
 const maxRounds = 5;
 
@@ -73,17 +64,20 @@ export class RowLease implements Acquired {
   #timer: NodeJS.Timeout;
   #etag: string;
   #until: number;
+  /** What is written with the first write; undefined: the row has it. */
+  #unwritten: Columns | undefined;
   #renewing = false;
   /** The row says no more that the lease is ours. */
   #ended = false;
   #writes: Promise<unknown> = Promise.resolve();
 
-  private constructor(location: LeaseLocation, kind: LeaseKind, owner: string, taken: { etag: string; until: number }) {
+  private constructor(location: LeaseLocation, kind: LeaseKind, owner: string, taken: Taken) {
     this.#location = location;
     this.#kind = kind;
     this.owner = owner;
     this.#etag = taken.etag;
     this.#until = taken.until;
+    this.#unwritten = taken.unwritten;
     this.#timer = this.#startTimer();
   }
 
@@ -101,6 +95,9 @@ export class RowLease implements Acquired {
     const until = location.clock.now() + kind.lapseMs;
     const { key } = location;
     const all = { ...columns, leaseOwner: owner, leaseUntil: until };
+    if (row && kind.writtenWithinMs !== undefined) {
+      return new RowLease(location, kind, owner, { etag: row.etag, until, unwritten: all });
+    }
     const write: RowWrite = row
       ? { kind: kind.ownRow ? 'replace' : 'merge', key, columns: all, etag: row.etag }
       : { kind: 'insert', key, columns: all };
@@ -189,7 +186,14 @@ export class RowLease implements Acquired {
   }
 
   #startTimer(): NodeJS.Timeout {
-    return setInterval(() => this.#tick(), this.#kind.renewEveryMs).unref();
+    const { renewEveryMs, writtenWithinMs } = this.#kind;
+    const renewing = () => setInterval(() => this.#tick(), renewEveryMs).unref();
+    if (!this.#unwritten) return renewing();
+    const first = () => {
+      this.#timer = renewing();
+      this.#tick();
+    };
+    return setTimeout(first, writtenWithinMs).unref();
   }
 
   #tick(): void {
@@ -216,7 +220,8 @@ export class RowLease implements Acquired {
   #markLost(why: string): LeaseLost {
     this.abandon();
     if (!this.lost.aborted) {
-      log.warn('lease.lost', { lease: this.#kind.name });
+      // Of one that nobody saw yet, another process was faster: that is no trouble.
+      if (!this.#unwritten) log.warn('lease.lost', { lease: this.#kind.name });
       this.#lost.abort(new LeaseLost(why));
     }
     return new LeaseLost(why);
@@ -224,12 +229,13 @@ export class RowLease implements Acquired {
 
   async #merge(columns: Columns, writes: readonly RowWrite[] = []): Promise<void> {
     const until = this.#location.clock.now() + this.#kind.lapseMs;
-    const all = { ...columns, leaseUntil: until };
+    const all = { ...this.#unwritten, ...columns, leaseUntil: until };
     const { key } = this.#location;
     const renewal = (etag: string): RowWrite => ({ kind: 'merge', key, columns: all, etag });
     const [etag = ''] = await this.#conditionally((known) => [renewal(known), ...writes]);
     this.#etag = etag;
     this.#until = until;
+    this.#unwritten = undefined;
   }
 
   /** Makes one write after the other: each needs the etag of the one before. */

@@ -21,6 +21,8 @@ interface Options {
   readonly signal: AbortSignal;
   /** See OutboxContext.enqueue. */
   readonly accepted?: string | undefined;
+  /** The queue has handed this message out before: that attempt may have been cut, and left no trace. */
+  readonly again?: boolean;
 }
 
 /** As `deliver`, by one of the workers that all accounts share: a message whose account has its share of them is requeued. */
@@ -56,7 +58,8 @@ async function deliverOnce(context: OutboxContext, id: string, options: Options)
   }
   const parts = splitAccountId(id);
   const first = parts && options.accepted !== undefined && (await deliverAccepted(context, parts, options));
-  if (first) return first;
+  // Where somebody was faster, the record says what is left to do.
+  if (first && first !== 'claimed') return first;
   const row = parts && (await context.rows.get(parts.account, recordKey(parts.localId), options));
   if (!parts || !row) {
     log.warn('outbox.unknownMessage');
@@ -88,16 +91,23 @@ async function deliverOnce(context: OutboxContext, id: string, options: Options)
 async function deliverAccepted(
   context: OutboxContext,
   parts: Pick<MessageRecord, 'account' | 'localId'>,
-  { accepted = '', signal }: Options,
+  { accepted = '', signal, again = false }: Options,
 ): Promise<Delivered | undefined> {
   const mail = await readAccepted(context, parts, accepted, { signal });
-  return mail && (await attempt(context, mail, { signal }));
+  return mail && (await attempt(context, { ...mail, isFirst: !again }, { signal }));
+}
+
+/** How an attempt begins. */
+interface Attempt extends Pick<AcceptedMail, 'record' | 'row'> {
+  readonly text?: Buffer;
+  /** Nobody can have begun one before. */
+  readonly isFirst?: boolean;
 }
 
 /** Makes an attempt, where the account's limits allow it. Undefined: the record is not as it was read any more. */
 async function attempt(
   context: OutboxContext,
-  { record, row, text }: Pick<AcceptedMail, 'record' | 'row'> & { readonly text?: Buffer },
+  { record, row, text, isFirst = false }: Attempt,
   options: Options,
 ): Promise<Delivered | undefined> {
   const account = await context.account(record.account, options.signal);
@@ -108,12 +118,25 @@ async function attempt(
     return await requeue(context, record, row, at);
   }
   try {
-    const claim = await Claim.acquire(context, record, row);
+    const quick = isFirst && commitsFirst(account) && isNew(record, context.clock.now());
+    const claim = await Claim.acquire(context, record, row, { quick });
     if (!isAcquired(claim)) return undefined;
     return await new Delivery(context, claim, record, { account, token, text }).run(options.signal);
   } finally {
     token?.release();
   }
+}
+
+/** Of a mail that waited longer, its sender or the recovery timer may have thought again. In ms. */
+const newForMs = 5_000;
+
+function isNew({ createdAt }: MessageRecord, now: number): boolean {
+  return Math.abs(now - Date.parse(createdAt)) < newForMs;
+}
+
+/** Whether nothing that lasts is done at the server before the commit point: Graph makes a draft there. */
+function commitsFirst(account: Account | undefined): boolean {
+  return sends(account) && account.transport?.protocol !== 'graph';
 }
 
 function sends(account: Account | undefined): account is Account {
