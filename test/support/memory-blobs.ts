@@ -56,6 +56,11 @@ export class MemoryBlobs {
     return this.#blobs.get(path)?.bytes.toString();
   }
 
+  /** Takes a blob away, as somebody else would. */
+  remove(path: string): void {
+    this.#blobs.delete(path);
+  }
+
   /** Puts a blob there, whatever is there. */
   put(path: string, content: string | Buffer, metadata: Readonly<Record<string, string>> = {}): void {
     this.#write(path, Buffer.from(content), { metadata: { ...metadata } });

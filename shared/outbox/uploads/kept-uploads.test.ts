@@ -88,14 +88,39 @@ describe('uploads whose life is over', () => {
     expect(blobs.names()).toEqual(['f'.repeat(40)]);
   });
 
-  it('stay where one was written anew since it was listed, and the failure is told', async () => {
-    const { blobs, context, time } = site();
-    const name = '0'.repeat(40);
-    blobs.put(name, 'old', { expiresat: '1' });
+  /** Twelve that are to be removed, more than are removed at a time; `onDelete` is told of each before. */
+  function expired(onDelete: (path: string, blobs: MemoryBlobs) => void) {
+    const { blobs, context } = site();
+    const names = Array.from({ length: 12 }, (_, n) => n.toString(16).repeat(40));
+    for (const name of names) blobs.put(name, 'old', { expiresat: '1' });
     blobs.onRequest = (method, path) => {
-      if (method === 'delete') blobs.put(path, 'new', { expiresat: String(time.now + hour) });
+      if (method === 'delete') onDelete(path, blobs);
     };
-    await expect(removeExpiredUploads(context, options)).rejects.toMatchObject({ statusCode: 412 });
-    expect(blobs.text(name)).toBe('new');
+    return { blobs, remove: () => removeExpiredUploads(context, options), first: names[0] ?? '' };
+  }
+
+  it('stay where one was written anew since it was listed, and the others go', async () => {
+    const { blobs, remove, first } = expired((path, all) => {
+      if (path === first) all.put(path, 'new', { expiresat: String(Date.UTC(2027, 0, 1)) });
+    });
+    await remove();
+    expect(blobs.names()).toEqual([first]);
+    expect(blobs.text(first)).toBe('new');
+  });
+
+  it('are no error where somebody else removed one since it was listed', async () => {
+    const { blobs, remove, first } = expired((path, all) => {
+      if (path === first) all.remove(path);
+    });
+    await remove();
+    expect(blobs.names()).toEqual([]);
+  });
+
+  it('go but for one that storage refuses to remove, and that is told', async () => {
+    const { blobs, remove, first } = expired((path) => {
+      if (path === first) throw Object.assign(new Error('away'), { statusCode: 503 });
+    });
+    await expect(remove()).rejects.toMatchObject({ statusCode: 503 });
+    expect(blobs.names()).toEqual([first]);
   });
 });

@@ -19,6 +19,9 @@ const graceMs = 3_600_000;
 const idBytes = 20;
 const idPattern = /^[0-9a-f]{40}$/;
 
+/** What storage answers for a blob that is not there any more, or not as it was listed. */
+const goneOrChanged: ReadonlySet<number> = new Set([404, 409, 412]);
+
 /** Requests to storage at one time. */
 const concurrentRequests = 8;
 
@@ -121,7 +124,10 @@ function expiryOf(metadata: Readonly<Record<string, string>> | undefined): numbe
   return expiresAt > 0 ? expiresAt : undefined;
 }
 
-/** Removes uploads whose life is over. Mails that named them have copies of their own. */
+/**
+ * Removes uploads whose life is over. Mails that named them have copies of their own. One that somebody else removed or
+ * wrote anew since it was listed is left to him. What storage refuses otherwise is thrown once the others are removed.
+ */
 export async function removeExpiredUploads({ clock, uploads }: UploadContext, { signal }: Options): Promise<void> {
   const container = await uploads();
   const before = clock.now() - graceMs;
@@ -134,8 +140,18 @@ export async function removeExpiredUploads({ clock, uploads }: UploadContext, { 
     if (expiresAt < before) old.push({ name, etag: properties.etag });
     if (old.length === batch) break;
   }
-  await mapConcurrently(old, concurrentRequests, async ({ name, etag }) => {
-    await container.getBlobClient(name).deleteIfExists({ abortSignal: signal, conditions: { ifMatch: etag } });
+  const failures: unknown[] = [];
+  const removed = await mapConcurrently(old, concurrentRequests, async ({ name, etag }) => {
+    signal.throwIfAborted();
+    try {
+      await container.getBlobClient(name).delete({ abortSignal: signal, conditions: { ifMatch: etag } });
+      return 1;
+    } catch (error) {
+      if (!goneOrChanged.has(storageStatus(error) ?? 0)) failures.push(error);
+      return 0;
+    }
   });
-  if (old.length > 0) log.info('outbox.uploadsRemoved', { uploads: old.length });
+  const uploadsRemoved = removed.reduce((sum: number, one) => sum + one, 0);
+  if (uploadsRemoved > 0) log.info('outbox.uploadsRemoved', { uploads: uploadsRemoved });
+  if (failures.length > 0) throw failures[0];
 }
