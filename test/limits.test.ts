@@ -202,18 +202,16 @@ describe('an account with much mail and a slow server', () => {
     await smtpAccount(mailroom, 'flood', { port: slow.port });
     await smtpAccount(mailroom, 'prompt', { port: fast.port });
     await sendMany('flood', 300);
-    const began = performance.now();
-    const { id } = await send(mailroom, 'prompt');
-    await endedRecord(mailroom, id, 30);
-    const waited = performance.now() - began;
-    // The slow server took 4 s for each of five at a time: two hundred of the mails would have stood before it.
-    const sentOfFlood = slow.arrivals.length;
-    expect(sentOfFlood).toBeLessThan(40);
-    expect(waited).toBeLessThan(20_000);
+    // Twice, while the flood waits.
+    for (let n = 0; n < 2; n += 1) {
+      const before = slow.arrivals.length;
+      const { id } = await send(mailroom, 'prompt');
+      await endedRecord(mailroom, id, 60);
+      // Most of the flood would have stood before it.
+      expect(slow.arrivals.length - before).toBeLessThan(60);
+    }
+    expect(slow.arrivals.length).toBeLessThan(300);
     expect(slow.most()).toBeLessThanOrEqual(5);
-    // And again, while the flood waits.
-    const second = await send(mailroom, 'prompt');
-    await endedRecord(mailroom, second.id, 10);
   });
 });
 
@@ -221,7 +219,7 @@ describe('many mails of one account and some of another, submitted together', ()
   const [many, some] = process.env.SOAK ? [5_000, 50] : [300, 6];
 
   it('the few are through before a tenth of the many', {
-    timeout: process.env.SOAK ? 1_200_000 : 180_000,
+    timeout: process.env.SOAK ? 3_600_000 : 180_000,
   }, async () => {
     // A tenth of the many takes it a quarter of a minute, however busy this machine is.
     const [crowd, few] = [await smtpServer(2_500), await smtpServer(0)];

@@ -107,7 +107,7 @@ describe('stopped in every state of a send for longer than any lease, while anot
     const waiting = new Set(cases);
     for (const each of cases) void each.reached.then(() => waiting.delete(each));
     for (const each of cases) each.answer = each.post({ wait: each.moment.wait }).catch(() => undefined);
-    await until('every moment', 40, async () => waiting.size === 0).catch(() => {
+    await until('every moment', 120, async () => waiting.size === 0).catch(() => {
       expect.fail(`not reached: ${[...waiting].map(({ moment }) => moment.when).join('; ')}`);
     });
     process.kill(mailroom.pid, 'SIGSTOP');
@@ -128,7 +128,7 @@ describe('stopped in every state of a send for longer than any lease, while anot
       return log.split("Executing 'Functions.mail-send'").length === log.split("Executed 'Functions.mail-send'").length;
     });
     await Promise.all(cases.map(({ answer }) => answer));
-  }, 240_000);
+  }, 400_000);
 
   afterAll(async () => {
     for (const { server } of cases) await server.stop();

@@ -30,6 +30,8 @@ export interface KillMoment {
   /** How often the server gets the whole mail. */
   readonly copies: 0 | 1;
   readonly attempts: readonly string[];
+  /** The first attempt is noted as interrupted where its claim was durable by then: it is, after a second of sending. */
+  readonly claimedAfterASecond?: boolean;
 }
 
 const before = (service: StorageService, text: string) => ({ storage: { at: 'before', service, text } }) as const;
@@ -42,6 +44,7 @@ const commitWrite = ['table', '"committing":true'] as const;
 const receiptWrite = ['table', '"status":"sent"'] as const;
 const queuePut = ['queue', '/mail-send/messages'] as const;
 const eventPut = ['queue', '/mail-events/messages'] as const;
+const firstPiece = { at: 'before', service: 'blob', method: 'GET', text: '/outbox/' } as const;
 const secondPiece = { at: 'before', service: 'blob', method: 'GET', text: '/outbox/', nth: 2 } as const;
 
 const sentImmediately = { ends: 'sent', copies: 1, attempts: ['sent'] } as const;
@@ -58,7 +61,7 @@ export const killMoments: readonly KillMoment[] = [
   },
   { when: 'the record is durable, nobody knows', caught: after(...recordWrite), unanswered: true, ...sentImmediately },
   { when: 'accepted, not yet queued', caught: before(...queuePut), unanswered: true, ...sentImmediately },
-  { when: 'queued, not yet claimed', caught: before(...claimWrite), ...sentImmediately },
+  { when: 'queued, its text not read', caught: { storage: firstPiece }, ...sentImmediately },
   {
     when: 'accepted, the caller waits, not yet claimed',
     caught: before(...claimWrite),
@@ -66,7 +69,13 @@ export const killMoments: readonly KillMoment[] = [
     unanswered: true,
     ...sentImmediately,
   },
-  { when: 'claimed, not yet connected', caught: after(...claimWrite), ...sentAgain },
+  {
+    when: 'claimed, not yet connected, the caller waits',
+    caught: after(...claimWrite),
+    wait: true,
+    unanswered: true,
+    ...sentAgain,
+  },
   { when: 'connected, not yet greeted', caught: { smtp: 'GREETING' }, ...sentAgain },
   { when: 'the sender is offered', caught: { smtp: 'MAIL' }, ...sentAgain },
   {
@@ -82,6 +91,15 @@ export const killMoments: readonly KillMoment[] = [
   {
     when: 'all but the last bytes have left, committing is not durable',
     caught: before(...commitWrite),
+    begun: true,
+    claimedAfterASecond: true,
+    ...sentImmediately,
+  },
+  {
+    when: 'all but the last bytes have left, committing is not durable, the caller waits',
+    caught: before(...commitWrite),
+    wait: true,
+    unanswered: true,
     begun: true,
     ...sentAgain,
   },
