@@ -18,6 +18,16 @@ beforeAll(async () => {
 });
 afterAll(() => mailroom?.stop());
 
+it('a sign-in that the caller writes himself opens no route, where none is in front', async () => {
+  for (const { name, method, path, authLevel } of await registeredRoutes(mailroom)) {
+    if (authLevel === 'anonymous') continue;
+    for (const key of [null, 'wrong-key']) {
+      const answer = await mailroom.call(method, path, { key, headers: principal('Mailroom.Admin') });
+      expect([answer.status, answer.bytes.length], name).toEqual([401, 0]);
+    }
+  }
+});
+
 /** Sends all of a chunked body whatever is answered meanwhile, as many clients and every proxy do. */
 async function send(room: Mailroom, method: string, path: string, options: SendOptions) {
   const { first, kilobytes = 3_000, headers = {} } = options;
