@@ -3,6 +3,7 @@ import { Refusal } from '../platform/refusal.ts';
 import { jsonOf } from '../platform/row-json.ts';
 import type { Row } from '../platform/row-types.ts';
 import { peek } from '../platform/validation.ts';
+import type { SummedAccount } from './account-summaries.ts';
 import { type Destination, parseDestinations } from './destinations.ts';
 import { type Account, resolveAccount } from './rules.ts';
 
@@ -46,6 +47,14 @@ export function isNotedFromStart(row: Row): boolean {
 /** Deleted accounts leave their row behind. */
 export function isDeleted(row: Row): boolean {
   return row.columns.deleted === true;
+}
+
+/** The columns that `summedOf` needs. */
+export const summedColumns = ['fromStart', 'createdAt'] as const;
+
+/** An account, also a deleted one, as lists over all of them know it. */
+export function summedOf(row: Row): SummedAccount {
+  return { name: row.key, fromStart: isNotedFromStart(row), createdAt: createdAtOf(row) };
 }
 
 /** What of an account's row stays when it is saved. `now`: in ms since the epoch. Being saved, or added again, makes no import due. */

@@ -9,7 +9,6 @@ import type { SecretStore } from '../secrets/secret-store.ts';
 import {
   etagOf,
   isDeleted,
-  isNotedFromStart,
   type KnownDestinations,
   keptColumns,
   knownDestinationsOf,
@@ -17,7 +16,10 @@ import {
   type StoredAccount,
   sinceColumns,
   storedOf,
+  summedColumns,
+  summedOf,
 } from './account-row.ts';
+import type { SummedAccount } from './account-summaries.ts';
 import { confirmDestinations, secretsOf, waitingWarnings } from './destinations.ts';
 import { accountsPartition } from './keys.ts';
 import { accountNameSchema } from './model.ts';
@@ -144,14 +146,10 @@ export class AccountStore {
     return (await this.everyOne(options)).map(({ name }) => name);
   }
 
-  /** All accounts there are or were; `fromStart`: see `isNotedFromStart`. */
-  async everyOne(options: Options): Promise<readonly { readonly name: string; readonly fromStart: boolean }[]> {
-    const found = [];
-    const range = { select: ['fromStart'], signal: options.signal, top: maxAccounts };
-    for await (const row of this.#rows.prefix(accountsPartition, '', range)) {
-      found.push({ name: row.key, fromStart: isNotedFromStart(row) });
-    }
-    return found;
+  /** All accounts there are or were, with what is known of each without reading more. */
+  async everyOne(options: Options): Promise<readonly SummedAccount[]> {
+    const range = { select: summedColumns, signal: options.signal, top: maxAccounts };
+    return await Array.fromAsync(this.#rows.prefix(accountsPartition, '', range), summedOf);
   }
 
   /**

@@ -10,8 +10,8 @@ import { percentile } from './delays.ts';
 export const maxDays = 90;
 
 const dayMs = 86_400_000;
-/** Accounts read at one time. */
-const readConcurrency = 8;
+/** Accounts of a table read at one time. */
+const readConcurrency = 16;
 
 /** The counts of all tables that are counted in. */
 export interface StatsContext {
@@ -48,20 +48,25 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
+/** The accounts whose counts are read, of one table or of each. */
+type CountedAccounts = readonly string[] | ((counts: DayCounts) => readonly string[]);
+
 /** The last days of some accounts together, newest first, each of them, also those without anything. */
 export async function dayStats(
   { clock, counts }: StatsContext,
-  accounts: readonly string[],
+  accounts: CountedAccounts,
   { days, signal }: Options,
 ): Promise<readonly DayView[]> {
   const wanted = Array.from({ length: days }, (_, ago) => dayOf(clock.now() - ago * dayMs));
   const from = wanted.at(-1) ?? '';
   const sums: DayTotals = new Map();
-  await mapConcurrently(accounts, readConcurrency, async (account) => {
-    const read = await Promise.all(counts.map((each) => each.read(account, from, { signal })));
-    for (const [day, total] of read.flatMap((totals) => [...totals])) {
+  const reads = counts.flatMap((each) => {
+    const names = typeof accounts === 'function' ? accounts(each) : accounts;
+    return names.map((account) => ({ counts: each, account }));
+  });
+  await mapConcurrently(reads, readConcurrency, async ({ counts: table, account }) => {
+    for (const [day, total] of await table.read(account, from, { signal }))
       totalOf(sums, day).add(total.counts, total.delays).leave(total.backlog);
-    }
   });
   return wanted.map((day) => dayView(day, sums.get(day) ?? new DayTotal()));
 }
