@@ -149,7 +149,9 @@ export class AccountStore {
   /** All accounts there are or were, with what is known of each without reading more. */
   async everyOne(options: Options): Promise<readonly SummedAccount[]> {
     const range = { select: summedColumns, signal: options.signal, top: maxAccounts };
-    return await Array.fromAsync(this.#rows.prefix(accountsPartition, '', range), summedOf);
+    const found: SummedAccount[] = [];
+    for await (const row of this.#rows.prefix(accountsPartition, '', range)) found.push(summedOf(row));
+    return found;
   }
 
   /**
