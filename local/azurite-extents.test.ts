@@ -12,12 +12,12 @@ interface ExtentList {
   readonly EXTENTS_COLLECTION: string;
 }
 
-const List: new (path: string, inMemory: boolean) => ExtentList = createRequire(import.meta.url)(
-  'azurite/dist/src/common/persistence/LokiExtentMetadataStore.js',
-).default;
+const List: (new (path: string, inMemory: boolean) => ExtentList) & { readonly prototype: ExtentList } = createRequire(
+  import.meta.url,
+)('azurite/dist/src/common/persistence/LokiExtentMetadataStore.js').default;
 
 test('what Azurite removes of many is gone, the others are found, and no index is sorted anew', async () => {
-  removeExtentsOneByOne();
+  removeExtentsOneByOne(List);
   const list = new List('extents.json', true);
   await list.init();
   // In no order of their names.

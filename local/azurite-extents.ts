@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 interface Extents {
@@ -13,6 +12,11 @@ interface ExtentList {
   deleteExtent(id: string): Promise<void>;
 }
 
+/** Azurite's class `LokiExtentMetadataStore`. */
+export interface ExtentLists {
+  readonly prototype: ExtentList;
+}
+
 /** Extents that are removed at one go. */
 const extentsAtOnce = 50;
 
@@ -22,10 +26,7 @@ const extentsAtOnce = 50;
  * of them it answers nothing for minutes. From now on one is taken out of the index alone, and requests are answered in
  * between.
  */
-export function removeExtentsOneByOne(): void {
-  const require = createRequire(import.meta.url);
-  const { prototype }: { readonly prototype: ExtentList } =
-    require('azurite/dist/src/common/persistence/LokiExtentMetadataStore.js').default;
+export function removeExtentsOneByOne({ prototype }: ExtentLists): void {
   let removed = 0;
   prototype.deleteExtent = async function (id) {
     const extents = this.db.getCollection(this.EXTENTS_COLLECTION);

@@ -1,10 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { createRequire, enableCompileCache } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import BlobConfiguration from 'azurite/dist/src/blob/BlobConfiguration.js';
+import BlobServer from 'azurite/dist/src/blob/BlobServer.js';
+import LokiExtentMetadataStore from 'azurite/dist/src/common/persistence/LokiExtentMetadataStore.js';
+import QueueConfiguration from 'azurite/dist/src/queue/QueueConfiguration.js';
+import QueueServer from 'azurite/dist/src/queue/QueueServer.js';
+import TableConfiguration from 'azurite/dist/src/table/TableConfiguration.js';
+import TableServer from 'azurite/dist/src/table/TableServer.js';
 import { z } from 'zod';
-import { removeExtentsOneByOne } from './azurite-extents.ts';
+import { type ExtentLists, removeExtentsOneByOne } from './azurite-extents.ts';
 import { lockWorkingDirectory } from './location-lock.ts';
 
 /**
@@ -30,10 +36,11 @@ interface AzuriteServer {
 type AzuriteClass = new (configuration: object) => AzuriteServer;
 type ConfigurationClass = new (...values: readonly unknown[]) => object;
 
-// Azurite is many files; compiled once, it starts sooner the next time.
-enableCompileCache();
-const require = createRequire(import.meta.url);
-const load = <T>(path: string): T => require(`azurite/dist/src/${path}.js`).default;
+const classes = {
+  blob: [BlobServer, BlobConfiguration],
+  queue: [QueueServer, QueueConfiguration],
+  table: [TableServer, TableConfiguration],
+} as const;
 
 const host = '127.0.0.1';
 /** Longer than clients keep an idle connection, so that none is closed just as a request goes out on it. */
@@ -45,7 +52,7 @@ const clientsMs = 60_000;
 const lookMs = 100;
 
 async function main(): Promise<void> {
-  removeExtentsOneByOne();
+  removeExtentsOneByOne(LokiExtentMetadataStore.default as ExtentLists);
   const options = optionsSchema.parse(JSON.parse(process.argv[2] ?? ''));
   if (options.location !== undefined) {
     mkdirSync(options.location, { recursive: true, mode: 0o700 });
@@ -60,24 +67,16 @@ async function main(): Promise<void> {
   const common = [false, true, certFile, keyFile, undefined, oauth, true, inMemory] as const;
   const extents = (path: string) => [{ locationId: 'Default', locationPath: path, maxConcurrency: 1 }];
   const files = (service: string) => [`__azurite_db_${service}__.json`, `__azurite_db_${service}_extent__.json`];
-  const server = (service: string, name: string, configuration: readonly unknown[]) => {
-    const Configuration = load<ConfigurationClass>(`${service}/${name}Configuration`);
-    return new (load<AzuriteClass>(`${service}/${name}Server`))(new Configuration(...configuration));
+  const server = (service: keyof typeof classes, configuration: readonly unknown[]) => {
+    const [{ default: Server }, { default: Configuration }] = classes[service];
+    return new (Server as AzuriteClass)(new (Configuration as ConfigurationClass)(...configuration));
   };
   const blobFiles = [...files('blob'), extents('__blobstorage__')];
   const queueFiles = [...files('queue'), extents('__queuestorage__')];
   const servers = [
-    server('blob', 'Blob', [host, options.ports.blob, keepAliveSeconds, ...blobFiles, ...noLog, ...noLog, ...common]),
-    server('queue', 'Queue', [
-      host,
-      options.ports.queue,
-      keepAliveSeconds,
-      ...queueFiles,
-      ...noLog,
-      ...noLog,
-      ...common,
-    ]),
-    server('table', 'Table', [
+    server('blob', [host, options.ports.blob, keepAliveSeconds, ...blobFiles, ...noLog, ...noLog, ...common]),
+    server('queue', [host, options.ports.queue, keepAliveSeconds, ...queueFiles, ...noLog, ...noLog, ...common]),
+    server('table', [
       ...[host, options.ports.table, keepAliveSeconds, files('table')[0]],
       // Tables take the two log switches in another order.
       ...[false, false, undefined, undefined],

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { bundled, compiledOnce } from './bundled.ts';
 import type { StoredCertificate } from './certificate.ts';
 
 export interface AzuritePorts {
@@ -60,6 +61,8 @@ const reportSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), reason: z.string() }),
 ]);
 
+const program = fileURLToPath(new URL('azurite-process.ts', import.meta.url));
+
 /** Starts Azurite as a process of its own on 127.0.0.1. It ends by itself, gracefully, when this process is gone. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const argument = JSON.stringify({
@@ -69,8 +72,8 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   });
   const { AZURITE_ACCOUNTS: _accounts, AZURITE_DB: _database, ...env } = process.env;
   // A process group of its own: Ctrl-C in a terminal must not end it before the functions that still write to it.
-  const child = fork(fileURLToPath(new URL('azurite-process.ts', import.meta.url)), [argument], {
-    env,
+  const child = fork(await bundled(program), [argument], {
+    env: { ...env, ...compiledOnce() },
     execArgv: [],
     detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { bundled, compiledOnce } from './bundled.ts';
 
 export interface FunctionsProcessOptions {
   /** The whole environment, without PORT. */
@@ -43,7 +44,6 @@ const host = fileURLToPath(new URL('host/main.ts', import.meta.url));
 /** The functions, in a process of their own that is started again whenever it ends, as Azure does. */
 export function functionsProcess(options: FunctionsProcessOptions): FunctionsProcess {
   const appDirectory = options.appDirectory ?? root;
-  const [modulePath, ...args] = options.command ?? [host, '--app', appDirectory];
   let port = options.port;
   let child: ChildProcess | undefined;
   let stopping = false;
@@ -52,9 +52,11 @@ export function functionsProcess(options: FunctionsProcessOptions): FunctionsPro
 
   async function start(): Promise<{ pid: number; port: number }> {
     // A process group of its own: Ctrl-C must reach it as an orderly stop, not as a signal of its own.
+    const [modulePath, ...args] = options.command ?? [await bundled(host), '--app', appDirectory];
+    if (stopping) throw new Error('The functions process is to stop');
     const started = fork(modulePath, args, {
       cwd: appDirectory,
-      env: { ...options.env, PORT: String(port) },
+      env: { ...compiledOnce(), ...options.env, PORT: String(port) },
       execArgv: [],
       detached: true,
       stdio: ['ignore', options.output, options.output, 'ipc'],

@@ -63,7 +63,7 @@ vi.setConfig({ testTimeout: 120_000 });
 
 async function ready(env: Readonly<Record<string, string>>): Promise<Run & { pids: readonly number[] }> {
   const started = run(env);
-  await expect.poll(started.output, { timeout: 60_000 }).toContain(`Mailroom ready on http://127.0.0.1:${env.PORT}`);
+  await expect.poll(started.output).toContain(`Mailroom ready on http://127.0.0.1:${env.PORT}`);
   return { ...started, pids: [started.said(/Functions: pid (\d+)/), started.said(/Azurite: pid (\d+)/)] };
 }
 
@@ -96,7 +96,7 @@ test('it answers, takes mail, brings killed functions back, and SIGTERM ends all
 
   const [functions = 0, azurite = 0] = pids;
   process.kill(functions, 'SIGKILL');
-  await expect.poll(() => output().split('Mailroom ready').length, { timeout: 60_000 }).toBe(3);
+  await expect.poll(() => output().split('Mailroom ready').length).toBe(3);
   expect((await fetch(`http://127.0.0.1:${port}/api/health`)).status).toBe(200);
   const again = Number(
     output()
@@ -149,7 +149,7 @@ test('when it is killed itself, its processes end by themselves', async () => {
   const { child, ended, pids } = await ready({ PORT: String(await freePort()), LOCAL_DATA_DIR: await dataDirectory() });
   child.kill('SIGKILL');
   await ended;
-  await expect.poll(() => pids.map(isAlive), { timeout: 20_000 }).toEqual([false, false]);
+  await expect.poll(() => pids.map(isAlive)).toEqual([false, false]);
 });
 
 test('a port in use is one clear line', async () => {

@@ -153,9 +153,7 @@ describe('timers', () => {
       const asked = async (key: string | null) => (await mailroom.call('POST', path, { body: {}, key })).status;
       expect([await asked('test-function-key'), await asked(null)]).toEqual([403, 401]);
       await mailroom.fire(timer);
-      await expect
-        .poll(() => mailroom.log(), { timeout: 10_000 })
-        .toMatch(new RegExp(`Executed 'Functions.${timer}' \\(Succeeded`));
+      await expect.poll(() => mailroom.log()).toMatch(new RegExp(`Executed 'Functions.${timer}' \\(Succeeded`));
     },
   );
 

@@ -110,9 +110,7 @@ describe('the first minute', () => {
         const signIn = page.getByRole('dialog');
         await field(signIn, 'Function key').fill('wrong-key');
         await button(signIn, 'Sign in').click();
-        await expect
-          .poll(() => mistakeOf(field(signIn, 'Function key')), { timeout: 30_000 })
-          .toContain('does not accept');
+        await expect.poll(() => mistakeOf(field(signIn, 'Function key'))).toContain('does not accept');
         expect(await field(signIn, 'Function key').inputValue()).toBe('wrong-key');
         await checkScreen(page, 'sign-in');
         await field(signIn, 'Function key').fill(hostKey);
@@ -140,16 +138,14 @@ describe('the first minute', () => {
         await field(sending, 'Sign-in').selectOption('none');
 
         // A wrong port, then a wrong password: each hint where it can be mended, and nothing that was typed is lost.
-        await expect.poll(() => mistakeOf(field(importing, 'Port')), { timeout: 60_000 }).toMatch(/port/i);
+        await expect.poll(() => mistakeOf(field(importing, 'Port'))).toMatch(/port/i);
         await field(importing, 'Port').fill(String(server.ports.imap));
-        await expect.poll(() => mistakeOf(field(importing, 'Password')), { timeout: 60_000 }).toMatch(/password/i);
+        await expect.poll(() => mistakeOf(field(importing, 'Password'))).toMatch(/password/i);
         expect(await mistakeOf(field(importing, 'Port'))).toBe('');
         await checkScreen(page, 'connect-wrong-password');
         await field(importing, 'Password').fill(password);
-        await expect
-          .poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count(), { timeout: 60_000 })
-          .toBe(1);
-        await expect.poll(() => mistakeOf(field(importing, 'Password')), { timeout: 60_000 }).toBe('');
+        await expect.poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count()).toBe(1);
+        await expect.poll(() => mistakeOf(field(importing, 'Password'))).toBe('');
         // Nothing is stored by trying.
         expect((await mailroom.call('GET', '/api/accounts/corpus')).status).toBe(404);
 
@@ -169,7 +165,7 @@ describe('the first minute', () => {
         await page.getByText(/^Imported\. 2 new/).waitFor();
         // The charts have it at once.
         const today = page.getByRole('figure', { name: 'Mails a day' }).locator('.numbers tbody tr').first();
-        await expect.poll(() => today.locator('[data-name=imported]').textContent(), { timeout: 30_000 }).toBe('2');
+        await expect.poll(() => today.locator('[data-name=imported]').textContent()).toBe('2');
         await checkScreen(page, 'account-new');
         const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
         expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);
@@ -257,7 +253,7 @@ describe('an account', () => {
       await page.getByRole('link', { name: 'Settings' }).click();
       await field(page, 'Sender').fill('not an address');
       await button(page, 'Save').click();
-      await expect.poll(() => mistakeOf(field(page, 'Sender')), { timeout: 30_000 }).not.toBe('');
+      await expect.poll(() => mistakeOf(field(page, 'Sender'))).not.toBe('');
       expect(await field(page, 'Sender').inputValue()).toBe('not an address');
       await field(page, 'Sender').fill('Changed <changed@example.com>');
       await field(page, 'The original').selectOption('afterDays');
@@ -332,7 +328,7 @@ describe('an account', () => {
       ] as const) {
         await page.goto(`${mailroom.url}/api/console${path}`);
         await heading(page, title).waitFor();
-        await expect.poll(() => page.getByText(/^Loading/).count(), { timeout: 30_000 }).toBe(0);
+        await expect.poll(() => page.getByText(/^Loading/).count()).toBe(0);
         await checkScreen(page, name);
       }
     });
@@ -502,7 +498,7 @@ describe('whoever may not do everything', () => {
       await again.waitFor({ state: 'hidden' });
       await page.goBack();
       expect(await field(page, 'Subject').inputValue()).toBe('Kept');
-      await expect.poll(() => button(page, 'Send').getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('false');
+      await expect.poll(() => button(page, 'Send').getAttribute('aria-disabled')).toBe('false');
       expect(await page.evaluate('JSON.stringify({ ...sessionStorage, ...localStorage })')).toBe('{}');
 
       // Whoever may only send is told what the lists need.
@@ -519,7 +515,7 @@ describe('whoever may not do everything', () => {
   });
 
   async function isGrey(page: Page, name: string, reason: string): Promise<void> {
-    await expect.poll(() => button(page, name).getAttribute('aria-disabled'), { timeout: 30_000 }).toBe('true');
+    await expect.poll(() => button(page, name).getAttribute('aria-disabled')).toBe('true');
     expect(await button(page, name).getAttribute('title')).toContain(reason);
   }
 });

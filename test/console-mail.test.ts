@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await press(page, 'Find');
       await page.waitForURL(/recipient=someone%2Belse%40example\.org/);
       const rows = page.getByRole('table').locator('tbody tr');
-      await expect.poll(() => rows.count(), { timeout: 20_000 }).toBe(1);
+      await expect.poll(() => rows.count()).toBe(1);
       await press(page, 'someone+else@example.org');
       await heading('A mail');
       await page.goBack();
@@ -144,19 +144,19 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       for (let n = 0; n < 60; n += 10) await Promise.all(Array.from({ length: 10 }, () => send(mailroom, 'many')));
       await goTo('/outbox?account=many');
       const rows = page.getByRole('table').locator('tbody tr');
-      await expect.poll(() => rows.count(), { timeout: 20_000 }).toBe(50);
+      await expect.poll(() => rows.count()).toBe(50);
       const first = page.url();
       await press(page, 'Next page');
-      await expect.poll(() => rows.count(), { timeout: 20_000 }).toBe(10);
+      await expect.poll(() => rows.count()).toBe(10);
       await page.goBack();
-      await expect.poll(() => rows.count(), { timeout: 20_000 }).toBe(50);
+      await expect.poll(() => rows.count()).toBe(50);
       expect(page.url()).toBe(first);
     });
 
     it('says beside the field what is wrong with a search', async () => {
       await goTo('/outbox?recipient=nobody');
       const field = page.getByLabel('Recipient', { exact: true });
-      await expect.poll(() => field.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      await expect.poll(() => field.getAttribute('aria-invalid')).toBe('true');
       expect(await field.inputValue()).toBe('nobody');
       await goTo('/outbox?status=lost');
       await says('There is no status lost.');
@@ -222,13 +222,13 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await fill({ To: 'jane@', Subject: hostile, Text: 'Hello' });
       await button('Send').click();
       const to = page.getByLabel('To', { exact: true });
-      await expect.poll(() => to.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      await expect.poll(() => to.getAttribute('aria-invalid')).toBe('true');
       expect(await page.locator(':focus').getAttribute('aria-invalid')).toBe('true');
       expect(await to.inputValue()).toBe('jane@');
       await fill({ Account: 'nobody', To: 'jane@example.org' });
       await button('Send').click();
       const account = page.getByLabel('Account', { exact: true });
-      await expect.poll(() => account.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      await expect.poll(() => account.getAttribute('aria-invalid')).toBe('true');
       // Kept while somebody looks at another screen.
       await page.getByRole('link', { name: 'Assets' }).click();
       await heading('Assets');
@@ -316,9 +316,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       expect(await frame.locator('script, form, iframe, object, link, meta[http-equiv=refresh]').count()).toBe(0);
       // The picture that came with the mail is there.
       await expect
-        .poll(() => frame.locator('img[src^="blob:"]').evaluate((img) => 'naturalWidth' in img && img.naturalWidth), {
-          timeout: 20_000,
-        })
+        .poll(() => frame.locator('img[src^="blob:"]').evaluate((img) => 'naturalWidth' in img && img.naturalWidth))
         .toBe(1);
       expect(tracked).toBe(0);
     });
@@ -327,7 +325,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       // In a tab of its own: that it asks another origin is what the reader wants here.
       const other = await openConsole(browser, mailroom, `/assets/${ids.asset}`);
       await other.page.getByRole('button', { name: 'Load pictures from elsewhere' }).click();
-      await expect.poll(() => tracked, { timeout: 20_000 }).toBe(1);
+      await expect.poll(() => tracked).toBe(1);
       await other.close();
     });
 
@@ -376,7 +374,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       mailroom.watch.add(await page.getByLabel('Secret', { exact: true }).inputValue());
       await press(page, 'Save');
       const url = page.getByLabel('URL', { exact: true });
-      await expect.poll(() => url.getAttribute('aria-invalid'), { timeout: 20_000 }).toBe('true');
+      await expect.poll(() => url.getAttribute('aria-invalid')).toBe('true');
       // What was refused has stored nothing, no secret either, and nothing that was typed is lost.
       await expect((await vaultClient(mailroom)).getSecret('corpus-webhook')).rejects.toThrow('was not found');
       expect(await page.getByLabel('Secret', { exact: true }).inputValue()).not.toBe('');

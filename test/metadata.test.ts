@@ -128,9 +128,7 @@ describe('metadata', { timeout: 120_000 }, () => {
     const reported = async () => [
       ...new Map((await events.about(failed.id)).map(({ id: each, data }) => [each, data])),
     ];
-    await expect
-      .poll(async () => (await reported()).map(([, data]) => data.metadata), { timeout: 30_000 })
-      .toEqual([metadata, metadata]);
+    await expect.poll(async () => (await reported()).map(([, data]) => data.metadata)).toEqual([metadata, metadata]);
   });
 
   it('is part of the request that an Idempotency-Key stands for', async () => {

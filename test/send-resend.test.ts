@@ -88,7 +88,7 @@ describe('POST /messages/{id}/resend', { timeout: 120_000 }, () => {
     const ids = async () => [...new Set((await events.about(id)).map((event) => event.id))];
     const resentAt = record.attempts[1]?.at ?? '';
     const expected = [`mailroom.message.failed:${id}`, `mailroom.message.sent:${id}:${resentAt}`];
-    await expect.poll(ids, { timeout: 30_000 }).toEqual(expected);
+    await expect.poll(ids).toEqual(expected);
     problem(await resend(id), 409);
   });
 

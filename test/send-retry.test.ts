@@ -178,7 +178,7 @@ describe('the first attempt', () => {
     const { json } = await mailroom.expect(200, 'GET', '/api/messages?status=queued');
     expect(json.items).toHaveLength(8);
     const places = async () => (await queueOf(mailroom, 'mail-send').getProperties()).approximateMessagesCount;
-    await expect.poll(places, { timeout: 10_000 }).toBe(8);
+    await expect.poll(places).toBe(8);
   });
 });
 
@@ -221,7 +221,7 @@ describe('a sign-in that is refused', () => {
     for (const id of waiting) expect((await endedRecord(mailroom, id)).status).toBe('sent');
     expect(copies('signin')).toHaveLength(waiting.length);
     const types = async () => (await eventTypes('signin')).toSorted();
-    await expect.poll(types, { timeout: 10_000 }).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
+    await expect.poll(types).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/signin/status');
     expect(json.failing).toEqual([]);
   });
@@ -247,7 +247,7 @@ describe('two minutes later', () => {
 
   it('the account trouble of the greeting is over', async () => {
     const types = async () => (await eventTypes('turned')).toSorted();
-    await expect.poll(types, { timeout: 10_000 }).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
+    await expect.poll(types).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
   });
 
   it('a server that could not be reached twice is nobody’s trouble yet', async () => {
@@ -268,7 +268,7 @@ describe('ten minutes later', () => {
 
   it('a server that could not be reached three times is the account’s trouble, reported once', async () => {
     await recordWhen(mailroom, idOf('down'), 'three attempts', ({ attempts }) => attempts.length === 3);
-    await expect.poll(() => eventTypes('down'), { timeout: 10_000 }).toEqual(['mailroom.account.failing']);
+    await expect.poll(() => eventTypes('down')).toEqual(['mailroom.account.failing']);
     const { json } = await mailroom.expect(200, 'GET', '/api/accounts/down/status');
     expect(json.failing).toEqual([expect.objectContaining({ side: 'transport', code: 'ECONNREFUSED' })]);
   });
@@ -298,7 +298,7 @@ describe('two days later', () => {
     expect(record.status).toBe('sent');
     expect(record.attempts.map(({ outcome }) => outcome)).toEqual(['deferred', 'deferred', 'deferred', 'sent']);
     const types = async () => (await eventTypes('down')).toSorted();
-    await expect.poll(types, { timeout: 10_000 }).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
+    await expect.poll(types).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
   });
 
   it.each(['cut', 'silent'])('a mail in doubt (%s) was not sent again', async (account) => {
@@ -310,6 +310,6 @@ describe('two days later', () => {
   });
 
   it('nothing is left open', async () => {
-    await expect.poll(() => openMessages(mailroom), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => openMessages(mailroom)).toEqual([]);
   });
 });

@@ -102,7 +102,7 @@ describe('connections', () => {
     const log = await mailroom.log();
     for (const id of ids) expect(log).toContain(id);
     await expect
-      .poll(async () => new Set((await events.all()).map(({ id }) => id)), { timeout: 10_000 })
+      .poll(async () => new Set((await events.all()).map(({ id }) => id)))
       .toEqual(new Set(ids.map((id) => `mailroom.message.sent:${id}`)));
   });
 });

@@ -113,7 +113,7 @@ describe.each(['managedIdentity', 'clientSecret'] as const)('storage opened by %
 
     mailbox.deliver('corpus', sent.bytes);
     await mailroom.fire('import-schedule');
-    await expect.poll(() => mailroom.assets('corpus'), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => mailroom.assets('corpus')).toHaveLength(1);
     const [asset] = await mailroom.assets('corpus');
     const { bytes } = await mailroom.expect(200, 'GET', `/api/assets/${asset.id}/mime`);
     expect(bytes.equals(sent.bytes)).toBe(true);

@@ -4,7 +4,6 @@ import { Faults } from './faults.ts';
 import { draft, immutable, mail, Stage, user } from './graph.test-support.ts';
 
 let stage: Stage;
-const patiently = { timeout: 10_000 };
 
 beforeAll(async () => {
   stage = await Stage.start();
@@ -66,7 +65,7 @@ test('a connection that ends before and after the work', async () => {
     stage.graph.faults.add({ route: '/sendMail', fault: { kind: 'reset', done } });
     await expect(stage.call('POST', 'sendMail', { body: { message: draft('reset') } })).rejects.toThrow();
     expect(stage.graph.sent(user).length - sent).toBe(done ? 1 : 0);
-    await expect.poll(() => stage.graph.requests.at(-1)?.status, patiently).toBe(0);
+    await expect.poll(() => stage.graph.requests.at(-1)?.status).toBe(0);
   }
 });
 

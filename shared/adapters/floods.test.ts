@@ -9,7 +9,7 @@ import { mail } from '../../test/support/store-helpers.ts';
 
 const client = fileURLToPath(new URL('../../test/support/flooded-client.ts', import.meta.url));
 /** What a client needs to be loaded at all, and some megabytes. */
-const heapMegabytes = 72;
+const heapMegabytes = 96;
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -21,7 +21,7 @@ async function reported(...args: readonly string[]): Promise<{ kind?: string; co
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [`--max-old-space-size=${heapMegabytes}`, client, ...args],
-    { timeout: 60_000 },
+    { timeout: 150_000 },
   );
   return JSON.parse(stdout);
 }

@@ -18,7 +18,7 @@ function isTaken(value: unknown): value is Taken {
 
 async function measure(shape: string, size: number): Promise<Taken> {
   const args = ['--expose-gc', '--no-warnings', probe, shape, String(size)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 170_000 });
   const taken: unknown = JSON.parse(stdout);
   if (!isTaken(taken)) throw new Error(`unexpected answer of the probe: ${stdout}`);
   return taken;

@@ -37,6 +37,6 @@ describe('raceWith', () => {
       expect(chunk).toHaveLength(mebibyte);
     }
     // What is not swept yet is not kept.
-    await expect.poll(() => memoryInUse() - before, { timeout: 5_000 }).toBeLessThan(8 * mebibyte);
+    await expect.poll(() => memoryInUse() - before).toBeLessThan(8 * mebibyte);
   });
 });

@@ -131,8 +131,8 @@ describe('counts', () => {
     const rows = new MemoryRows();
     const counts = new DayCounts(rows);
     for (const fact of sent(650)) await rows.write(account, [counts.row(account, fact)]);
-    await vi.waitFor(() => expect(rows.keys(account, 't:day:')).toHaveLength(1), { timeout: 30_000 });
-    await vi.waitFor(() => expect(rows.keys(account, 't:new:').length).toBeLessThan(200), { timeout: 30_000 });
+    await vi.waitFor(() => expect(rows.keys(account, 't:day:')).toHaveLength(1), { timeout: 90_000 });
+    await vi.waitFor(() => expect(rows.keys(account, 't:new:').length).toBeLessThan(200), { timeout: 90_000 });
     expect(await sentPerDay(rows)).toEqual([650]);
   });
 

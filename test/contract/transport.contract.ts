@@ -38,7 +38,7 @@ export interface TransportSubject extends MailSubject {
 }
 
 /** Longest a test waits for something that ought to happen at once. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 90_000;
 
 /** Waits until `condition` holds; fails by its name after ten seconds. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
+import { bundled, compiledOnce } from '../../local/bundled.ts';
 import { localCertificate, type StoredCertificate } from '../../local/certificate.ts';
 import type { RegisteredApp } from '../../local/entra/app.ts';
 import { type Entra, startEntra } from '../../local/entra/entra.ts';
@@ -227,7 +228,7 @@ export class Mailroom {
     begun: (child: ChildProcess) => void,
     { shiftMs, env }: BesideOptions = {},
   ): Promise<{ child: ChildProcess; port: number }> {
-    const child = fork(host, ['--app', root], {
+    const child = fork(await bundled(host), ['--app', root], {
       cwd: root,
       env: {
         ...this.environment(),
@@ -258,7 +259,7 @@ export class Mailroom {
     const given: Record<string, string | undefined> = {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
-      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      ...compiledOnce(),
       LOCAL_FUNCTION_KEY: functionKey,
       LOCAL_MASTER_KEY: masterKey,
       LOCAL_SINGLE_FUNCTION_KEYS: JSON.stringify(singleFunctionKeys),

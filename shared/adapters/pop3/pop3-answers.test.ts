@@ -24,7 +24,7 @@ describe('odd answers of a POP3 server', () => {
 
   const storeOf = async (options: ScriptedPop3Options, settings: Readonly<Record<string, unknown>> = {}) => {
     server = await startScriptedPop3(options);
-    return pop3Store({ port: server.port, tls: { starttls: 'never' }, timeout: 600, ...settings });
+    return pop3Store({ port: server.port, tls: { starttls: 'never' }, timeout: 1_500, ...settings });
   };
   const open = async (options: ScriptedPop3Options) => {
     session = await (await storeOf(options)).open({ signal: never });

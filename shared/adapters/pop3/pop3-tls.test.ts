@@ -76,7 +76,7 @@ describe('POP3 and TLS, against Dovecot', () => {
       kind: 'connection',
       hint: expect.stringContaining('TLS'),
     });
-    await expect(opens({ port: good.ports.pop3s, tls: { starttls: 'never' }, timeout: 500 })).rejects.toMatchObject({
+    await expect(opens({ port: good.ports.pop3s, tls: { starttls: 'never' }, timeout: 2_500 })).rejects.toMatchObject({
       kind: 'connection',
       hint: expect.stringContaining('pop3s'),
     });

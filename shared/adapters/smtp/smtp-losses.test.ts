@@ -76,7 +76,7 @@ describe('a server that refuses the sender, and goes away before it has answered
             return step === 'RCPT' || step === 'DATA' ? '503 5.5.1 MAIL comes first' : undefined;
           },
         },
-        { timeout: 250 },
+        { timeout: 1_500 },
       );
       const receipt = await transport.send(frozenMail(), sendOptions());
       expect(receipt.recipients).toMatchObject([{ outcome, code: refusal.slice(0, 3) }]);
@@ -88,7 +88,7 @@ describe('a server that goes silent', () => {
   it.each(places)('at %s: the limit between two bytes ends it, %s', async (place, outcome) => {
     const { transport, server } = await start(
       { extensions, answer: (step) => (step === place ? quiet : undefined) },
-      { ...auth, timeout: 250 },
+      { ...auth, timeout: 1_500 },
     );
     const began = Date.now();
     const options = sendOptions();
@@ -109,7 +109,7 @@ describe('a server that goes silent', () => {
       { ...auth, timeout: 0, connectionTimeout: 0 },
     );
     const began = Date.now();
-    const options = sendOptions({ signal: AbortSignal.timeout(250) });
+    const options = sendOptions({ signal: AbortSignal.timeout(1_500) });
     const receipt = await transport.send(place === 'TEXT' ? stopping(server) : frozenMail(), options);
     expect(outcomes(receipt)).toEqual([outcome]);
     expect(receipt.trouble).toMatchObject({ scope: 'connection', code: 'ABORTED' });
@@ -137,9 +137,9 @@ describe('a server that goes silent', () => {
 
 describe('a TLS handshake that is not answered', () => {
   it('ends within connectionTimeout on smtps', async () => {
-    const { transport, server } = await start({}, { protocol: 'smtps', connectionTimeout: 250, timeout: 0 });
+    const { transport, server } = await start({}, { protocol: 'smtps', connectionTimeout: 1_500, timeout: 0 });
     const silent = await startScriptedSmtp({ answer: () => quiet });
-    const other = createSmtpTransport(smtpConfig({ protocol: 'smtps', port: silent.port, connectionTimeout: 250 }), {
+    const other = createSmtpTransport(smtpConfig({ protocol: 'smtps', port: silent.port, connectionTimeout: 1_500 }), {
       ...onThisMachine,
       secret: async () => '',
       maxConnections: 1,
@@ -162,7 +162,7 @@ describe('a TLS handshake that is not answered', () => {
         extensions: ['STARTTLS'],
         answer: (step) => (step === 'STARTTLS' ? { reply: '220 go on', next: 'silent' } : undefined),
       },
-      { timeout: 250 },
+      { timeout: 1_500 },
     );
     const receipt = await transport.send(frozenMail(), sendOptions());
     expect(outcomes(receipt)).toEqual(['deferred']);

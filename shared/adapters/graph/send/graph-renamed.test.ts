@@ -48,7 +48,7 @@ it('and so does one whose answer was lost, when it is asked for later', async ()
   await transport.send(mail, { ...sendOptions(), remember });
   expect(note?.length).toBeLessThanOrEqual(1_000);
   const later = await transport.resolveUncertain?.(mail, {
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(150_000),
     remember,
     sinceCommitMs: 60_000,
     ...(note === undefined ? {} : { remembered: note }),

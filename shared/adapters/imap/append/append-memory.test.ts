@@ -79,7 +79,7 @@ describe('memory', () => {
     const server = await slowServer(dovecot.ports.imap);
     const transport = imapTransport({ port: server.port, timeout: 60_000 });
     const mail = { ...small, size, open: async () => Readable.from(bytes(), { objectMode: false, highWaterMark: 0 }) };
-    const sending = transport.send(mail, sendOptions({ signal: AbortSignal.timeout(60_000) }));
+    const sending = transport.send(mail, sendOptions({ signal: AbortSignal.timeout(170_000) }));
     // Until no more is read from the source: the rest waits for the server.
     let looked = 0;
     let growths: number[] = [];

@@ -18,7 +18,7 @@ describe('odd answers of an IMAP server', () => {
 
   const storeOf = async (script: ImapScript, settings: Readonly<Record<string, unknown>> = {}) => {
     server = await startScriptedImap(script);
-    return imapStore({ port: server.port, tls: { starttls: 'never' }, timeout: 800, ...settings });
+    return imapStore({ port: server.port, tls: { starttls: 'never' }, timeout: 1_500, ...settings });
   };
   const open = async (script: ImapScript, settings: Readonly<Record<string, unknown>> = {}) => {
     session = await (await storeOf(script, settings)).open({ signal: never });

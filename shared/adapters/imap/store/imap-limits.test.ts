@@ -23,7 +23,7 @@ const failure = (promise: Promise<unknown>): Promise<StoreError> =>
     (error: StoreError) => error,
   );
 
-const nothingOpen = () => expect.poll(() => server?.openConnections(), { timeout: 5_000 }).toBe(0);
+const nothingOpen = () => expect.poll(() => server?.openConnections()).toBe(0);
 
 describe('a server that falls silent on an account without limits of its own', () => {
   const none = { timeout: 0, connectionTimeout: 0 };

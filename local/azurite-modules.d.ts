@@ -1,0 +1,5 @@
+/** Azurite has no types; its files are CommonJS. */
+declare module 'azurite/dist/src/*' {
+  const exported: { readonly default: unknown };
+  export default exported;
+}
