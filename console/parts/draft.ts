@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useKept } from './kept.ts';
 
 /** What a request is made of. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -38,9 +38,9 @@ export interface Draft {
   readonly replace: (value: Json) => void;
 }
 
-/** Keeps a draft from its first value on. */
-export function useDraft(first: Json): Draft {
-  const [value, setValue] = useState<Json>(first);
+/** Keeps a draft from its first value on, by the name of its form (`useKept`). */
+export function useDraft(form: string, first: Json): Draft {
+  const [value, setValue] = useKept<Json>(form, first);
   const setAll = (changes: Readonly<Record<string, Json | undefined>>) =>
     setValue((before) =>
       Object.entries(changes).reduce<Json>((changed, [pointer, next]) => withAt(changed, pointer, next), before),

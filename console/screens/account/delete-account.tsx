@@ -3,8 +3,10 @@ import { api, outcome } from '../../api/client.ts';
 import type { Problem } from '../../api/problem.ts';
 import { Confirm } from '../../parts/dialog.tsx';
 import { CheckField } from '../../parts/field.tsx';
+import { forget } from '../../parts/kept.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
+import { settingsOf } from './settings-name.ts';
 
 export interface DeleteAccountProps {
   readonly name: string;
@@ -30,6 +32,7 @@ export function DeleteAccount({ name, etag, onClose, onDeleted }: DeleteAccountP
     if (!answer.ok) return setProblem(answer.problem);
     const left = answer.data?.secrets.filter(({ deleted }) => !deleted).map((secret) => secret.name) ?? [];
     tell(left.length === 0 ? `${name} is deleted` : `${name} is deleted. Its secrets stay: ${left.join(', ')}`);
+    forget(settingsOf(name));
     onDeleted();
   };
   return (

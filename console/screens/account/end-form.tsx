@@ -1,7 +1,10 @@
 import type { components } from '../../api/openapi.d.ts';
 import type { Draft, Json } from '../../parts/draft.ts';
 import { SecretField, SelectField, TextField } from '../../parts/field.tsx';
+import { GraphDetails } from './graph-details.tsx';
 import { defaultPorts } from './providers.ts';
+import { SendingFields } from './sending-fields.tsx';
+import { ServerDetails } from './server-details.tsx';
 import { TlsFields } from './tls-fields.tsx';
 import { type Side, secretNameOf, stepHints } from './verification.ts';
 
@@ -53,7 +56,13 @@ export function EndForm(props: EndFormProps) {
   const { side, draft, verification } = props;
   const protocol = draft.text(`/${side}/protocol`);
   const hints = stepHints(side, verification);
-  const choose = (value: string) => draft.set(`/${side}`, emptyEnd(props, value));
+  const choose = (value: string) => {
+    const changed = { [`/${side}`]: emptyEnd(props, value) };
+    if (side === 'transport' || isAlike(protocol, value)) return draft.setAll(changed);
+    // What one protocol does with an original, another one may not be able to: what is usual there stands again.
+    const rule = { '/import/markRead': undefined, '/import/deleteMode': undefined, '/import/moveTo': null };
+    return draft.setAll({ ...changed, ...rule });
+  };
   return (
     <fieldset>
       <legend>{side === 'transport' ? 'Sending' : 'Importing'}</legend>
@@ -71,6 +80,12 @@ export function EndForm(props: EndFormProps) {
   );
 }
 
+/** The same protocol, with TLS from the start or without. */
+const isAlike = (one: string, other: string) => one.replace(/s$/, '') === other.replace(/s$/, '');
+
+/** Fields of a server that each protocol has; what else there is belongs to one protocol, and is refused by another. */
+const ofEveryServer = ['host', 'auth', 'tls', 'connectionTimeout', 'timeout'] as const;
+
 /** What a side begins with; server and user stay where the protocol alone changes. */
 function emptyEnd({ side, draft, account }: EndFormProps, protocol: string): Json | undefined {
   if (protocol === '') return undefined;
@@ -79,9 +94,12 @@ function emptyEnd({ side, draft, account }: EndFormProps, protocol: string): Jso
     const secret = `${account || 'account'}-client-secret`;
     return { protocol, userId: '', credential: { type: 'clientSecret', tenantId: '', clientId: '', secret } };
   }
-  const wasServer = draft.get(`/${side}/host`) !== undefined;
-  const before = wasServer ? draft.get(`/${side}`) : undefined;
-  const kept = typeof before === 'object' && before !== null && !Array.isArray(before) ? before : {};
+  const shared = ofEveryServer.flatMap((name) => {
+    const before = draft.get(`/${side}/${name}`);
+    return before === undefined ? [] : [[name, before] as const];
+  });
+  const all = isAlike(draft.text(`/${side}/protocol`), protocol) ? draft.get(`/${side}`) : undefined;
+  const kept = typeof all === 'object' && all !== null && !Array.isArray(all) ? all : Object.fromEntries(shared);
   const port = defaultPorts[protocol];
   return { host: '', ...kept, protocol, ...(port === undefined ? {} : { port }) };
 }
@@ -111,6 +129,8 @@ function ServerFields(props: EndFormProps) {
       </div>
       <TlsFields side={side} draft={draft} error={hints.tls} />
       {!props.sameSignIn && <SignInFields {...props} />}
+      {side === 'transport' && <SendingFields draft={draft} />}
+      <ServerDetails side={side} draft={draft} />
     </>
   );
 }
@@ -168,6 +188,7 @@ function GraphFields(props: EndFormProps) {
         error={hints.user ?? hints.host}
       />
       <AppFields {...props} at={`/${side}/credential`} error={hints.secret} />
+      <GraphDetails side={side} draft={draft} />
     </>
   );
 }
@@ -219,6 +240,15 @@ function AppFields(props: EndFormProps & { readonly at: string; readonly error: 
             hint="Application (client) id."
           />
         </div>
+      )}
+      {!own && (
+        <TextField
+          label="Client id of the identity"
+          pointer={`${at}/clientId`}
+          value={draft.text(`${at}/clientId`)}
+          onChange={(value) => draft.set(`${at}/clientId`, value.trim() || undefined)}
+          hint="Of a user-assigned identity. Empty: the app's own."
+        />
       )}
       {own && (
         <SecretValue

@@ -9,6 +9,13 @@ const deletions = [
   { value: 'afterDays', name: 'is deleted some days after' },
 ] as const;
 
+const deleteModes = [
+  { value: 'trash', name: 'goes to the trash folder' },
+  { value: 'permanent', name: 'is gone for good' },
+] as const;
+
+const mebibyte = 1024 * 1024;
+
 /** When mail is imported, and what becomes of its original. */
 export function ImportRule({ draft }: { readonly draft: Draft }) {
   if (draft.get('/store') === undefined) return null;
@@ -16,6 +23,9 @@ export function ImportRule({ draft }: { readonly draft: Draft }) {
   const days = at(rule, '/afterDays');
   const deletion = days !== undefined ? 'afterDays' : rule === 'immediately' ? 'immediately' : 'never';
   const setRule = (next: Json) => draft.set('/import/delete', next);
+  const usualMode = draft.text('/store/protocol') === 'graph' ? 'trash' : 'permanent';
+  const deleteMode = deleteModes.find(({ value }) => value === draft.text('/import/deleteMode'))?.value ?? usualMode;
+  const largest = draft.get('/import/maxMessageSize');
   const isPop = draft.text('/store/protocol').startsWith('pop3');
   return (
     <fieldset>
@@ -27,12 +37,33 @@ export function ImportRule({ draft }: { readonly draft: Draft }) {
         onChange={(value) => draft.set('/import/schedule', value === '' ? null : value)}
         hint="NCRONTAB, UTC: 0 */5 * * * * is every five minutes. Empty: only when somebody asks for it."
       />
-      <SinceField draft={draft} />
+      {draft.get('/store/protocol') === 'graph' && (
+        <CheckField
+          label="Import new mail as soon as Microsoft Graph tells of it"
+          pointer="/store/push"
+          checked={draft.get('/store/push') === true}
+          onChange={(value) => draft.set('/store/push', value)}
+          hint="The schedule goes on beside it. Microsoft has to reach this service at its PUBLIC_URL."
+        />
+      )}
+      <div class="columns">
+        <SinceField draft={draft} />
+        <TextField
+          label="Largest mail, in MiB"
+          type="number"
+          pointer="/import/maxMessageSize"
+          value={typeof largest === 'number' ? String(largest / mebibyte) : ''}
+          onChange={(value) =>
+            draft.set('/import/maxMessageSize', value === '' ? undefined : Math.round(Number(value) * mebibyte))
+          }
+          hint="Of a larger one only the headers are imported, and it is never deleted. Empty: 150."
+        />
+      </div>
       {!isPop && (
         <CheckField
           label="Mark the original as read"
           pointer="/import/markRead"
-          checked={draft.get('/import/markRead') === true}
+          checked={draft.get('/import/markRead') !== false}
           onChange={(value) => draft.set('/import/markRead', value)}
         />
       )}
@@ -51,6 +82,15 @@ export function ImportRule({ draft }: { readonly draft: Draft }) {
             pointer="/import/delete/afterDays"
             value={typeof days === 'number' ? String(days) : ''}
             onChange={(value) => setRule({ afterDays: Number(value) })}
+          />
+        )}
+        {deletion !== 'never' && !(isPop && deleteMode === 'permanent') && (
+          <SelectField
+            label="A deleted original"
+            pointer="/import/deleteMode"
+            value={deleteMode}
+            options={deleteModes}
+            onChange={(value) => draft.set('/import/deleteMode', value)}
           />
         )}
       </div>

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { useLocation, useRoute } from 'preact-iso';
 import type { Account } from '../../api/account.ts';
 import type { Problem } from '../../api/problem.ts';
@@ -7,6 +7,7 @@ import { Button } from '../../parts/button.tsx';
 import { type Json, useDraft } from '../../parts/draft.ts';
 import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { forget, useKept } from '../../parts/kept.ts';
 import { ListField } from '../../parts/list-field.tsx';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
@@ -16,6 +17,7 @@ import { EndForm } from './end-form.tsx';
 import { ImportRule } from './import-rule.tsx';
 import { LimitFields } from './limit-fields.tsx';
 import { useLiveVerify } from './live-verify.ts';
+import { settingsOf } from './settings-name.ts';
 import { type AccountVersion, useAccount } from './use-account.ts';
 import { VerifyResult } from './verify-result.tsx';
 
@@ -47,9 +49,15 @@ function draftOf({ name: _, ...account }: Account): Json {
 
 function SettingsForm({ name, version }: { readonly name: string; readonly version: AccountVersion }) {
   const { route } = useLocation();
-  const draft = useDraft(draftOf(version.account));
-  const [secrets, setSecrets] = useState<Secrets>({});
-  const [etag, setEtag] = useState(version.etag);
+  const form = settingsOf(name);
+  const draft = useDraft(`${form} account`, draftOf(version.account));
+  const unchanged = useRef(draft.value);
+  const [etag, setEtag] = useKept(`${form} version`, version.etag);
+  useEffect(() => {
+    // What is kept belongs to the version that it was made from, whatever somebody else saves meanwhile.
+    if (draft.value !== unchanged.current) setEtag(etag);
+  }, [draft.value]);
+  const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
   const [refused, setRefused] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   const live = useLiveVerify(name, draft.value, secrets, true);
@@ -61,6 +69,7 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
     if (answer.ok && answer.data.etag) setEtag(answer.data.etag);
     setRefused(problem);
     if (problem) return;
+    forget(form);
     const warnings = answer.ok ? answer.data.account.warnings.map(({ detail }) => detail) : [];
     tell(warnings.length === 0 ? `${name} is saved` : `${name} is saved. Mind: ${warnings.join('; ')}`);
     route(`${base}/accounts/${name}`);
@@ -82,6 +91,13 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
           value={draft.text('/from')}
           onChange={(value) => draft.set('/from', value)}
           hint="Name <address@example.com>"
+        />
+        <TextField
+          label="Bounces go to"
+          pointer="/sender"
+          value={draft.text('/sender')}
+          onChange={(value) => draft.set('/sender', value || undefined)}
+          hint="The envelope sender. Empty: the address of the sender."
         />
         <ListField
           label="Other senders that callers may use"
@@ -107,7 +123,7 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
         <Button submit kind="main" needs="account-put" busy={busy}>
           Save
         </Button>
-        <a class="button" href={`${base}/accounts/${name}`}>
+        <a class="button" href={`${base}/accounts/${name}`} onClick={() => forget(form)}>
           Leave it as it was
         </a>
       </div>

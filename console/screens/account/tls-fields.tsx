@@ -1,14 +1,21 @@
-import { useState } from 'preact/hooks';
 import type { Draft } from '../../parts/draft.ts';
 import { SelectField, TextField } from '../../parts/field.tsx';
-import { useMistake } from '../../parts/form.tsx';
 import { ListField } from '../../parts/list-field.tsx';
+import { More } from '../../parts/more.tsx';
 import type { Side } from './verification.ts';
 
 const starttls = [
   { value: 'required', name: 'required' },
   { value: 'preferred', name: 'taken where the server offers it' },
   { value: 'never', name: 'never: password and mail can be read on the way' },
+] as const;
+
+/** From the usual one down: the last two are no longer safe (RFC 8996). */
+const versions = [
+  { value: 'TLSv1.2', name: 'TLS 1.2' },
+  { value: 'TLSv1.3', name: 'TLS 1.3' },
+  { value: 'TLSv1.1', name: 'TLS 1.1: no longer safe' },
+  { value: 'TLSv1', name: 'TLS 1.0: no longer safe' },
 ] as const;
 
 export interface TlsFieldsProps {
@@ -25,8 +32,7 @@ export function TlsFields({ side, draft, error }: TlsFieldsProps) {
   const trusted = draft.get(`${at}/trust`);
   const trust = [trusted ?? []].flat().map(String);
   const ca = draft.text(`${at}/ca`);
-  const [known] = useState(trust.length > 0 || ca !== '');
-  const wrong = [useMistake(`${at}/trust`), useMistake(`${at}/ca`)].some((mistake) => mistake !== undefined);
+  const version = versions.find(({ value }) => value === draft.text(`${at}/minVersion`))?.value ?? 'TLSv1.2';
   const setTrust = (hosts: readonly string[]) =>
     draft.set(`${at}/trust`, hosts.length === 0 ? undefined : hosts.join() === '*' ? '*' : hosts);
   return (
@@ -42,8 +48,12 @@ export function TlsFields({ side, draft, error }: TlsFieldsProps) {
         />
       )}
       {!plain && error && <p class="mistake">{error}</p>}
-      <details open={known || wrong || (error !== undefined && !plain)}>
-        <summary>Certificates</summary>
+      <More
+        summary="Certificates and version of TLS"
+        used={trust.length > 0 || ca !== '' || version !== 'TLSv1.2'}
+        pointers={[`${at}/trust`, `${at}/ca`, `${at}/minVersion`]}
+        wrong={error !== undefined && !plain}
+      >
         <ListField
           label="Hosts whose certificate is not checked"
           pointer={`${at}/trust`}
@@ -60,7 +70,14 @@ export function TlsFields({ side, draft, error }: TlsFieldsProps) {
           placeholder="-----BEGIN CERTIFICATE-----"
           hint="Certificates in PEM, where the server has one of your own authority."
         />
-      </details>
+        <SelectField
+          label="Oldest version of TLS"
+          pointer={`${at}/minVersion`}
+          value={version}
+          options={versions}
+          onChange={(value) => draft.set(`${at}/minVersion`, value)}
+        />
+      </More>
     </>
   );
 }

@@ -6,6 +6,7 @@ import { Button } from '../../parts/button.tsx';
 import { at, type Draft, type Json, useDraft, withAt } from '../../parts/draft.ts';
 import { CheckField, TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { forget, useKept } from '../../parts/kept.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, putSecrets, type Secrets } from '../account/account-requests.ts';
@@ -21,10 +22,11 @@ import { renamed } from './rename-secrets.ts';
 /** A mailbox in fields. What is typed is tried each time that typing pauses; nothing is stored before it is saved. */
 export function MailboxForm({ kind }: { readonly kind: Kind }) {
   const { route } = useLocation();
-  const [name, setName] = useState(firstName);
-  const draft = useDraft(kind.start?.(firstName) ?? {});
-  const [secrets, setSecrets] = useState<Secrets>({});
-  const [same, setSame] = useState(true);
+  const form = `connect ${kind.id}`;
+  const [name, setName] = useKept(`${form} name`, firstName);
+  const draft = useDraft(`${form} account`, kind.start?.(firstName) ?? {});
+  const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
+  const [same, setSame] = useKept(`${form} same`, true);
   const [etag, setEtag] = useState<string>();
   const [refused, setRefused] = useState<Problem>();
   const [busy, setBusy] = useState(false);
@@ -49,6 +51,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
     if (answer.ok) setEtag(answer.data.etag);
     setRefused(problem);
     if (problem) return;
+    forget(form);
     tell(`${name} is connected`);
     route(at(account, '/store') === undefined ? `${base}/accounts/${name}` : `${base}/accounts/${name}/import`);
   };

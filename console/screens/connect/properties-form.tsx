@@ -7,6 +7,7 @@ import { base } from '../../parts/address.ts';
 import { Button } from '../../parts/button.tsx';
 import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { forget, useKept } from '../../parts/kept.ts';
 import { Pill } from '../../parts/pill.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { Table } from '../../parts/table.tsx';
@@ -22,8 +23,8 @@ type Report = NonNullable<SavedAccount['report']>;
 /** Properties as they were pasted, with what becomes of each while one types; nothing is stored before it is saved. */
 export function PropertiesForm() {
   const { route } = useLocation();
-  const [name, setName] = useState(firstName);
-  const [text, setText] = useState('');
+  const [name, setName] = useKept('properties name', firstName);
+  const [text, setText] = useKept('properties text', '');
   const [tried, setTried] = useState<{ readonly report?: Report; readonly problem?: Problem }>({});
   const [refused, setRefused] = useState<Problem>();
   const [busy, setBusy] = useState(false);
@@ -54,6 +55,7 @@ export function PropertiesForm() {
     setBusy(false);
     setRefused(answer.ok ? undefined : answer.problem);
     if (!answer.ok) return;
+    forget('properties');
     tell(`${name} is connected`);
     route(answer.data.account.store ? `${base}/accounts/${name}/import` : `${base}/accounts/${name}`);
   };

@@ -30,8 +30,9 @@ export function ImportSetup() {
     );
     setProblem(answer.ok ? undefined : answer.problem);
     if (!answer.ok) return;
-    tell(to === null ? 'Nothing is imported by itself any more' : 'Importing is on: every five minutes');
-    if (to !== null) route(`${base}/accounts/${name}`);
+    if (to === null) tell('Nothing is imported by itself any more', schedule ? () => void change(schedule) : undefined);
+    else tell(to === usualSchedule ? 'Importing is on: every five minutes' : `Importing is on: ${to}`);
+    if (to !== null && schedule === null) route(`${base}/accounts/${name}`);
     else await version.reload();
   };
   return (

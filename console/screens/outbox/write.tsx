@@ -9,6 +9,7 @@ import { base } from '../../parts/address.ts';
 import { Button } from '../../parts/button.tsx';
 import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { askBeforeLeaving } from '../../parts/kept.ts';
 import { fromLocalInput, toLocalInput } from '../../parts/local-time.ts';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
@@ -33,6 +34,11 @@ type Field = keyof typeof empty;
 
 /** What is typed: kept while somebody looks at another screen, until it is sent. */
 const mail = signal(empty);
+
+askBeforeLeaving(() => {
+  const { account: _, ...others } = mail.value;
+  return attached.value.length > 0 || Object.values(others).some((text) => text !== '');
+});
 
 /** The request that was sent last, and its name: sent once more, it is the same mail (Idempotency-Key). */
 let lastTry = { request: '', key: '' };

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { api, outcome } from '../../api/client.ts';
 import type { Problem } from '../../api/problem.ts';
 import { useResource } from '../../api/resource.ts';
@@ -6,6 +6,7 @@ import { Button } from '../../parts/button.tsx';
 import { Confirm } from '../../parts/dialog.tsx';
 import { SecretField, TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
+import { forget, useKept } from '../../parts/kept.ts';
 import { Section } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
@@ -28,19 +29,23 @@ export function WebhookForm({ account, reload }: WebhookFormProps) {
     outcome(api.GET('/accounts/{account}', { params: { path: { account } }, signal })),
   );
   const webhook = stored.data?.webhook;
-  const [typed, setTyped] = useState<Typed>();
+  const form = `webhook of ${account}`;
+  const [changed, setTyped] = useKept<Typed | undefined>(form, undefined);
   const [problem, setProblem] = useState<Problem>();
   const [asked, setAsked] = useState(false);
-  useEffect(() => {
-    // What somebody types stays, whatever is loaded anew.
-    if (stored.data && !typed) setTyped({ url: webhook?.url ?? '', events: eventsText(webhook?.events), secret: '' });
-  }, [stored.data]);
+  const asStored = stored.data && { url: webhook?.url ?? '', events: eventsText(webhook?.events), secret: '' };
+  // What somebody types stays, whatever is loaded anew.
+  const typed = changed ?? asStored;
   const name = webhook?.secret ?? `${account}-webhook`;
   const patch = async (body: { webhook: unknown }) => {
     const answer = await outcome(api.PATCH('/accounts/{account}', { params: { path: { account } }, body }));
     setProblem(answer.ok ? undefined : atFields(answer.problem));
     if (answer.ok) await Promise.all([stored.reload(), reload()]);
     return answer.ok;
+  };
+  const done = () => {
+    setTyped(undefined);
+    forget(form);
   };
   const save = async () => {
     if (!typed) return;
@@ -55,13 +60,13 @@ export function WebhookForm({ account, reload }: WebhookFormProps) {
       );
       if (!written.ok) return setProblem({ ...written.problem, mistakes: atSecret(written.problem) });
     }
-    setTyped({ ...typed, secret: '' });
+    done();
     tell('The webhook is saved.');
   };
   const remove = async () => {
     setAsked(false);
     if (!(await patch({ webhook: null }))) return;
-    setTyped({ url: '', events: '', secret: '' });
+    done();
     tell('The account has no webhook any more.');
   };
   return (
