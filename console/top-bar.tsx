@@ -14,7 +14,8 @@ export function TopBar() {
       <nav aria-label="Screens">
         <ul>
           {topScreens.map((screen) => {
-            const here = path === base + screen.path || path.startsWith(`${base + screen.path}/`);
+            const within = 'also' in screen ? [screen.path, screen.also] : [screen.path];
+            const here = within.some((each) => path === base + each || path.startsWith(`${base + each}/`));
             return (
               <li key={screen.path}>
                 <a href={base + screen.path} aria-current={here ? 'page' : undefined}>

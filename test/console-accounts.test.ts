@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, Locator, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
 import { chromiumMissing, startBrowser } from './support/browser.ts';
@@ -75,9 +75,9 @@ function accountOf(name: string) {
   };
 }
 
-/** The same, made beside the console. */
+/** The same, made beside the console, or as it was at first. */
 async function makeAccount(name: string): Promise<void> {
-  await mailroom.expect(201, 'PUT', `/api/accounts/${name}`, { body: accountOf(name) });
+  await mailroom.expect([200, 201], 'PUT', `/api/accounts/${name}`, { body: accountOf(name) });
   await mailroom.secret(name, `${name}-imap`, password);
 }
 
@@ -92,8 +92,28 @@ async function mistakeOf(of: Locator): Promise<string> {
   return wrong === undefined ? '' : ((await of.page().locator(`[id="${wrong}"]`).textContent()) ?? '');
 }
 
-async function inTab(path: string, task: (tab: ConsoleTab) => Promise<void>, options = {}): Promise<void> {
-  const tab = await openConsole(browser, mailroom, path, options);
+/** The tab of whoever may do everything: most tests begin in it, with another address. */
+let everyday: ConsoleTab | undefined;
+
+async function inTab(path: string, task: (tab: ConsoleTab) => Promise<void>): Promise<void> {
+  everyday ??= await openConsole(browser, mailroom, '/accounts');
+  const { page } = everyday;
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.goto(`${mailroom.url}/api/console${path}`);
+  try {
+    await task(everyday);
+    await everyday.checkCalm();
+  } catch (error) {
+    // What is left open in it is not the next test's.
+    await everyday.close();
+    everyday = undefined;
+    throw error;
+  }
+}
+
+/** A tab of its own, with another key or none. */
+async function inTabWith(key: string | null, path: string, task: (tab: ConsoleTab) => Promise<void>): Promise<void> {
+  const tab = await openConsole(browser, mailroom, path, { key });
   try {
     await task(tab);
     await tab.checkCalm();
@@ -104,75 +124,71 @@ async function inTab(path: string, task: (tab: ConsoleTab) => Promise<void>, opt
 
 describe('the first minute', () => {
   it('from a wrong key to imported mail, with every mistake told beside its field', { timeout: 240_000 }, async () => {
-    await inTab(
-      '',
-      async ({ page }) => {
-        const signIn = page.getByRole('dialog');
-        await field(signIn, 'Function key').fill('wrong-key');
-        await button(signIn, 'Sign in').click();
-        await expect.poll(() => mistakeOf(field(signIn, 'Function key'))).toContain('does not accept');
-        expect(await field(signIn, 'Function key').inputValue()).toBe('wrong-key');
-        await checkScreen(page, 'sign-in');
-        await field(signIn, 'Function key').fill(hostKey);
-        await field(signIn, 'Function key').press('Enter');
+    await inTabWith(null, '', async ({ page }) => {
+      const signIn = page.getByRole('dialog');
+      await field(signIn, 'Function key').fill('wrong-key');
+      await button(signIn, 'Sign in').click();
+      await expect.poll(() => mistakeOf(field(signIn, 'Function key'))).toContain('does not accept');
+      expect(await field(signIn, 'Function key').inputValue()).toBe('wrong-key');
+      await checkScreen(page, 'sign-in');
+      await field(signIn, 'Function key').fill(hostKey);
+      await field(signIn, 'Function key').press('Enter');
 
-        await page.getByRole('heading', { name: 'Connect your first mailbox' }).waitFor();
-        await checkScreen(page, 'accounts-empty');
-        await page.getByRole('link', { name: /^IMAP and SMTP/ }).click();
-        await heading(page, 'Connect a mailbox').waitFor();
-        await field(page, 'Address').fill('Corpus <corpus@example.com>');
-        const importing = page.getByRole('group', { name: 'Importing' });
-        const sending = page.getByRole('group', { name: 'Sending' });
-        await field(importing, 'Imports by').selectOption('imap');
-        await field(importing, 'Host').fill('127.0.0.1');
-        const closed = await closedPort();
-        await field(importing, 'Port').fill(String(closed));
-        await field(importing, 'Encryption (STARTTLS)').selectOption('never');
-        await field(importing, 'User').fill('tester');
-        await field(importing, 'Password').fill('wrong password');
-        await field(page, 'Sending signs in as importing does').uncheck();
-        await field(sending, 'Sends by').selectOption('smtp');
-        await field(sending, 'Host').fill('127.0.0.1');
-        await field(sending, 'Port').fill(String(sink.port));
-        await field(sending, 'Encryption (STARTTLS)').selectOption('never');
-        await field(sending, 'Sign-in').selectOption('none');
+      await page.getByRole('heading', { name: 'Connect your first mailbox' }).waitFor();
+      await checkScreen(page, 'accounts-empty');
+      await page.getByRole('link', { name: /^IMAP and SMTP/ }).click();
+      await heading(page, 'Connect a mailbox').waitFor();
+      await field(page, 'Address').fill('Corpus <corpus@example.com>');
+      const importing = page.getByRole('group', { name: 'Importing' });
+      const sending = page.getByRole('group', { name: 'Sending' });
+      await field(importing, 'Imports by').selectOption('imap');
+      await field(importing, 'Host').fill('127.0.0.1');
+      const closed = await closedPort();
+      await field(importing, 'Port').fill(String(closed));
+      await field(importing, 'Encryption (STARTTLS)').selectOption('never');
+      await field(importing, 'User').fill('tester');
+      await field(importing, 'Password').fill('wrong password');
+      await field(page, 'Sending signs in as importing does').uncheck();
+      await field(sending, 'Sends by').selectOption('smtp');
+      await field(sending, 'Host').fill('127.0.0.1');
+      await field(sending, 'Port').fill(String(sink.port));
+      await field(sending, 'Encryption (STARTTLS)').selectOption('never');
+      await field(sending, 'Sign-in').selectOption('none');
 
-        // A wrong port, then a wrong password: each hint where it can be mended, and nothing that was typed is lost.
-        await expect.poll(() => mistakeOf(field(importing, 'Port'))).toMatch(/port/i);
-        await field(importing, 'Port').fill(String(server.ports.imap));
-        await expect.poll(() => mistakeOf(field(importing, 'Password'))).toMatch(/password/i);
-        expect(await mistakeOf(field(importing, 'Port'))).toBe('');
-        await checkScreen(page, 'connect-wrong-password');
-        await field(importing, 'Password').fill(password);
-        await expect.poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count()).toBe(1);
-        await expect.poll(() => mistakeOf(field(importing, 'Password'))).toBe('');
-        // Nothing is stored by trying.
-        expect((await mailroom.call('GET', '/api/accounts/corpus')).status).toBe(404);
+      // A wrong port, then a wrong password: each hint where it can be mended, and nothing that was typed is lost.
+      await expect.poll(() => mistakeOf(field(importing, 'Port'))).toMatch(/port/i);
+      await field(importing, 'Port').fill(String(server.ports.imap));
+      await expect.poll(() => mistakeOf(field(importing, 'Password'))).toMatch(/password/i);
+      expect(await mistakeOf(field(importing, 'Port'))).toBe('');
+      await checkScreen(page, 'connect-wrong-password');
+      await field(importing, 'Password').fill(password);
+      await expect.poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count()).toBe(1);
+      await expect.poll(() => mistakeOf(field(importing, 'Password'))).toBe('');
+      // Nothing is stored by trying.
+      expect((await mailroom.call('GET', '/api/accounts/corpus')).status).toBe(404);
 
-        await button(page, 'Save and choose folders').click();
-        await heading(page, 'Import of corpus').waitFor();
-        await field(page, /^Archive/).check();
-        await button(page, 'Save the folders').click();
-        await page.getByText('The folders are saved').waitFor();
-        await button(page, 'Try without changing anything').click();
-        await page.getByText('2 mails: 2 to import.').waitFor();
-        await page.getByRole('row', { name: /A first mail.*INBOX.*mark read/ }).waitFor();
-        await checkScreen(page, 'import');
-        await button(page, 'Turn importing on').click();
+      await button(page, 'Save and choose folders').click();
+      await heading(page, 'Import of corpus').waitFor();
+      await field(page, /^Archive/).check();
+      await button(page, 'Save the folders').click();
+      await page.getByText('The folders are saved').waitFor();
+      await button(page, 'Try without changing anything').click();
+      await page.getByText('2 mails: 2 to import.').waitFor();
+      await page.getByRole('row', { name: /A first mail.*INBOX.*mark read/ }).waitFor();
+      await checkScreen(page, 'import');
+      await button(page, 'Turn importing on').click();
 
-        await heading(page, 'corpus').waitFor();
-        await button(page, 'Import now').click();
-        await page.getByText(/^Imported\. 2 new/).waitFor();
-        // The charts have it at once.
-        const today = page.getByRole('figure', { name: 'Mails a day' }).locator('.numbers tbody tr').first();
-        await expect.poll(() => today.locator('[data-name=imported]').textContent()).toBe('2');
-        await checkScreen(page, 'account-new');
-        const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
-        expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);
-        expect(await page.evaluate('location.href + document.cookie')).not.toContain(hostKey);
-      },
-      { key: null },
-    );
+      await heading(page, 'corpus').waitFor();
+      await button(page, 'Import now').click();
+      await page.getByText(/^Imported\. 2 new/).waitFor();
+      // The charts have it at once.
+      const today = page.getByRole('figure', { name: 'Mails a day' }).locator('.numbers tbody tr').first();
+      await expect.poll(() => today.locator('[data-name=imported]').textContent()).toBe('2');
+      await checkScreen(page, 'account-new');
+      const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
+      expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);
+      expect(await page.evaluate('location.href + document.cookie')).not.toContain(hostKey);
+    });
   });
 
   it('a mailbox that the installation offers is connected with one click', { timeout: 180_000 }, async () => {
@@ -221,13 +237,11 @@ describe('the first minute', () => {
 });
 
 describe('an account', () => {
-  beforeAll(async () => {
-    await makeAccount('shown');
-  });
-
   it('a folder that is not there is told by verify, and mended by ticks', { timeout: 180_000 }, async () => {
     await makeAccount('folders');
-    await mailroom.expect(200, 'PATCH', '/api/accounts/folders', { body: { store: { folders: ['Nowhere'] } } });
+    await mailroom.expect(200, 'PATCH', '/api/accounts/folders', {
+      body: { store: { folders: ['Nowhere'] }, import: { schedule: '0 0 4 * * *' } },
+    });
     await inTab('/accounts/folders', async ({ page }) => {
       await button(page, 'Verify').click();
       const step = page.getByRole('listitem').filter({ hasText: 'Open the folders' });
@@ -239,6 +253,10 @@ describe('an account', () => {
       await page.getByText('The folders are saved').waitFor();
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/folders');
       expect(json.store.folders).toContain('INBOX');
+      // A schedule of somebody's own is not lost by turning it off.
+      await button(page, 'Turn importing off').click();
+      await button(page, 'Undo').click();
+      await page.getByText('Importing is on: 0 0 4 * * *').waitFor();
     });
   });
 
@@ -255,25 +273,64 @@ describe('an account', () => {
       await button(page, 'Save').click();
       await expect.poll(() => mistakeOf(field(page, 'Sender'))).not.toBe('');
       expect(await field(page, 'Sender').inputValue()).toBe('not an address');
+      // It stays while somebody looks at another screen.
+      await page.getByRole('link', { name: 'Figures' }).click();
+      await heading(page, 'Figures').waitFor();
+      await page.goBack();
+      expect(await field(page, 'Sender').inputValue()).toBe('not an address');
       await field(page, 'Sender').fill('Changed <changed@example.com>');
       await field(page, 'The original').selectOption('afterDays');
       await field(page, 'Days').fill('7');
+      await field(page, 'A deleted original').selectOption('trash');
+      await field(page, 'Largest mail, in MiB').fill('25');
+      await field(page, 'Bounces go to').fill('bounces@example.com');
       await field(page, 'Mail to import').selectOption('now');
       await field(page, 'Mails sent a minute').fill('9');
       await field(page, 'Connections at a time').fill('2');
       await field(page, 'Log the dialogue with its servers for an hour').check();
       const importing = page.getByRole('group', { name: 'Importing' });
-      await importing.locator('summary').click();
+      const sending = page.getByRole('group', { name: 'Sending' });
+      await importing.getByText('Certificates and version of TLS').click();
       await field(importing, 'Hosts whose certificate is not checked').pressSequentially('127.0.0.1 mail.example.com');
+      await field(importing, 'Oldest version of TLS').selectOption('TLSv1.3');
+      await importing.getByText('Time limits and ways to sign in').click();
+      await field(importing, 'Seconds to connect in').fill('2.5');
+      await field(importing, 'Seconds to wait for each answer').fill('');
+      await field(importing, 'Ways to send the password').pressSequentially('login plain');
+      await field(sending, 'Put a copy of each mail into the folder for sent mail').check();
+      await sending.getByText('Time limits, ways to sign in, delivery notices').click();
+      await field(sending, 'Name to greet the server with').fill('mailroom.example.com');
+      await field(sending, 'Delivery notices').selectOption('some');
+      await field(sending, 'A notice where it is late').check();
+      await field(sending, 'A notice brings back of the mail').selectOption('headers');
       await press(page, 'Save');
       await heading(page, 'changed').waitFor();
       expect(await stored()).toMatchObject({
         from: 'Changed <changed@example.com>',
-        import: { delete: { afterDays: 7 }, since: 'now' },
+        sender: 'bounces@example.com',
+        import: { delete: { afterDays: 7 }, deleteMode: 'trash', maxMessageSize: 25 * 1024 * 1024, since: 'now' },
         limits: { perMinute: 9, connections: 2 },
-        store: { tls: { trust: ['127.0.0.1', 'mail.example.com'] } },
+        store: {
+          tls: { trust: ['127.0.0.1', 'mail.example.com'], minVersion: 'TLSv1.3' },
+          connectionTimeout: 2_500,
+          timeout: 60_000,
+          auth: { mechanisms: ['LOGIN', 'PLAIN'] },
+        },
+        transport: {
+          saveToSent: true,
+          heloName: 'mailroom.example.com',
+          dsn: { notify: ['failure', 'delay'], ret: 'headers' },
+        },
         debug: true,
       });
+      // Another protocol knows nothing of greetings and notices: they go, and server and sign-in stay.
+      await page.getByRole('link', { name: 'Settings' }).click();
+      await field(sending, 'Sends by').selectOption('imap');
+      await field(sending, 'Port').fill(String(server.ports.imap));
+      await field(sending, 'Folder that mail is put into').fill('Archive');
+      await press(page, 'Save');
+      await heading(page, 'changed').waitFor();
+      expect((await stored()).transport).toMatchObject({ protocol: 'imap', host: '127.0.0.1', folder: 'Archive' });
       await button(page, 'Delete').click();
       await button(page.getByRole('dialog'), 'Keep it').click();
       expect((await stored()).name).toBe('changed');
@@ -286,6 +343,7 @@ describe('an account', () => {
   });
 
   it('keyboard alone: from the list to verify, and out of a dialog', { timeout: 180_000 }, async () => {
+    await makeAccount('shown');
     await inTab('/accounts', async ({ page }) => {
       await page.getByRole('link', { name: 'shown', exact: true }).waitFor();
       const focused = () => page.evaluate('document.activeElement?.textContent?.trim() ?? ""');
@@ -317,6 +375,7 @@ describe('an account', () => {
   });
 
   it('every screen is for everybody: light, dark, narrow and wide', { timeout: 180_000 }, async () => {
+    await makeAccount('shown');
     await inTab('/accounts', async ({ page }) => {
       for (const [path, title, name] of [
         ['/accounts', 'Accounts', 'accounts'],
@@ -329,12 +388,15 @@ describe('an account', () => {
         await page.goto(`${mailroom.url}/api/console${path}`);
         await heading(page, title).waitFor();
         await expect.poll(() => page.getByText(/^Loading/).count()).toBe(0);
+        // What is closed until somebody asks for it too.
+        await page.evaluate('for (const each of document.querySelectorAll("details")) each.open = true');
         await checkScreen(page, name);
       }
     });
   });
 
   it('has charts of 30 days, with their numbers as a table for the keyboard', async () => {
+    await makeAccount('shown');
     await mailroom.import('shown');
     // Counts what the import has left.
     await mailroom.fireToEnd('retention');
@@ -350,10 +412,19 @@ describe('an account', () => {
     });
   });
 
-  it('says whether Microsoft Graph tells of its new mail', async () => {
+  it('says whether Microsoft Graph tells of its new mail, and is told not to', async () => {
     await graphAccount(mailroom, 'pushed', { user: 'pushed@example.com', push: true });
     await inTab('/accounts/pushed', async ({ page }) => {
       await page.getByText(/Microsoft Graph does not tell of new mail in inbox/).waitFor();
+      await page.getByRole('link', { name: 'Settings' }).click();
+      await field(page, 'Import new mail as soon as Microsoft Graph tells of it').uncheck();
+      const sending = page.getByRole('group', { name: 'Sending' });
+      await sending.getByText('Cloud, and how mail is handed over').click();
+      await field(sending, 'Mail is handed over').selectOption('direct');
+      await press(page, 'Save');
+      await heading(page, 'pushed').waitFor();
+      const { json } = await mailroom.expect(200, 'GET', '/api/accounts/pushed');
+      expect([json.store.push, json.transport.sendMode, json.import.deleteMode]).toEqual([false, 'direct', 'trash']);
     });
   });
 
@@ -392,6 +463,92 @@ describe('an account', () => {
     } finally {
       await proxy.stop();
     }
+  });
+});
+
+it('every action has something to see before the service answers, and says so where no answer comes', {
+  timeout: 180_000,
+}, async () => {
+  await makeAccount('shown');
+  await inTab('/accounts/shown', async ({ page }) => {
+    let held: Route[] = [];
+    const calls = /\/api\/(?!console\/)/;
+    await page.route(calls, (route) => {
+      if (route.request().method() === 'GET') return route.continue();
+      held.push(route);
+      return undefined;
+    });
+    const actions = [
+      ['/accounts/shown', ['Verify', 'Try waiting mail now', 'Import now', 'Disable']],
+      ['/accounts/shown/settings', ['Save']],
+      ['/accounts/shown/import', ['Try without changing anything', 'Turn importing on']],
+      ['/outbox/write', ['Send']],
+      ['/outbox?account=shown', ['Try all waiting mail of shown now']],
+      ['/webhook/shown', ['Save']],
+    ] as const;
+    for (const [path, names] of actions) {
+      await page.goto(`${mailroom.url}/api/console${path}`);
+      for (const name of names) {
+        const pressed = button(page, name);
+        await pressed.click();
+        await expect.poll(() => pressed.getAttribute('aria-busy')).toBe('true');
+        expect(await pressed.locator('.spinner').count(), name).toBe(1);
+        await expect.poll(() => held.length).toBeGreaterThan(0);
+        const lost = held;
+        held = [];
+        for (const route of lost) await route.abort('connectionreset');
+        await page
+          .getByText(/did not answer/)
+          .first()
+          .waitFor();
+        await expect.poll(() => pressed.getAttribute('aria-busy')).toBe('false');
+      }
+    }
+    await page.unroute(calls);
+    // A screen too: its heading and what it waits for are there before its list.
+    await page.route(calls, (route) => void held.push(route));
+    for (const name of ['Accounts', 'Outbox', 'Assets', 'Quarantine', 'Webhooks', 'Figures']) {
+      await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name }).click();
+      await heading(page, name).waitFor();
+      await page
+        .locator('main')
+        .getByText(/^Loading/)
+        .first()
+        .waitFor();
+    }
+    await page.unroute(calls);
+    for (const route of held) await route.abort().catch(() => undefined);
+  });
+  expect((await mailroom.expect(200, 'GET', '/api/accounts/shown')).json.enabled).toBe(true);
+});
+
+it('hosts and ports of well-known providers are filled in', async () => {
+  await inTab('/connect?kind=imap', async ({ page }) => {
+    const ends = async () =>
+      await Promise.all(
+        ['Importing', 'Sending'].flatMap((name) =>
+          ['Host', 'Port'].map((label) => field(page.getByRole('group', { name }), label).inputValue()),
+        ),
+      );
+    await field(page, 'Address').fill('Jane <jane@gmx.de>');
+    expect(await ends()).toEqual(['imap.gmx.net', '993', 'mail.gmx.net', '587']);
+    await page.getByRole('link', { name: /^Gmail/ }).click();
+    await field(page, 'Address').fill('jane@gmail.com');
+    expect(await ends()).toEqual(['imap.gmail.com', '993', 'smtp.gmail.com', '465']);
+    await page.getByRole('link', { name: /^POP3/ }).click();
+    await page.getByRole('group', { name: 'Importing' }).getByText('Imports by').waitFor();
+    expect((await ends()).filter((_, n) => n % 2 === 1)).toEqual(['995', '465']);
+  });
+});
+
+it('the page of the routes tries one out, with nothing from elsewhere', { timeout: 180_000 }, async () => {
+  await inTab('/accounts', async ({ page }) => {
+    await page.goto(`${mailroom.url}/api/docs`);
+    const health = page.locator('.opblock', { hasText: '/health' }).first();
+    await health.locator('.opblock-summary-control').click();
+    await health.getByRole('button', { name: 'Try it out' }).click();
+    await health.getByRole('button', { name: 'Execute' }).click();
+    await health.locator('.live-responses-table .response-col_status', { hasText: '200' }).first().waitFor();
   });
 });
 
@@ -435,23 +592,21 @@ describe('hostile names', () => {
 
 describe('whoever may not do everything', () => {
   it('sees what a key of one function does not do, grey, with the reason', { timeout: 180_000 }, async () => {
-    await inTab(
-      '/connect?kind=imap',
-      async ({ page }) => {
-        await isGrey(page, 'Save and choose folders', 'does not open the function account-put');
-        await page.goto(`${mailroom.url}/api/console/outbox/write`);
-        await isGrey(page, 'Send', 'does not open the function account-messages-send');
-        // A screen that it does not open says so, and one that it opens is there.
-        await page.goto(`${mailroom.url}/api/console/outbox`);
-        await page.getByText('The service does not accept this key here.').waitFor();
-        await page.goto(`${mailroom.url}/api/console/accounts`);
-        await page.getByRole('link', { name: 'shown', exact: true }).waitFor();
-      },
-      { key: singleFunctionKeys['accounts-list'] },
-    );
+    await makeAccount('shown');
+    await inTabWith(singleFunctionKeys['accounts-list'], '/connect?kind=imap', async ({ page }) => {
+      await isGrey(page, 'Save and choose folders', 'does not open the function account-put');
+      await page.goto(`${mailroom.url}/api/console/outbox/write`);
+      await isGrey(page, 'Send', 'does not open the function account-messages-send');
+      // A screen that it does not open says so, and one that it opens is there.
+      await page.goto(`${mailroom.url}/api/console/outbox`);
+      await page.getByText('The service does not accept this key here.').waitFor();
+      await page.goto(`${mailroom.url}/api/console/accounts`);
+      await page.getByRole('link', { name: 'shown', exact: true }).waitFor();
+    });
   });
 
   it('signs in with Entra ID in front, and what the roles do not allow is grey', { timeout: 180_000 }, async () => {
+    await makeAccount('shown');
     const beside = await mailroom.beside({ env: signInOn });
     const front = await startEasyAuth(beside.url);
     const tab = await openConsole(browser, front, '/accounts/shown?from=a-link', { key: null });

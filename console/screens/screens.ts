@@ -37,7 +37,7 @@ export const screens: readonly Screen[] = [
 
 /** What the bar at the top leads to, in the order in which people need it. */
 export const topScreens = [
-  { path: '/accounts', name: 'Accounts' },
+  { path: '/accounts', name: 'Accounts', also: '/connect' },
   { path: '/outbox', name: 'Outbox' },
   { path: '/assets', name: 'Assets' },
   { path: '/quarantine', name: 'Quarantine' },

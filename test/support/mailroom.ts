@@ -16,7 +16,7 @@ import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/g
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
 import { freePort } from './free-port.ts';
 import { loopback } from './on-this-machine.ts';
-import { OpenApiCheck } from './openapi-check.ts';
+import { type Exchange, OpenApiCheck } from './openapi-check.ts';
 import { SecretWatch } from './secret-watch.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -44,8 +44,14 @@ export const singleFunctionKeys = {
 /** Never by itself: the tests fire the timers. */
 const never = '0 0 0 29 2 *';
 
-/** Made at the first call: what every call and answer of the tests is held against. */
 let described: OpenApiCheck | undefined;
+
+/** Throws where openapi.json says otherwise: what every call and answer of the tests is held against. */
+export function checkDescribed(exchange: Exchange): void {
+  // Read at the first call.
+  described ??= new OpenApiCheck();
+  described.check(exchange);
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -368,10 +374,8 @@ export class Mailroom {
       bytes,
       json: isJson && bytes.length > 0 ? JSON.parse(bytes.toString()) : undefined,
     };
-    if (path.startsWith('/api')) {
-      described ??= new OpenApiCheck();
-      described.check({ method, path, ...answer, body: options.body, contentType: options.headers?.['content-type'] });
-    }
+    if (path.startsWith('/api'))
+      checkDescribed({ method, path, ...answer, body: options.body, contentType: options.headers?.['content-type'] });
     return answer;
   }
 

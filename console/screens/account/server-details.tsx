@@ -26,7 +26,7 @@ export function ServerDetails({ side, draft }: ServerDetailsProps) {
   const pointers = ['connectionTimeout', 'timeout', 'auth/mechanisms', 'heloName', 'dsn/notify', 'dsn/ret'];
   return (
     <More
-      summary={isSmtp ? 'Waiting, sign-in and delivery notices' : 'Waiting and sign-in'}
+      summary={isSmtp ? 'Time limits, ways to sign in, delivery notices' : 'Time limits and ways to sign in'}
       used={used}
       pointers={pointers.map((name) => `/${side}/${name}`)}
     >

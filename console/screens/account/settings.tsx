@@ -37,6 +37,7 @@ export function Settings() {
       ]}
     >
       <ProblemBox problem={first ? undefined : version.problem} retry={version.reload} />
+      {!first && !version.problem && <p role="status">Loading the settings …</p>}
       {first && <SettingsForm name={name} version={first} />}
     </Page>
   );

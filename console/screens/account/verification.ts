@@ -40,9 +40,12 @@ export const stepNames: Readonly<Record<Step['step'], string>> = {
 /** What a person can do about the steps that failed, by the field where they can do it. */
 export function stepHints(side: Side, verification: Verification | undefined): StepHints {
   const failed = verification?.[side]?.steps.filter(({ status }) => status === 'failed') ?? [];
-  return Object.fromEntries(
-    failed.map((step) => [fieldOf[step.step], step.hint ?? step.detail ?? step.code ?? 'It failed.']),
-  );
+  return Object.fromEntries(failed.map((step) => [fieldOf[step.step], hintOf(step) ?? step.code ?? 'It failed.']));
+}
+
+/** What a person can do about a step, by the names that the fields have here. */
+export function hintOf({ hint, detail }: Step): string | undefined {
+  return (hint ?? detail)?.replace('auth.user and the secret', 'user and password').replaceAll('auth.user', 'the user');
 }
 
 /** The name of a password's secret, as pasted properties name it. */

@@ -1,6 +1,6 @@
 import type { Verification } from '../../api/account.ts';
 import { Pill } from '../../parts/pill.tsx';
-import { type Side, stepNames } from './verification.ts';
+import { hintOf, type Side, stepNames } from './verification.ts';
 
 type VerifiedSide = NonNullable<Verification['store']>;
 
@@ -40,7 +40,7 @@ function SideResult({ title, of }: { readonly title: string; readonly of: Verifi
             {step.status !== 'unknown' && <span class="quiet"> {Math.round(step.ms)} ms</span>}
             {step.status === 'failed' && (
               <div>
-                {step.hint ?? step.detail} {step.code && <code>{step.code}</code>}
+                {hintOf(step)} {step.code && <code>{step.code}</code>}
               </div>
             )}
           </li>

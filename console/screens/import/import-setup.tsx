@@ -44,6 +44,7 @@ export function ImportSetup() {
       ]}
     >
       <ProblemBox problem={version.problem} retry={version.reload} />
+      {!version.data && !version.problem && <p role="status">Loading the account …</p>}
       {version.data && !version.data.account.store && <p>The account imports nothing.</p>}
       {version.data?.account.store && (
         <>

@@ -39,7 +39,9 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
   return (
     <>
       <div role="status">
-        <StatusPill status={message.status} /> <Explanation message={message} />
+        <p>
+          <StatusPill status={message.status} /> <Explanation message={message} />
+        </p>
       </div>
       <MessageActions message={message} reload={reload} />
       <Facts message={message} />

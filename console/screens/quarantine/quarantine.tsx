@@ -10,6 +10,7 @@ import { Page } from '../../parts/page.tsx';
 import { Pages } from '../../parts/pages.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { Time } from '../../parts/time.tsx';
+import { reasonText } from './reason-text.ts';
 
 type QuarantinedMail = components['schemas']['QuarantinedMail'];
 
@@ -53,7 +54,10 @@ export function Quarantine() {
 }
 
 const columns: readonly Column<QuarantinedMail>[] = [
-  { name: 'Reason', cell: ({ id, reason }) => <a href={`${base}/quarantine/${encodeURIComponent(id)}`}>{reason}</a> },
+  {
+    name: 'Reason',
+    cell: ({ id, reason }) => <a href={`${base}/quarantine/${encodeURIComponent(id)}`}>{reasonText(reason)}</a>,
+  },
   {
     name: 'Account',
     cell: ({ account, folder }) => (

@@ -13,6 +13,7 @@ import { ProblemBox } from '../../parts/problem-box.tsx';
 import { sizeText } from '../../parts/size.ts';
 import { Time } from '../../parts/time.tsx';
 import { tell } from '../../parts/toast.tsx';
+import { reasonText } from './reason-text.ts';
 
 type Details = paths['/quarantine/{id}']['get']['responses'][200]['content']['application/json'];
 
@@ -30,7 +31,7 @@ export function QuarantinedMailScreen() {
       {data && (
         <>
           <div class="notice warn">
-            <p>{data.reason}</p>
+            <p>{reasonText(data.reason)}</p>
           </div>
           <Actions mail={data} />
           <Facts mail={data} />
