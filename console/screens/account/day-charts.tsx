@@ -33,6 +33,7 @@ export function DayCharts({ account, changes = 0 }: DayChartsProps) {
   return (
     <Section title="The last 30 days">
       <ProblemBox problem={stats.problem} retry={stats.reload} />
+      {!stats.data && !stats.problem && <p role="status">Loading the figures …</p>}
       {stats.data && <Charts days={stats.data.items} />}
     </Section>
   );
