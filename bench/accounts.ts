@@ -145,10 +145,11 @@ async function messagesOf({ azurite }: Mailroom): Promise<number> {
 
 /** Leaves of the accounts on the first pages what imports have left, and the summaries that the timer writes of that. */
 async function addImports(mailroom: Mailroom, count: number): Promise<void> {
-  const table = (name: string) =>
-    new RowTable(async () =>
-      TableClient.fromConnectionString(mailroom.azurite.connectionString, name, { allowInsecureConnection: true }),
-    );
+  const clientOf = (name: string) =>
+    TableClient.fromConnectionString(mailroom.azurite.connectionString, name, { allowInsecureConnection: true });
+  const table = (name: string) => new RowTable(async () => clientOf(name));
+  // Nothing was imported here: the app has not made it yet.
+  await clientOf('inbox').createTable();
   const names = Array.from({ length: Math.min(count, healthPages * 1_000) }, (_, n) => nameOf(count - 1 - n));
   const run = { ...noCounts(), id: newestFirstId(Date.now()), status: 'done' as const, begun: true, backlog: 0 };
   const last = lastColumn({ ...run, startedAt: Date.now(), finishedAt: Date.now() });
