@@ -1,13 +1,15 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { powershell } from './support/powershell.ts';
+import { startPowerShell } from './support/powershell-session.ts';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 const pwsh = powershell();
+const session = pwsh === undefined ? undefined : startPowerShell(pwsh);
+afterAll(() => session?.stop());
 
 const appId = '11111111-1111-4111-8111-111111111111';
 const objectId = '22222222-2222-4222-8222-222222222222';
@@ -32,13 +34,9 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 async function run(script: string, args: string, connected = true) {
   const before = JSON.parse(await readFile(stateFile(), 'utf8')).changes.length;
   const load = connected ? `Import-Module '${join(folder, 'support/exchange-stub.psm1')}';` : '';
-  const result = await new Promise<{ code: number; output: string }>((resolve) => {
-    const text = `$ErrorActionPreference = 'Stop'; ${load} & '${join(folder, script)}' ${args}`;
-    const env = { ...process.env, EXCHANGE_STATE: stateFile(), NO_COLOR: '1' };
-    execFile(pwsh ?? '', ['-NoProfile', '-NonInteractive', '-Command', text], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? 1 : 0, output: stdout + stderr }),
-    );
-  });
+  const result = await session?.run(
+    `$ErrorActionPreference = 'Stop'; $env:EXCHANGE_STATE = '${stateFile()}'; ${load} & '${join(folder, script)}' ${args}`,
+  );
   const state = JSON.parse(await readFile(stateFile(), 'utf8'));
   return { ...result, state, changes: state.changes.slice(before) };
 }
