@@ -34,7 +34,8 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 async function run(script: string, args: string, connected = true) {
   const before = JSON.parse(await readFile(stateFile(), 'utf8')).changes.length;
   const load = connected ? `Import-Module '${join(folder, 'support/exchange-stub.psm1')}';` : '';
-  const result = await session?.run(
+  if (!session) throw new Error('There is no PowerShell');
+  const result = await session.run(
     `$ErrorActionPreference = 'Stop'; $env:EXCHANGE_STATE = '${stateFile()}'; ${load} & '${join(folder, script)}' ${args}`,
   );
   const state = JSON.parse(await readFile(stateFile(), 'utf8'));
