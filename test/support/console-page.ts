@@ -35,7 +35,7 @@ const runAxe = (rules: readonly string[]) => `axe.run({ exclude: [['iframe']] },
   nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 200) + ' ' + failureSummary)))`;
 
 /** Longest wait for something to see: a busy machine takes its time. In ms. */
-const waitMs = 30_000;
+const waitMs = 120_000;
 
 export interface ConsoleOptions {
   /** Put into the tab as if it had been entered before; null: none. Default: the test's host key. */
