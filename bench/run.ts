@@ -8,6 +8,7 @@ import { consoleSpeed } from './console.ts';
 import { dayOfAccounts } from './day.ts';
 import { eventsWaiting } from './events-waiting.ts';
 import { importRate } from './import-rate.ts';
+import { latency } from './latency.ts';
 import { loadTime } from './load-time.ts';
 import { memory } from './memory.ts';
 import { chromium, dovecot, missing } from './needs.ts';
@@ -29,6 +30,7 @@ interface Section {
  */
 const sections: Readonly<Record<string, Section>> = {
   import: { measure: importRate, needs: [dovecot] },
+  latency: { measure: latency, needs: [dovecot] },
   transactions: { measure: transactions, needs: [dovecot] },
   accept: { measure: acceptLatency },
   send: { measure: sendRate },
