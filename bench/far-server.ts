@@ -32,7 +32,7 @@ export async function startFarServer(targetPort: number): Promise<FarServer> {
         last = Math.max(last, performance.now() + roundTripMs / 2);
         const wait = last - performance.now();
         if (roundTripMs === 0 && wait <= 0) act();
-        else setTimeout(act, wait);
+        else setTimeout(act, Math.max(0, wait));
       };
       from.on('data', (chunk: Buffer) => later(() => to.write(chunk)));
       from.once('end', () => later(() => to.end()));

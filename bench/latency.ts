@@ -51,7 +51,7 @@ interface Site {
  * network that takes its time stands before each of them. Rounds over all distances, in turn.
  */
 export async function latency(options: { readonly quick: boolean }): Promise<SectionResult> {
-  const mails = options.quick ? 300 : 1_000;
+  const mails = options.quick ? 150 : 1_000;
   const rounds = options.quick ? 1 : 3;
   const rates: Rates = new Map(ways.flatMap((way) => distances.map(({ name }) => [cell(way, name), []])));
   const stops: (() => Promise<unknown>)[] = [];

@@ -30,8 +30,6 @@ export interface ContentsOptions {
   readonly ambiguousRows: readonly LedgerRow[];
   /** Cuts what is under way. */
   readonly signal: AbortSignal;
-  /** When what is still under way is set aside. */
-  readonly limit: AbortSignal;
 }
 
 /** The contents of a page's mails: fetched, and checked in as they come. */
@@ -46,6 +44,8 @@ export class PageContents {
   readonly #options: ContentsOptions;
   readonly #oversize: ListedMail[] = [];
   readonly #handedOut = Promise.withResolvers<undefined>();
+  /** When what is still under way is set aside. */
+  #limit = new AbortController().signal;
   /** The server gave the content of one of the mails. */
   #given = false;
 
@@ -59,9 +59,14 @@ export class PageContents {
     return this.#handedOut.promise;
   }
 
-  /** Fetches mails and checks them in. Rejects with trouble that is no mail's own; then nothing of it is under way any more. */
-  async take(selected: readonly ListedMail[]): Promise<void> {
+  /**
+   * Fetches mails and checks them in; what is still under way at `limit` is set aside. Rejects with trouble that is no mail's
+   * own; then nothing of it is under way any more.
+   */
+  async take(selected: readonly ListedMail[], limit: AbortSignal): Promise<void> {
+    this.#limit = limit;
     try {
+      await this.#round.reconciler.listFor(selected);
       const { maxMessageSize } = this.#round.context.stored.account.import;
       const large = selected.filter((mail) => (mail.size ?? 0) > maxMessageSize);
       const whole = large.length === 0 ? selected : selected.filter((mail) => !large.includes(mail));
@@ -81,7 +86,8 @@ export class PageContents {
     mails: readonly ListedMail[],
     { headersOnly, last }: { readonly headersOnly: boolean; readonly last: boolean },
   ): Promise<void> {
-    const { signal, limit } = this.#options;
+    const { signal } = this.#options;
+    const limit = this.#limit;
     if (mails.length === 0 || limit.aborted) {
       return;
     }
@@ -124,7 +130,8 @@ export class PageContents {
     }
     this.#given = true;
     const { context } = this.#round;
-    const { retry, signal, limit, inProgress } = this.#options;
+    const { retry, signal, inProgress } = this.#options;
+    const limit = this.#limit;
     const before = retry?.pending.cause;
     const bytes = content.kind === 'bytes' ? content.bytes : content.stream;
     try {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail } from '../../adapters/mail-content.ts';
 import { type ListedMail, StoreError } from '../../adapters/store.ts';
@@ -39,6 +40,33 @@ async function nothingOpen(inbox: TestInbox): Promise<void> {
     expect(await inbox.rowsOf(prefix)).toEqual([]);
   }
 }
+
+it('a large mail that holds the session does not keep the reconcile from listing the folder', async () => {
+  const inbox = filled();
+  inbox.store.mails = mails.slice(0, 3);
+  expect(await importOnce(inbox)).toMatchObject({ imported: 3 });
+  inbox.store.scopeName = 'INBOX;8';
+  const { open } = inbox.store;
+  inbox.store.open = async (options) => {
+    const session = await open.call(inbox.store, options);
+    const { fetch, list } = session;
+    let held = Promise.resolve();
+    session.list = async function* (folder, how) {
+      await held;
+      yield* list(folder, how);
+    };
+    session.fetch = async function* (wanted, how) {
+      for await (const one of fetch(wanted, how)) {
+        const stream = Readable.from([one.content.kind === 'bytes' ? one.content.bytes : '']);
+        held = new Promise((resolve) => stream.once('close', resolve));
+        yield { mail: one.mail, content: { kind: 'stream', stream } };
+        await held;
+      }
+    };
+    return session;
+  };
+  expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 0, skipped: 3 });
+});
 
 describe('a page', () => {
   it('is fetched while the one before it is committed, and committed after it', async () => {

@@ -37,7 +37,6 @@ export class PageImport {
   readonly #options: PageOptions;
   readonly #keys: { readonly inProgress: string; readonly unfinished: string };
   readonly #cut = new AbortController();
-  readonly #limit = new AbortController();
   readonly #signal: AbortSignal;
   #begun: Begun | undefined;
   #work: Promise<void> | undefined;
@@ -87,7 +86,6 @@ export class PageImport {
       retry,
       ambiguousRows,
       signal: this.#signal,
-      limit: this.#limit.signal,
     });
     this.#begun = { selected, contents };
   }
@@ -99,8 +97,8 @@ export class PageImport {
     }
     const { selected, contents } = this.#begun;
     const { retry } = this.#options;
-    const timer = setTimeout(() => this.#limit.abort(), Math.ceil(retry?.limitMs ?? this.#round.time.pageMs())).unref();
-    this.#work = contents.take(selected).finally(() => clearTimeout(timer));
+    const limit = AbortSignal.timeout(Math.ceil(retry?.limitMs ?? this.#round.time.pageMs()));
+    this.#work = contents.take(selected, limit);
     // Its failure is thrown by `commit`.
     this.#work.catch(() => {
       this.#failed = true;

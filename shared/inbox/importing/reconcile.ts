@@ -119,6 +119,18 @@ export class Reconciler {
     return this.#orphans.size > 0;
   }
 
+  /**
+   * Lists what `candidates` looks at, before contents are asked for: a large mail may hold the session until it is read, and its
+   * reader, or that of a mail before it, would wait for a listing that waits for the session. Throws StoreError.
+   */
+  async listFor(mails: readonly ListedMail[]): Promise<void> {
+    const here = [...this.#orphans.values()].filter(({ store }) => store === this.#context.store.identity);
+    for (const mail of mails) {
+      if (here.every(({ folder }) => this.#listed.has(folder))) return;
+      await this.candidates(mail, []);
+    }
+  }
+
   /** Mails rebound so far: their originals are to be disposed of again. */
   get rebound(): number {
     return this.#absorbed.size;
