@@ -23,7 +23,7 @@ const stops: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   mailroom = await Mailroom.start({
     graph: graphUsers.map((userPrincipalName) => ({ userPrincipalName })),
-    env: { IMPORT_BUDGET_SECONDS: '20' },
+    env: { IMPORT_BUDGET_SECONDS: '10' },
   });
 });
 
