@@ -287,7 +287,7 @@ export class Mailroom {
       NODE_OPTIONS: `--import ${shiftedClock} --max-http-header-size=65536`,
       CLOCK_SHIFT_MS: String(this.#shiftMs),
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: String(160 * 1024 * 1024),
-      AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
+      AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:01.000',
       AzureFunctionsJobHost__singleton__listenerLockRecoveryPollingInterval: '00:00:01',
       ...this.#identitySettings(),
       ...(typeof this.#options.env === 'function' ? this.#options.env(this.azurite) : this.#options.env),
