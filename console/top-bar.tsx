@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { session, setSession, signInAddress, signOutAddress } from './api/session.ts';
 import { base } from './parts/address.ts';
+import { leaveAll } from './parts/kept.ts';
 import { topScreens } from './screens/screens.ts';
 
 /** The bar at the top: the screens, and who is signed in. */
@@ -33,6 +34,7 @@ export function TopBar() {
 
 /** Forgets the key, and with the page all that it has shown. */
 function forget(): void {
+  leaveAll();
   setSession({ by: 'nothing' });
   location.reload();
 }

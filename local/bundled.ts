@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -35,17 +35,30 @@ type MadeOf = z.output<typeof madeOfSchema>;
  */
 export async function bundled(program: string): Promise<string> {
   const description = join(cache, `${nameOf(program)}.json`);
-  const before = await readFile(description, 'utf8').then(
-    (text) => madeOfSchema.safeParse(JSON.parse(text)).data,
-    () => undefined,
-  );
+  const before = await madeBefore(description);
   if (before && (await isCurrent(before))) return join(cache, before.bundle);
   const made = await make(program);
   const draft = `${description}.${randomUUID()}`;
   await writeFile(draft, JSON.stringify(made));
   await rename(draft, description);
+  if (before) await replacedNow(before);
   await removeOld();
   return join(cache, made.bundle);
+}
+
+/** Undefined where there is none, or its description was cut. */
+async function madeBefore(description: string): Promise<MadeOf | undefined> {
+  try {
+    return madeOfSchema.parse(JSON.parse(await readFile(description, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Its directory says from now on since when it is not used for new processes. */
+async function replacedNow({ bundle }: MadeOf): Promise<void> {
+  const now = new Date();
+  await utimes(dirname(join(cache, bundle)), now, now).catch(() => undefined);
 }
 
 /** Environment in which Node keeps what it has compiled, and finds it at the next start. */
@@ -100,8 +113,8 @@ async function removeOld(): Promise<void> {
   const kept = new Set<string>();
   const names = await readdir(cache);
   for (const name of names.filter((each) => each.endsWith('.json'))) {
-    const { data } = madeOfSchema.safeParse(JSON.parse(await readFile(join(cache, name), 'utf8')));
-    if (data) kept.add(dirname(data.bundle));
+    const made = await madeBefore(join(cache, name));
+    if (made) kept.add(dirname(made.bundle));
   }
   for (const name of names.filter((each) => !each.endsWith('.json') && !kept.has(each))) {
     const path = join(cache, name);

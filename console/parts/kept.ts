@@ -10,6 +10,12 @@ export function askBeforeLeaving(isSomethingLost: () => boolean): void {
   lossy.add(isSomethingLost);
 }
 
+/** Lets the page go with all that was typed, and asks nobody: whoever comes next is to see none of it. */
+export function leaveAll(): void {
+  typed.clear();
+  lossy.clear();
+}
+
 addEventListener('beforeunload', (event) => {
   if ([...lossy].some((isSomethingLost) => isSomethingLost())) event.preventDefault();
 });

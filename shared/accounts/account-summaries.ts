@@ -1,4 +1,5 @@
 import type { Clock } from '../platform/clock.ts';
+import { errorText, log } from '../platform/log.ts';
 import { keepNoteMs, NoteBefore } from '../platform/note-before.ts';
 import { ignoreConflict, jsonColumns, jsonOf, prefixEnd, type Row, type Rows } from '../platform/rows.ts';
 import { summariesPartition } from './keys.ts';
@@ -60,10 +61,13 @@ export class AccountSummaries {
   constructor(rows: Rows, clock: Clock) {
     this.#rows = rows;
     this.#clock = clock;
-    this.#notes = new NoteBefore(clock, (account) => this.note([account]));
+    this.#notes = new NoteBefore(clock, (account) => this.note([account]), {
+      // A receipt is worth more than what a list says of its account until the next night.
+      unnoted: (account, error) => log.warn('accounts.changeNotNoted', { account, error: errorText(error) }),
+    });
   }
 
-  /** Makes a write that changes what a summary says. Throws what it throws, and storage's trouble. */
+  /** Makes a write that changes what a summary says, also where that cannot be noted. Throws what it throws. */
   async changing<T>(account: string, write: () => Promise<T>): Promise<T> {
     return await this.#notes.before(account, write);
   }
@@ -118,7 +122,8 @@ export class AccountSummaries {
     const found = new Map<string, Row>();
     await Promise.all(
       rangesOf(accounts, wanted).map(async ([from, last]) => {
-        const before = prefixEnd(`${prefixes.summary}${last}\u0000`);
+        // Names have letters, digits and `-`, which all stand behind `!`.
+        const before = prefixEnd(`${prefixes.summary}${last}!`);
         for await (const row of this.#rows.range(summariesPartition, prefixes.summary + from, before, options))
           found.set(row.key.slice(prefixes.summary.length), row);
       }),

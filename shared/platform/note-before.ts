@@ -30,13 +30,22 @@ interface Noted {
 export class NoteBefore {
   readonly #clock: Clock;
   readonly #write: (key: string) => Promise<void>;
+  readonly #unnoted: ((key: string, error: unknown) => void) | undefined;
   readonly #noted = new LruMap<string, Noted>({ max: maxRemembered });
   readonly #noting = new Map<string, Promise<void>>();
 
-  /** `write`: makes the note, which has another entity tag afterwards. */
-  constructor(clock: Clock, write: (key: string) => Promise<void>) {
+  /**
+   * `write`: makes the note, which has another entity tag afterwards. `unnoted`: the note could not be made, and what it is
+   * about is worth more; absent: nothing is written then.
+   */
+  constructor(
+    clock: Clock,
+    write: (key: string) => Promise<void>,
+    { unnoted }: { readonly unnoted?: (key: string, error: unknown) => void } = {},
+  ) {
     this.#clock = clock;
     this.#write = write;
+    this.#unnoted = unnoted;
   }
 
   /** Makes the note; free where this process has done so in the last half minute. Throws storage's trouble. */
@@ -48,10 +57,10 @@ export class NoteBefore {
     await noting;
   }
 
-  /** Makes a write that the note is about. Throws what it throws, and storage's trouble. */
+  /** Makes a write that the note is about. Throws what it throws, and, without `unnoted`, storage's trouble. */
   async before<T>(key: string, write: () => Promise<T>): Promise<T> {
     // Without a wait where nothing is to be noted: writes of the same turn share a transaction.
-    if (!this.#isBelieved(key)) await this.note(key);
+    if (!this.#isBelieved(key)) await this.#noteOrGoOn(key);
     const noted = this.#noted.get(key);
     try {
       return await write();
@@ -59,8 +68,17 @@ export class NoteBefore {
       // Also where it seems to have failed: its answer may be lost.
       if (!noted || this.#age(noted) >= sureMs) {
         this.#noted.delete(key);
-        await this.note(key);
+        await this.#noteOrGoOn(key);
       }
+    }
+  }
+
+  async #noteOrGoOn(key: string): Promise<void> {
+    try {
+      await this.note(key);
+    } catch (error) {
+      if (!this.#unnoted) throw error;
+      this.#unnoted(key, error);
     }
   }
 

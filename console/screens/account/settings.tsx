@@ -14,10 +14,10 @@ import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, putSecrets, type Secrets } from './account-requests.ts';
 import { EndForm } from './end-form.tsx';
+import { settingsOf } from './form-names.ts';
 import { ImportRule } from './import-rule.tsx';
 import { LimitFields } from './limit-fields.tsx';
 import { useLiveVerify } from './live-verify.ts';
-import { settingsOf } from './settings-name.ts';
 import { type AccountVersion, useAccount } from './use-account.ts';
 import { VerifyResult } from './verify-result.tsx';
 

@@ -27,7 +27,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
   const draft = useDraft(`${form} account`, kind.start?.(firstName) ?? {});
   const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
   const [same, setSame] = useKept(`${form} same`, true);
-  const [etag, setEtag] = useState<string>();
+  const [etag, setEtag] = useKept<string | undefined>(`${form} version`, undefined);
   const [refused, setRefused] = useState<Problem>();
   const [busy, setBusy] = useState(false);
 

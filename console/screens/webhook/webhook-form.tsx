@@ -10,6 +10,7 @@ import { forget, useKept } from '../../parts/kept.ts';
 import { Section } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
+import { webhookOf } from '../account/form-names.ts';
 
 export interface WebhookFormProps {
   readonly account: string;
@@ -29,7 +30,7 @@ export function WebhookForm({ account, reload }: WebhookFormProps) {
     outcome(api.GET('/accounts/{account}', { params: { path: { account } }, signal })),
   );
   const webhook = stored.data?.webhook;
-  const form = `webhook of ${account}`;
+  const form = webhookOf(account);
   const [changed, setTyped] = useKept<Typed | undefined>(form, undefined);
   const [problem, setProblem] = useState<Problem>();
   const [asked, setAsked] = useState(false);

@@ -20,13 +20,19 @@ export async function summariseChanged(services: Services, { signal }: Options):
   const { summaries } = services;
   const until = performance.now() + withinMs;
   const changed = await summaries.changed({ signal });
-  const settled = [...changed].filter(([, note]) => summaries.isSettled(note)).slice(0, maxAccounts);
+  // Those that wait longest come first: of more than fit a run, none waits for ever.
+  const settled = [...changed]
+    .filter(([, note]) => summaries.isSettled(note))
+    .sort(([, one], [, other]) => (one.writtenAt ?? 0) - (other.writtenAt ?? 0))
+    .slice(0, maxAccounts);
   const notes = new Map(settled);
   const summarise = async (name: string) => {
     const note = notes.get(name);
     if (!note || performance.now() > until) return;
     const summary = summaryOf(await readAccount(services, name, { signal }));
     if (summary) await summaries.keep(name, note, summary);
+    // It has none for now: noted anew, it is not read again in the next minute.
+    else await summaries.note([name]);
   };
   await forEachAccount([...notes.keys()], summarise, { signal, task: 'summaries' });
 }

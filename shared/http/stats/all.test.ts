@@ -55,3 +55,22 @@ it.each([
   if (fromStart) expect(requests).toBeLessThanOrEqual(6);
   else expect(requests).toBeGreaterThan(200);
 });
+
+it('tells the counts of an account whose records are gone, and which an earlier version has added', async () => {
+  const outbox = new MemoryOutbox();
+  const { clock } = outbox.context;
+  const accountRows = new MemoryRows(clock.now);
+  const services = {
+    accounts: new AccountStore(accountRows, {} as never, clock),
+    summaries: new AccountSummaries(accountRows, clock),
+    outbox: outbox.context,
+    stats: { clock, counts: [outbox.context.dayCounts] },
+  } as unknown as Services;
+  const columns = { createdAt: outbox.now, fromStart: false };
+  await accountRows.write(accountsPartition, [{ kind: 'put', key: 'old', columns }]);
+  await outbox.rows.write('old', [outbox.context.dayCounts.row('old', { at: outbox.now, accepted: 100 })]);
+  await outbox.context.open.found('old', 0, { signal });
+  const request = { query: new URLSearchParams('days=1'), headers: new Headers(), body: undefined as never };
+  const { jsonBody } = await handle({ request, param: () => '', signal, services });
+  expect((jsonBody as Stats).items).toMatchObject([{ accepted: 100 }]);
+});

@@ -19,13 +19,16 @@ export async function handle({ request, services, signal }: Call): Promise<Answe
 /** The accounts that anything can be counted of: those that were ever handed mail, and those that ever imported. */
 async function countedAccounts({ accounts, outbox, summaries }: Services, options: { readonly signal: AbortSignal }) {
   const all = await accounts.everyOne(options);
+  const fromStart = new Set(all.filter((each) => each.fromStart).map(({ name }) => name));
   const [withMail, known] = await Promise.all([
     accountsWithMail(outbox, all, options),
     summaries.known(all, new Set(all.map(({ name }) => name)), options),
   ]);
   return {
-    // The epoch stands for "never".
-    sending: withMail.filter(({ handedUntil }) => handedUntil !== 0).map(({ name }) => name),
+    // The epoch says that there is no mail now. That there was none before is known of accounts since when this is noted.
+    sending: withMail
+      .filter(({ name, handedUntil }) => handedUntil !== 0 || !fromStart.has(name))
+      .map(({ name }) => name),
     importing: all.map(({ name }) => name).filter((name) => factsOf(known.of(name))?.inbox.hasTurn !== false),
   };
 }

@@ -151,7 +151,9 @@ export async function findInAccounts(
 ): Promise<MessagePage> {
   const { top, since } = options;
   const ends: string[] = [];
-  const lastHanded = new Map(accounts.map(({ name, handedUntil = Number.POSITIVE_INFINITY }) => [name, handedUntil]));
+  // The epoch says that an account has no mail now.
+  const withMail = accounts.filter(({ handedUntil }) => handedUntil !== 0);
+  const lastHanded = new Map(withMail.map(({ name, handedUntil = Number.POSITIVE_INFINITY }) => [name, handedUntil]));
   const untilOf = (name: string) => lastHanded.get(name) ?? Number.POSITIVE_INFINITY;
   // Those with the newest mail fill the page, and the others need not be asked.
   const names = [...lastHanded.keys()].sort((a, b) => untilOf(b) - untilOf(a) || 0);

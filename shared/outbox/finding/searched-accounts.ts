@@ -3,7 +3,7 @@ import type { OutboxContext } from '../context.ts';
 /** An account whose messages are looked through. */
 export interface SearchedAccount {
   readonly name: string;
-  /** No mail of it was handed in after this instant, in ms since the epoch; absent: that is not known. */
+  /** No mail of it was handed in after this instant, in ms since the epoch, 0: it has none now; absent: that is not known. */
   readonly handedUntil?: number;
 }
 
