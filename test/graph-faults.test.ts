@@ -6,7 +6,7 @@ import { Mailroom } from './support/mailroom.ts';
 import { random, type TestMail, testMail } from './support/mails.ts';
 
 /** Runs with three random faults each; the full count in `npm run test:soak`. */
-const seeds = process.env.SOAK ? 200 : 10;
+const seeds = process.env.SOAK ? 200 : 5;
 /** A run's time, and what a slow machine may add. */
 const budgetSeconds = 20;
 const slackSeconds = 40;

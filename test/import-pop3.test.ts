@@ -13,7 +13,7 @@ import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
 
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
 const kills = process.env.SOAK ? 30 : 2;
-const mailsBeforeKills = process.env.SOAK ? 500 : 50;
+const mailsBeforeKills = process.env.SOAK ? 500 : 20;
 
 const users = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`user${n}`, `password of user ${n}`]));
 const dayMs = 86_400_000;

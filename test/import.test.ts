@@ -7,10 +7,10 @@ import { mixedMails, random, type TestMail } from './support/mails.ts';
 import { type StorageGate, type StorageRequest, startStorageGate } from './support/storage-gate.ts';
 
 /** Moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 30 : 3;
-const mailsBeforeKills = process.env.SOAK ? 500 : 50;
+const kills = process.env.SOAK ? 30 : 2;
+const mailsBeforeKills = process.env.SOAK ? 500 : 20;
 /** Mails of the import that goes well. */
-const many = process.env.SOAK ? 500 : 100;
+const many = process.env.SOAK ? 500 : 40;
 
 const users = Object.fromEntries(['tester', 'keeper', 'wiper', 'mover'].map((user) => [user, `password of ${user}`]));
 

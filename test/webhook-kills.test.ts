@@ -9,7 +9,7 @@ import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
 import { WebhookReceiver } from './support/webhook-receiver.ts';
 
 /** Random moments at which the functions process is killed; the full count in `npm run test:soak`. */
-const kills = process.env.SOAK ? 20 : 4;
+const kills = process.env.SOAK ? 20 : 2;
 const mailsPerKill = 10;
 
 /** Every lease has lapsed by then, and the timer looks at what nobody works on. */

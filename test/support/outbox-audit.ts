@@ -57,7 +57,9 @@ export async function readOutbox(connectionString: string): Promise<StoredOutbox
       for (const name of ['accepted', 'sent', 'failed', 'uncertain']) {
         counted.set(name, (counted.get(name) ?? 0) + Number(entity[name] ?? 0));
       }
-    } else if (!rowKey.startsWith('f:')) open.push(at);
+    }
+    // A row `~` says until when its account was handed mail, and stays.
+    else if (!/^(f:|~)/.test(rowKey)) open.push(at);
   }
   const ids = new Set(messages.map(({ id }) => id));
   const looseKeys = keys.filter(({ at, message }) => !ids.has(`${at.split(' ')[0]}.${String(message)}`));
