@@ -138,8 +138,7 @@ describe('a page whose process ended', () => {
       await inbox.rows.write(inbox.name, [{ kind: 'delete', key: inProgress }]);
     };
     await recover();
-    // Two were in progress: nobody can say which mail ended the process.
-    expect(await pending()).toEqual([['b', 0, 'failed']]);
+    expect(await pending()).toEqual([['b', 1, 'failed']]);
   });
 
   it('is met again where storage fails, or where it is another’s turn', async () => {
