@@ -20,6 +20,9 @@ import type { MailroomEvent } from '../events/events.ts';
 import { Shutdown } from '../platform/shutdown.ts';
 import { DayCounts } from '../stats/day-counts.ts';
 import type { InboxContext } from './context.ts';
+import { runImport } from './importing/run.ts';
+import type { Run } from './ledger/runs.ts';
+import { readTurn } from './session/turn-row.ts';
 
 /** A mail of a `FakeStore`. */
 export interface FakeMail {
@@ -212,4 +215,13 @@ function stored(name: string, rule: Readonly<Record<string, unknown>>, folders: 
     fromStart: true,
     etag: '"1"',
   };
+}
+
+/** Imports once, a second later, and answers the run. */
+export async function importOnce(inbox: TestInbox): Promise<Run> {
+  inbox.now += 1_000;
+  await runImport(inbox.context, inbox.name, {});
+  const { last } = await readTurn(inbox.context, inbox.name);
+  if (!last) throw new Error('no run');
+  return last;
 }

@@ -1,23 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../adapters/store.ts';
-import { fakeMail, TestInbox } from '../inbox.test-support.ts';
+import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
-import type { Run } from '../ledger/runs.ts';
-import { readTurn } from '../session/turn-row.ts';
 import { dryRun } from './dry-run.ts';
-import { runImport } from './run.ts';
 
 /** Imports from a mailbox in memory. */
 
 const signal = AbortSignal.timeout(120_000);
-
-async function importOnce(inbox: TestInbox): Promise<Run> {
-  inbox.now += 1_000;
-  await runImport(inbox.context, inbox.name, {});
-  const { last } = await readTurn(inbox.context, inbox.name);
-  if (!last) throw new Error('no run');
-  return last;
-}
 
 const messageIds = async (inbox: TestInbox) =>
   (await inbox.rowsOf(prefixes.ledger)).map(({ columns }) => columns.messageId);

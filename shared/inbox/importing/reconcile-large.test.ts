@@ -1,17 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { fakeMail, TestInbox } from '../inbox.test-support.ts';
-import type { Run } from '../ledger/runs.ts';
-import { readTurn } from '../session/turn-row.ts';
-import { runImport } from './run.ts';
-
-async function importOnce(inbox: TestInbox): Promise<Run> {
-  inbox.now += 1_000;
-  await runImport(inbox.context, inbox.name, {});
-  const { last } = await readTurn(inbox.context, inbox.name);
-  if (!last) throw new Error('no run');
-  return last;
-}
+import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 
 it('a large mail that holds the session does not keep the reconcile from listing the folder', async () => {
   const inbox = new TestInbox({});
