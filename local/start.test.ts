@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createTransport } from 'nodemailer';
 import { afterEach, expect, test, vi } from 'vitest';
+import { freePort } from './ports.ts';
 
 const start = fileURLToPath(new URL('start.ts', import.meta.url));
 const cleanups: (() => unknown)[] = [];
@@ -14,16 +15,6 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-/** A port that is free now; the system gives it out again last. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 async function dataDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'start-'));

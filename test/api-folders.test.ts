@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../local/ports.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
-import { freePort } from './support/free-port.ts';
 import { graphAccount } from './support/graph-account.ts';
 import { deliverAll, imapAccount } from './support/imap-account.ts';
 import { simpleMail } from './support/mailbox-account.ts';

@@ -10,7 +10,7 @@ import { startAzurite } from '../local/azurite.ts';
 import { localCertificate } from '../local/certificate.ts';
 import { startEntra } from '../local/entra/entra.ts';
 import { startKeyVault } from '../local/key-vault/key-vault.ts';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../local/ports.ts';
 import { Mailroom } from './support/mailroom.ts';
 import { principal } from './support/principal.ts';
 import { problem } from './support/problem.ts';

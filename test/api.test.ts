@@ -1,6 +1,6 @@
 import { TableClient, TableServiceClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../local/ports.ts';
 import { Mailroom, singleFunctionKeys } from './support/mailroom.ts';
 import { problem } from './support/problem.ts';
 import { documentedRoutes, registeredRoutes } from './support/routes.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../local/ports.ts';
 
 /** The README's commands, as they stand, in the order in which they stand, with the answers that it shows. */
 

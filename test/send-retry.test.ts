@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../local/ports.ts';
 import { Mailroom } from './support/mailroom.ts';
 import { type Answer, type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
 import {
@@ -13,7 +14,6 @@ import {
   smtpAccount,
   waitingRecord,
 } from './support/sending.ts';
-import { freePort } from './support/smtp-subject.ts';
 
 const minute = 60_000;
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../ports.ts';
 import { forkHost, type HostProcess } from './testdata/host-process.ts';
 import { type AppParts, makeApp, type TestApp } from './testdata/make-app.ts';
 import { eventually, HOST_KEY } from './testdata/test-host.ts';
@@ -184,13 +185,3 @@ test('300 MB in and 300 MB out cost a fraction of that in memory', { timeout: 18
   // Room for the collector's laziness, which does not grow with the body.
   expect((await peak()) - before).toBeLessThan(BODY / 2);
 });
-
-/** A port that was free a moment ago, for the one test that must know it before the host is ready. */
-async function freePort(): Promise<number> {
-  const server = http.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

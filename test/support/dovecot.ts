@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { access, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort } from '../../local/ports.ts';
 import { makeTestCertificates, type TestCertificates } from './certificates.ts';
 import { type DovecotPorts, dovecotConfig, type MailOwner, oauth2Config } from './dovecot-config.ts';
 import { type AppendOptions, RawImap } from './raw-imap.ts';
@@ -70,9 +71,13 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
   const owner = await mailOwner();
   await chown(mailDir, owner.uid, owner.gid);
   const certificates = await makeTestCertificates(join(base, 'tls'), { variant: options.certificate ?? 'good' });
-  const [imap, imaps, pop3, pop3s, lmtp] = await freePorts(5);
-  if (!imap || !imaps || !pop3 || !pop3s || !lmtp) throw new Error('no free ports');
-  const ports: DovecotPorts = { imap, imaps, pop3, pop3s, ...((await exists(lmtpBinary)) ? { lmtp } : {}) };
+  const ports: DovecotPorts = {
+    imap: await freePort(),
+    imaps: await freePort(),
+    pop3: await freePort(),
+    pop3s: await freePort(),
+    ...((await exists(lmtpBinary)) ? { lmtp: await freePort() } : {}),
+  };
   const passwords = Object.entries(users).map(([user, password]) => `${user}:{PLAIN}${password}::::::`);
   await writeFile(join(base, 'passwd'), `${passwords.join('\n')}\n`);
   const configPath = join(base, 'dovecot.conf');
@@ -193,23 +198,6 @@ async function mailOwner(): Promise<MailOwner> {
     gid: Number(await id('-g')),
     root: me.uid === 0,
   };
-}
-
-/** Takes ports by listening on 0, all at once so that they differ, and lets them go again. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function listens(port: number): Promise<boolean> {

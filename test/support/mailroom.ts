@@ -14,7 +14,7 @@ import { type Entra, startEntra } from '../../local/entra/entra.ts';
 import { type ManagedIdentityEndpoint, startManagedIdentity } from '../../local/entra/managed-identity.ts';
 import { type Graph, type MailboxOptions, startGraph } from '../../local/graph/graph.ts';
 import { type KeyVault, startKeyVault } from '../../local/key-vault/key-vault.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../../local/ports.ts';
 import { loopback } from './on-this-machine.ts';
 import { type Exchange, OpenApiCheck } from './openapi-check.ts';
 import { SecretWatch } from './secret-watch.ts';

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '../../local/ports.ts';
 
 const run = promisify(execFile);
 
@@ -147,15 +148,6 @@ function launch(configuration: string, isolated: boolean): ChildProcess {
   ].join(' && ');
   const own = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
   return spawn('setpriv', [...bound, ...(isolated ? own : []), ...serve], { stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function greets(child: ChildProcess, port: number, deadline: number): Promise<boolean> {

@@ -136,6 +136,8 @@ export async function startScriptedPop3(options: ScriptedPop3Options = {}): Prom
         return;
       }
       socket.write(said);
+      // What a client says now are bytes of TLS: no lines, though some may look like one.
+      quiet ||= name === 'STLS' && String(said).startsWith('+OK');
       if (name === 'QUIT') socket.end();
     };
     const encrypt = () => {

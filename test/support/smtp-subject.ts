@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { freePort } from '../../local/ports.ts';
 import { transportSchema } from '../../shared/accounts/model.ts';
 import type { SmtpConfig, TransportContext } from '../../shared/adapters/smtp/smtp-transport.ts';
 import { createSmtpTransport } from '../../shared/adapters/smtp/smtp-transport.ts';
@@ -27,16 +28,6 @@ export function smtpConfig(fields: Readonly<Record<string, unknown>>): SmtpConfi
   const config = transportSchema.parse({ protocol: 'smtp', host: '127.0.0.1', ...fields });
   if (config.protocol !== 'smtp' && config.protocol !== 'smtps') throw new Error('not an SMTP transport');
   return config;
-}
-
-/** A port on which nothing listens: it was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** An SMTP server from npm that keeps what it takes, can lose its answers and can go silent. */
