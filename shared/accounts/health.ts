@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { EventSink } from '../events/events.ts';
 import { type Clock, toIso } from '../platform/clock.ts';
+import { defined } from '../platform/defined.ts';
 import { log } from '../platform/log.ts';
 import { LruMap } from '../platform/lru-map.ts';
 import { ignoreConflict, type Row, RowConflict, type Rows, type RowWrite } from '../platform/rows.ts';
@@ -159,13 +160,14 @@ export class AccountHealth {
     }
   }
 
-  async #publish({ type, account, side, since, time }: HealthEvent, trouble: AccountTrouble): Promise<void> {
+  /** Of the trouble, only what an event may say: a receipt's also has the server's words, which may name an address. */
+  async #publish({ type, account, side, since, time }: HealthEvent, { code, hint }: AccountTrouble): Promise<void> {
     await this.#events.publish({
       type,
       account,
       subject: `${account}/${side}/${toIso(since)}`,
       time,
-      data: { side, since: toIso(since), ...trouble },
+      data: { side, since: toIso(since), ...defined({ code, hint }) },
     });
   }
 

@@ -29,10 +29,17 @@ export function givesExactSizes(serverName: string): boolean {
   return !estimatingServers.test(serverName);
 }
 
+/** What a person can do about a trouble, with what there is to choose from; undefined where nothing is known. */
+export function adviceOf({ hint, found }: Pick<StoreError, 'hint' | 'found'>): string | undefined {
+  return hint === undefined || found === undefined ? (hint ?? found) : `${hint} ${found}`;
+}
+
 /** A server's trouble in words for a person: what went wrong, and what can be done about it, as sentences. */
-export function sentencesOf({ message, hint }: Pick<StoreError, 'message' | 'hint'>): string {
-  if (hint === undefined) {
+export function sentencesOf(error: Pick<StoreError, 'message' | 'hint' | 'found'>): string {
+  const { message } = error;
+  const advice = adviceOf(error);
+  if (advice === undefined) {
     return message;
   }
-  return `${/[.!?]$/.test(message) ? message : `${message}.`} ${hint}`;
+  return `${/[.!?]$/.test(message) ? message : `${message}.`} ${advice}`;
 }

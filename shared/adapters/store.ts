@@ -244,18 +244,21 @@ export class StoreError extends Error {
   /** The server's or the system's code, such as `ECONNREFUSED` or `AUTHENTICATIONFAILED`. */
   readonly code: string | undefined;
   readonly retryAfterMs: number | undefined;
-  /** What a person can do about it. */
+  /** What a person can do about it. Events repeat it, so it says nothing of what is in the mailbox. */
   readonly hint: string | undefined;
+  /** What there is in the mailbox instead, such as its folders: for whoever sees to the account, never for events. */
+  readonly found: string | undefined;
 
   constructor(
     kind: StoreErrorKind,
     message: string,
-    details: { code?: string; retryAfterMs?: number; hint?: string; cause?: unknown } = {},
+    details: { code?: string; retryAfterMs?: number; hint?: string; found?: string; cause?: unknown } = {},
   ) {
     super(message, { cause: details.cause });
     this.kind = kind;
     this.code = details.code;
     this.retryAfterMs = details.retryAfterMs;
     this.hint = details.hint;
+    this.found = details.found;
   }
 }

@@ -1,5 +1,6 @@
 import type { NetworkPolicy } from '../net/mail-network.ts';
 import { StoreError, type VerifyStoreOptions } from '../store.ts';
+import { adviceOf } from '../store-troubles.ts';
 import { endpointOf, serverSteps } from '../verify/server-steps.ts';
 import { SignInStep } from '../verify/sign-in-step.ts';
 import { type Finding, type Step, tryInOrder } from '../verify/steps.ts';
@@ -128,6 +129,6 @@ async function find(connection: ImapConnection, folders: readonly string[], sign
   }
   const [first] = missing;
   if (!first) return { detail: `mails in ${found.join(', ')}` };
-  const { code, hint } = first;
-  return { status: 'failed', code, hint, detail: missing.map(({ message }) => message).join('; ') };
+  const hint = adviceOf(first);
+  return { status: 'failed', code: first.code, hint, detail: missing.map(({ message }) => message).join('; ') };
 }

@@ -1,5 +1,6 @@
 import { StoreError } from '../../adapters/store.ts';
 import { sentencesOf } from '../../adapters/store-troubles.ts';
+import { defined } from '../../platform/defined.ts';
 import type { ImportContext } from '../session/import-context.ts';
 
 /** Failures that concern the whole session, whatever folder they are met at. */
@@ -85,13 +86,11 @@ export class FolderFailures {
     if (howMany < 2) {
       return error;
     }
-    const { kind, code, hint, retryAfterMs } = error;
+    const { kind, code, hint, found, retryAfterMs } = error;
     const message = `folder ${JSON.stringify(folder.slice(0, 100))}: ${error.message}`.slice(0, maxReason);
     return new StoreError(kind, message, {
       cause: error,
-      ...(code === undefined ? {} : { code }),
-      ...(hint === undefined ? {} : { hint }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...defined({ code, hint, found, retryAfterMs }),
     });
   }
 }

@@ -49,10 +49,10 @@ async function sweep(
       if (result.kind !== 'done') {
         return result.kind === 'inactive' ? 0 : 'leased';
       }
-      const { trouble, error, ...swept } = result.result;
+      const { trouble, error: _, ...swept } = result.result;
       log.info('inbox.sweep', { ...swept, ms: msSince(began) });
       if (trouble) {
-        log.error('inbox.sweepFailed', { ms: msSince(began), error });
+        log.error('inbox.sweepFailed', { ms: msSince(began), error: trouble.hint ?? trouble.code });
         await inbox.health.failing(account, 'store', trouble);
       }
       return swept.imported;

@@ -627,9 +627,20 @@ describe('what an attempt says of its account', () => {
       trouble: { scope: 'message', ...refusal },
     });
     for (let n = 0; n < 5; n += 1) await deliver(outbox.context, await outbox.accept(), options);
-    expect(failing(outbox)).toMatchObject([
-      { data: { side: 'transport', code: '550', hint: expect.stringContaining('policy') } },
-    ]);
+    const since = new Date(outbox.now).toISOString();
+    const hint = expect.stringContaining('policy');
+    expect(failing(outbox).map(({ data }) => data)).toEqual([{ side: 'transport', since, code: '550', hint }]);
+  });
+
+  it('is told without the words of the server, which may name an address', async () => {
+    const outbox = new MemoryOutbox();
+    const hint = 'Check the password.';
+    const reply = '5.7.8 anna@example.org: no such user';
+    outbox.transport.onSend = async (mail) =>
+      all(mail, 'deferred', { scope: 'account', code: '535', reply, hint, retryAfterMs: minute });
+    await deliver(outbox.context, await outbox.accept(), options);
+    const since = new Date(outbox.now).toISOString();
+    expect(failing(outbox).map(({ data }) => data)).toEqual([{ side: 'transport', since, code: '535', hint }]);
   });
 });
 
