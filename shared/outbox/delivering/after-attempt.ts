@@ -1,4 +1,4 @@
-import type { Receipt } from '../../adapters/transport.ts';
+import type { Receipt, Trouble } from '../../adapters/transport.ts';
 import { errorText, log } from '../../platform/log.ts';
 import type { OutboxContext } from '../context.ts';
 import { type MessageRecord, recordId } from '../record.ts';
@@ -57,11 +57,19 @@ async function noteHealth(
   const { account } = record;
   if (trouble?.scope === 'account' || (trouble?.scope === 'connection' && staysAway(record))) {
     await context.health.failing(account, 'transport', trouble);
-  } else if (recipients.some(({ outcome }) => outcome === 'accepted')) {
-    if (await context.health.working(account, 'transport')) await requestRelease(context, account, 'works');
   } else if (await keepsBeingRefused(context, record)) {
     await context.health.failing(account, 'transport', { ...trouble, hint: policyHint });
+  } else if (recipients.some(({ outcome }) => outcome === 'accepted') || isVerdict(trouble)) {
+    if (await context.health.working(account, 'transport')) await requestRelease(context, account, 'works');
   }
+}
+
+/**
+ * The server's word on one mail or its recipients: it was reached, and lets the account in. What is refused on this side,
+ * without a word of the server, shows nothing.
+ */
+function isVerdict(trouble: Trouble | undefined): boolean {
+  return trouble?.scope === 'message' && trouble.reply !== undefined;
 }
 
 /** One lost connection is the network's; as many attempts in a row that reached nobody are the account's trouble. */

@@ -601,6 +601,44 @@ describe('what an attempt says of its account', () => {
     expect(outbox.events.map(({ type }) => type)).toContain('mailroom.account.recovered');
   });
 
+  it.each<[string, Trouble, RecipientOutcome, boolean]>([
+    ['a refused recipient', { scope: 'message', code: '550', reply: '5.1.1 no such user' }, 'rejected', true],
+    ['a recipient that is put off', { scope: 'message', code: '450', reply: '4.2.0 greylisted' }, 'deferred', true],
+    ['a mail that was refused before the server was asked', { scope: 'message', code: 'SIZE' }, 'rejected', false],
+    [
+      'a server that asks to slow down',
+      { scope: 'throttled', code: '432', reply: '4.3.2 slow down' },
+      'deferred',
+      false,
+    ],
+    ['a connection that was lost', { scope: 'connection', code: 'ECONNRESET' }, 'deferred', false],
+  ])('%s, after a refused sign-in', async (_, trouble, outcome, works) => {
+    const outbox = new MemoryOutbox();
+    outbox.transport.onSend = async (mail) => all(mail, 'deferred', { scope: 'account', code: '535' });
+    await deliver(outbox.context, await outbox.accept(), options);
+    outbox.queued();
+    outbox.transport.onSend = async (mail) => all(mail, outcome, trouble);
+    await deliver(outbox.context, await outbox.accept(), options);
+    expect(outbox.events.some(({ type }) => type === 'mailroom.account.recovered')).toBe(works);
+    expect(outbox.queued().some(({ kind }) => kind === 'release')).toBe(works);
+  });
+
+  it('five refusals by policy: the sixth does not show that it works', async () => {
+    const outbox = new MemoryOutbox();
+    const refusal = { code: '550', reply: '5.7.1 not from you' };
+    outbox.transport.onSend = async ({ envelope: { to } }) => ({
+      recipients: to.map((address) => ({ address, outcome: 'rejected', ...refusal })),
+      trouble: { scope: 'message', ...refusal },
+    });
+    for (let n = 0; n < 6; n += 1) {
+      await deliver(outbox.context, await outbox.accept(), options);
+      outbox.now += 2 * minute;
+    }
+    expect(outbox.events.map(({ type }) => type).filter((type) => type.startsWith('mailroom.account'))).toEqual([
+      'mailroom.account.failing',
+    ]);
+  });
+
   it('an account that starts and stops working is not released with every mail', async () => {
     const outbox = new MemoryOutbox();
     const breaks = async () => {
