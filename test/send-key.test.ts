@@ -94,4 +94,15 @@ describe('one key', { timeout: 120_000 }, () => {
     const again = await post('failing', body);
     expect([again.status, again.json.id]).toEqual([202, first.json.id]);
   });
+
+  it('names its mail while its account is disabled', async () => {
+    const body = mailTo('disabled@example.org');
+    const first = await post('disabled', body);
+    await endedRecord(mailroom, first.json.id);
+    await mailroom.expect(200, 'PATCH', '/api/accounts/corpus', { body: { enabled: false } });
+    problem(await post('not used', body), 409);
+    const again = await post('disabled', body);
+    expect([again.status, again.json]).toEqual([202, { ...first.json, status: 'sent' }]);
+    await mailroom.expect(200, 'PATCH', '/api/accounts/corpus', { body: { enabled: true } });
+  });
 });

@@ -199,6 +199,24 @@ describe('an idempotency key', () => {
     expect(recordKeys(outbox)).toHaveLength(1);
   });
 
+  it('names its mail also while the account cannot send, which refuses new mail alone', async () => {
+    const outbox = new MemoryOutbox();
+    const { record } = await post(outbox, { key: 'k' });
+    const { transport: _, ...withoutTransport } = outbox.accounts.get(accountName) ?? expect.fail('no account');
+    for (const account of [
+      { ...withoutTransport, enabled: true },
+      { ...withoutTransport, enabled: false },
+    ]) {
+      outbox.accounts.set(accountName, account);
+      expect((await post(outbox, { key: 'k' })).record.localId).toBe(record.localId);
+      expect((await refusalOf(post(outbox, { key: 'k', hash: 'another' }))).reason).toBe('keyReused');
+      expect((await refusalOf(post(outbox, { key: 'new' }))).reason).toBe('conflict');
+      expect((await refusalOf(post(outbox))).reason).toBe('conflict');
+    }
+    expect(await keyRow(outbox, 'new')).toBeUndefined();
+    expect(recordKeys(outbox)).toHaveLength(1);
+  });
+
   it('of a request that is refused is free again', async () => {
     const outbox = new MemoryOutbox();
     expect((await refusalOf(post(outbox, { key: 'k', fields: { to: 'nobody' } }))).reason).toBe('invalid');

@@ -35,7 +35,8 @@ export interface SubmitRequest {
 
 /**
  * A mail that a caller hands in, as fields or ready-made: checked, taken over, and, where the caller
- * waits, delivered at once. Throws Refusal; then nothing is stored and no key is held.
+ * waits, delivered at once. A key that was used names its mail also while the account cannot send. Throws Refusal; then
+ * nothing is stored and no key is held.
  */
 export async function submit(
   context: OutboxContext,
@@ -43,7 +44,6 @@ export async function submit(
   request: SubmitRequest,
   options: WaitOptions,
 ): Promise<Waited> {
-  requireSending(account);
   const incoming = { account, mail: request.mail, options };
   const record = request.key
     ? await acceptWithKey(context, incoming, request.key)
@@ -78,6 +78,7 @@ async function acceptMail(
   { account, mail, options: { signal, waitMs } }: Incoming,
   key?: AcceptOptions['key'],
 ): Promise<MessageRecord> {
+  requireSending(account);
   await context.backlog.check(account.name);
   const prepared = await prepare(context, mail, account, signal);
   return await accept(context, account, prepared, {
