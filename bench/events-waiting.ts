@@ -86,7 +86,7 @@ interface Site {
   readonly url: string | undefined;
 }
 
-/** Seconds from the request to the end of the run that it asked for. */
+/** Seconds of the run. */
 async function timeImport(dovecot: Dovecot, { mails, events, url }: Site): Promise<number> {
   const mailroom = await startMailroom('tuned', { env: { WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8' } });
   try {

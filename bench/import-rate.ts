@@ -130,7 +130,7 @@ function result(mails: readonly BenchMail[], rounds: number, measured: Measured)
     title: `Import: ${mails.length.toLocaleString('en')} mails, ${megabytes.toFixed(1)} MB, Dovecot to Azurite`,
     notes: [
       "Ceiling: imapflow's fetch and the product's storage calls made bare (blobs, events, transactions), nothing else.",
-      'Attachments are stored by both; the read mark is set by Mailroom alone. Its time runs from the request to the end of the run.',
+      'Attachments are stored by both; the read mark is set by Mailroom alone. Its time is that of its run, without the wait until the host asks its queue.',
       `Every import goes into a new Azurite. ${rounds === 1 ? 'One round' : `${rounds} rounds`}; ratios are of the same round, and their median counts.`,
       'Azurite as shipped looks through all it holds at every write and so bounds every program, the ceiling too; the',
       'first rows are with its lookups indexed (bench/azurite-tuned.ts), as no real storage account does otherwise.',

@@ -1,22 +1,31 @@
-/** A figure the project wants to reach, measured. */
-export interface Goal {
-  readonly what: string;
-  readonly figure: number;
-  readonly bound: 'atLeast' | 'atMost';
-  readonly target: number;
-  readonly unit: string;
+import { z } from 'zod';
+
+/** Measured; NaN where there was nothing to measure. */
+const figureSchema = z.union([z.number(), z.nan()]);
+
+const goalSchema = z.object({
+  what: z.string(),
+  figure: figureSchema,
+  bound: z.enum(['atLeast', 'atMost']),
+  target: z.number(),
+  unit: z.string(),
   /** A figure of time that was measured while others used the machine. */
-  readonly isUnsure?: boolean;
-}
+  isUnsure: z.boolean().exactOptional(),
+});
+
+/** A figure the project wants to reach, measured. */
+export type Goal = Readonly<z.output<typeof goalSchema>>;
+
+export const sectionResultSchema = z.object({
+  title: z.string(),
+  /** How it was measured: what a reader needs to trust the figures. */
+  notes: z.array(z.string()).readonly(),
+  table: z.array(z.array(z.string()).readonly()).readonly(),
+  goals: z.array(goalSchema.readonly()).readonly(),
+});
 
 /** What a section of the benchmark measured. */
-export interface SectionResult {
-  readonly title: string;
-  /** How it was measured: what a reader needs to trust the figures. */
-  readonly notes: readonly string[];
-  readonly table: readonly (readonly string[])[];
-  readonly goals: readonly Goal[];
-}
+export type SectionResult = z.output<typeof sectionResultSchema>;
 
 export function reached({ figure, bound, target }: Goal): boolean {
   return bound === 'atLeast' ? figure >= target : figure <= target;
@@ -61,12 +70,14 @@ export function sectionText({ title, notes, table, goals }: SectionResult): stri
   return `${parts.join('\n\n')}\n\n${notes.map((note) => `  ${note}`).join('\n')}\n`;
 }
 
-export function goalText(goals: readonly Goal[]): string {
+/** The targets; last the sections that have none to show, each with what it failed of. */
+export function goalText(goals: readonly Goal[], failed: ReadonlyMap<string, string> = new Map()): string {
   const rows = goals.map((goal) => [
     goal.what,
     `${goal.bound === 'atLeast' ? '>=' : '<='} ${goal.target}${goal.unit}`,
     `${digits(goal.figure)}${goal.unit}`,
     `${reached(goal) ? 'reached' : 'MISSED'}${goal.isUnsure ? ', too busy to tell' : ''}`,
   ]);
-  return tableText([['to reach', 'target', 'figure', ''], ...rows]);
+  const others = [...failed].map(([name, why]) => [`section ${name}`, '', '', `NOT MEASURED: ${why}`]);
+  return tableText([['to reach', 'target', 'figure', ''], ...rows, ...others]);
 }

@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { z } from 'zod';
 import { writeTortureMails } from '../test/corpus/torture-mails.ts';
+import { outputOf } from './child.ts';
 import { digits, median, type SectionResult } from './report.ts';
 
 const script = fileURLToPath(new URL('../test/corpus/run.ts', import.meta.url));
@@ -15,13 +14,15 @@ const lineSchema = z.object({ file: z.string(), outcome: z.enum(['imported', 'qu
 const summarySchema = z.object({ summary: z.object({ peakMegabytes: z.number() }) });
 
 const slowest = 10;
+/** For all mails. */
+const limitMs = 900_000;
 
 /** Times of the torture set: mails that have broken mail readers, each checked in by itself into Azurite. */
 export async function torture(): Promise<SectionResult> {
   const folder = await mkdtemp(join(tmpdir(), 'mailroom-bench-torture-'));
   try {
     await writeTortureMails(folder);
-    const { stdout } = await promisify(execFile)(process.execPath, [script, folder], { maxBuffer: 256 << 20 });
+    const stdout = await outputOf(script, [folder], limitMs);
     const printed = stdout
       .trimEnd()
       .split('\n')
