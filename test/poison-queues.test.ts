@@ -51,6 +51,9 @@ async function handled(fits: (line: Readonly<Record<string, unknown>>) => boolea
   });
 }
 
+const accounts = () =>
+  TableClient.fromConnectionString(mailroom.azurite.connectionString, 'accounts', { allowInsecureConnection: true });
+
 async function isEmpty(queue: string): Promise<boolean> {
   return (await queueOf(mailroom, queue).getProperties()).approximateMessagesCount === 0;
 }
@@ -92,6 +95,32 @@ describe('a message of mail-send that the host gave up', { timeout: 120_000 }, (
     await mailroom.expect(202, 'POST', `/api/messages/${id}/resend`);
     expect((await endedRecord(mailroom, id)).status).toBe('sent');
     expect(server.mails.filter(({ recipients }) => recipients.includes('failing@example.org'))).toHaveLength(1);
+  });
+
+  it('after deliveries that failed: its mail has failed, with its reason and an event; a resend sends it', async () => {
+    await restart(true);
+    await smtpAccount(mailroom, 'damaged', { port: server.port });
+    const { id } = await send(mailroom, 'damaged', { to: 'damaged@example.org' });
+    const { json0 } = await accounts().getEntity<{ json0: string }>('accounts', 'damaged');
+    const write = (text: string) =>
+      accounts().updateEntity({ partitionKey: 'accounts', rowKey: 'damaged', json0: text }, 'Merge');
+    await write('{');
+    await restart(false);
+    expect(await handled(about(id), 2)).toEqual(['repeated', 'failed']);
+    const attempts = logLines(await mailroom.log()).filter(
+      (line) => line.event === 'outbox.deliverFailed' && about(id)(line),
+    );
+    expect(attempts.length).toBeGreaterThanOrEqual(10);
+    expect(await recordOf(mailroom, id)).toMatchObject({
+      status: 'failed',
+      recipients: [{ status: 'rejected', code: 'queueGaveUp' }],
+      attempts: [{ outcome: 'failed', code: 'queueGaveUp' }],
+    });
+    expect(new Set((await events.about(id)).map(({ type }) => type))).toEqual(new Set(['mailroom.message.failed']));
+    await write(json0);
+    await mailroom.expect(202, 'POST', `/api/messages/${id}/resend`);
+    expect((await endedRecord(mailroom, id)).status).toBe('sent');
+    expect(server.mails.filter(({ recipients }) => recipients.includes('damaged@example.org'))).toHaveLength(1);
   });
 
   it('whose record cannot be read: the host gives it up, and the record is kept', async () => {

@@ -49,6 +49,8 @@ export const openPartition = '!open';
 export const mimePath = (account: string, localId: string) => `${account}/${localId}.eml`;
 /** Blob of one of the uploads in a message; behind the same prefix as its MIME, so that both go together. */
 export const uploadPath = (account: string, localId: string, upload: number) => `${account}/${localId}.${upload}`;
+/** Blob of what a record held that could not be read; goes with the MIME as well. */
+export const unreadPath = (account: string, localId: string) => `${account}/${localId}.record`;
 
 /** The `localId` of the message that a blob of container `outbox` belongs to. */
 export const localIdOfBlob = (account: string, path: string) => path.slice(account.length + 1).split('.', 1)[0] ?? '';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { notifySchema, retSchema } from '../accounts/dsn.ts';
-import { accountId } from '../platform/ids.ts';
+import { toIso } from '../platform/clock.ts';
+import { accountId, instantOf } from '../platform/ids.ts';
 import { jsonOf, type Row } from '../platform/rows.ts';
 import { instantSchema } from '../platform/validation.ts';
 import type { View } from '../platform/view.ts';
@@ -143,14 +144,53 @@ export function recordId(record: Pick<MessageRecord, 'account' | 'localId'>): st
   return accountId(record.account, record.localId);
 }
 
-/** The record that a row holds. Throws where the row has another form. */
+/** The record that a row holds. Throws where the row has another form, without a word of what it holds. */
 export function recordOf(account: string, row: Row): MessageRecord {
-  return {
-    ...documentSchema.parse(jsonOf(row)),
-    ...columnsSchema.parse(row.columns),
-    account,
-    localId: localIdOf(row.key),
+  const record = readableRecord(account, row);
+  if (!record) throw new Error('The record of the message cannot be read');
+  return record;
+}
+
+/** As `recordOf`; undefined where the row has another form: a newer version may have written it, or a person changed it. */
+export function readableRecord(account: string, row: Row): MessageRecord | undefined {
+  const document = documentOf(row);
+  const columns = columnsSchema.safeParse(row.columns);
+  return document && columns.success
+    ? { ...document, ...columns.data, account, localId: localIdOf(row.key) }
+    : undefined;
+}
+
+/**
+ * What is left of a record that cannot be read as a whole: who was to get it, and who has it; else nobody, and then it
+ * cannot be sent any more.
+ */
+export function remainsOf(account: string, row: Row): MessageRecord {
+  const localId = localIdOf(row.key);
+  const nothing = {
+    messageId: '',
+    envelope: { from: '' },
+    headerFrom: '',
+    bcc: [],
+    size: 0,
+    recipients: [],
+    attempts: [],
   };
+  const document = documentOf(row);
+  return {
+    ...(document ?? { ...nothing, createdAt: toIso(instantOf(localId)), mimeRemoved: true }),
+    ...(row.columns.committing === true ? { committing: true } : {}),
+    status: 'sending',
+    account,
+    localId,
+  };
+}
+
+function documentOf(row: Row): z.output<typeof documentSchema> | undefined {
+  try {
+    return documentSchema.parse(jsonOf(row));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Columns of a whole record, for an insert or a replace. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
-import { openKey, recordKey } from '../keys.ts';
+import { refusalOf } from '../../../test/support/refusal-of.ts';
+import type { Columns } from '../../platform/rows.ts';
+import { recordKey, unreadPath } from '../keys.ts';
 import { handleGivenUpEntry } from '../queue-entry.ts';
 import { resendMessage } from '../resend.ts';
 import { claimMs } from './claim.ts';
@@ -99,15 +101,115 @@ describe('a mail whose queue message was given up', () => {
     expect((await outbox.record(id)).status).toBe('sent');
     expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.sent']);
   });
+});
 
-  it('and whose record cannot be read is kept as it is', async () => {
+describe('a mail whose record cannot be read, and whose queue message was given up', () => {
+  const merge = (outbox: MemoryOutbox, id: string, columns: Columns) =>
+    outbox.rows.write(accountName, [{ kind: 'merge', key: recordKey(localId(id)), columns }]);
+  const newer = { status: 'of a newer version' };
+  const recipients = [
+    { address: 'a@x', status: 'accepted' as const },
+    { address: 'b@x', status: 'deferred' as const, code: '450' },
+  ];
+  const reason = { code: 'recordUnreadable', reply: expect.stringContaining('cannot be read') };
+
+  it('is kept as it is for 48 hours: a version that can read it may come', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept({ recipients });
+    await merge(outbox, id, newer);
+    for (const wait of [0, hour, 46 * hour]) {
+      outbox.now += wait;
+      const handled = { result: 'unreadable', account: accountName, message: id };
+      expect(await handleGivenUpMail(outbox.context, id, options)).toEqual(handled);
+    }
+    expect(outbox.isOpen(id)).toBe(true);
+    expect(outbox.events).toEqual([]);
+    await merge(outbox, id, { status: 'queued' });
+    expect(await deliver(outbox.context, id, options)).toBe('ended');
+    expect((await outbox.record(id)).status).toBe('sent');
+  });
+
+  it('has then failed, with its reason and an event; what it held is kept, and a resend sends it', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept({ recipients, metadata: { invoice: '4711' } });
+    await merge(outbox, id, newer);
+    await handleGivenUpMail(outbox.context, id, options);
+    outbox.now += 48 * hour;
+    expect((await handleGivenUpMail(outbox.context, id, options)).result).toBe('failed');
+    expect(await outbox.record(id)).toMatchObject({
+      status: 'partiallySent',
+      recipients: [recipients[0], { address: 'b@x', status: 'rejected', ...reason }],
+      attempts: [{ outcome: 'failed', ...reason }],
+    });
+    expect(outbox.events).toMatchObject([
+      {
+        type: 'mailroom.message.failed',
+        subject: id,
+        data: { status: 'partiallySent', metadata: { invoice: '4711' } },
+      },
+    ]);
+    expect(outbox.isOpen(id)).toBe(false);
+    expect(outbox.blobs.text(unreadPath(accountName, localId(id)))).toContain('of a newer version');
+    await resendMessage(outbox.context, id, options);
+    expect(await deliver(outbox.context, id, options)).toBe('ended');
+    expect(outbox.transport.sent.map(({ envelope: { to } }) => to)).toEqual([['b@x']]);
+  });
+
+  it('is uncertain where its last bytes may have left', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept({ recipients });
+    await merge(outbox, id, { ...newer, committing: true });
+    await handleGivenUpMail(outbox.context, id, options);
+    outbox.now += 48 * hour;
+    await handleGivenUpMail(outbox.context, id, options);
+    expect(await outbox.record(id)).toMatchObject({
+      status: 'uncertain',
+      recipients: [recipients[0], { address: 'b@x', status: 'uncertain', ...reason }],
+    });
+    expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.uncertain']);
+  });
+
+  it('is uncertain, and not to be sent again, where not even its recipients can be read', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept({ recipients });
+    await outbox.rows.write(accountName, [
+      { kind: 'put', key: recordKey(localId(id)), columns: { status: 'queued', json0: '{"recip' } },
+    ]);
+    await handleGivenUpMail(outbox.context, id, options);
+    outbox.now += 48 * hour;
+    await handleGivenUpMail(outbox.context, id, options);
+    expect(await outbox.record(id)).toMatchObject({ status: 'uncertain', recipients: [], attempts: [reason] });
+    expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.uncertain']);
+    expect((await refusalOf(resendMessage(outbox.context, id, options))).reason).toBe('gone');
+    expect(outbox.blobs.text(unreadPath(accountName, localId(id)))).toContain('recip');
+  });
+
+  it.each([
+    [
+      'somebody delivers',
+      { ...newer, leaseOwner: 'other', leaseUntil: Date.UTC(2026, 5, 3) + claimMs, claimedAt: Date.UTC(2026, 5, 3) },
+    ],
+    ['has ended', { status: 'sent', json0: '{' }],
+  ])('is left alone where it is one that %s', async (_, columns) => {
     const outbox = new MemoryOutbox();
     const id = await outbox.accept();
-    await outbox.rows.write(accountName, [
-      { kind: 'merge', key: recordKey(localId(id)), columns: { status: 'of a newer version' } },
-    ]);
+    await merge(outbox, id, { ...columns, unreadableSince: outbox.now });
+    outbox.now += 48 * hour;
     expect((await handleGivenUpMail(outbox.context, id, options)).result).toBe('unreadable');
-    expect(outbox.rows.keys(accountName)).toContain(openKey(localId(id)));
+    expect((await outbox.rows.get(accountName, recordKey(localId(id))))?.columns.status).toBe(columns.status);
+  });
+
+  it('is left to whoever writes to it at that moment', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    await merge(outbox, id, newer);
+    outbox.rows.onWrite = async (_, writes) => {
+      if (!writes.some(({ kind }) => kind === 'merge')) return;
+      outbox.rows.onWrite = () => undefined;
+      await merge(outbox, id, { status: 'queued' });
+    };
+    expect((await handleGivenUpMail(outbox.context, id, options)).result).toBe('left');
+    expect((await outbox.record(id)).status).toBe('queued');
   });
 });
 

@@ -3,7 +3,7 @@ import type { Receipt } from '../../adapters/transport.ts';
 import type { Attempt, MessageRecord } from '../record.ts';
 import {
   afterCancel,
-  afterQueueGaveUp,
+  afterGivenUp,
   afterReceipt,
   afterRequeue,
   afterResend,
@@ -319,8 +319,9 @@ describe('the end of a message', () => {
   });
 
   it('by the queue, which gave it up: nobody is tried any more, and who has it has it', () => {
-    const before = record({ address: 'a', status: 'accepted' }, pending('b'), { address: 'c', status: 'deferred' });
-    const after = afterQueueGaveUp(before, now);
+    const { committing: _, ...waiting } = record(pending('b'), { address: 'c', status: 'deferred' });
+    const recipients = [{ address: 'a', status: 'accepted' as const }, ...waiting.recipients];
+    const after = afterGivenUp({ ...waiting, recipients }, now, 'queueGaveUp');
     expect(after).toMatchObject({ status: 'partiallySent', event: 'mailroom.message.failed', endedAt: now });
     expect(after.recipients.map(({ status, code }) => [status, code])).toEqual([
       ['accepted', undefined],
@@ -328,7 +329,7 @@ describe('the end of a message', () => {
       ['rejected', 'queueGaveUp'],
     ]);
     expect(after.attempts).toMatchObject([{ at: iso(now), outcome: 'failed', code: 'queueGaveUp' }]);
-    expect(afterQueueGaveUp(record(pending('a')), now).status).toBe('failed');
+    expect(afterGivenUp(waiting, now, 'queueGaveUp').status).toBe('failed');
   });
 
   it('by a person, before anybody had it, leaves nothing of the claim', () => {

@@ -226,18 +226,25 @@ export function afterResend(record: MessageRecord, now: number): MessageRecord {
   };
 }
 
-const gaveUp = {
-  code: 'queueGaveUp',
-  reply: 'Every delivery failed in the service itself; its log has the reason (outbox.deliverFailed)',
-};
+const whyGivenUp = {
+  queueGaveUp: 'Every delivery failed in the service itself; its log has the reason (outbox.deliverFailed)',
+  recordUnreadable: 'Its record cannot be read: a newer version may have written it, or somebody changed it',
+} as const;
 
-/** What a record becomes whose delivery the queue gave up at `now` (ms): nobody is tried any more. */
-export function afterQueueGaveUp(record: MessageRecord, now: number): MessageRecord {
+/**
+ * What a record becomes whose delivery was given up at `now` (ms), for a reason of the service's own: nobody is tried any
+ * more. It is uncertain behind its commit point, and where nobody knows any more whom it was for.
+ */
+export function afterGivenUp(record: MessageRecord, now: number, code: keyof typeof whyGivenUp): MessageRecord {
+  const reason = { code, reply: whyGivenUp[code] };
+  const inDoubt = record.committing === true || record.recipients.length === 0;
+  const status = inDoubt ? ('uncertain' as const) : ('rejected' as const);
   const recipients = record.recipients.map((recipient) =>
-    awaitsDelivery(recipient) ? { address: recipient.address, status: 'rejected' as const, ...gaveUp } : recipient,
+    awaitsDelivery(recipient) ? { address: recipient.address, status, ...reason } : recipient,
   );
-  const attempts = withAttempt(record.attempts, { at: toIso(now), outcome: 'failed', ...gaveUp });
-  return end({ ...record, recipients, attempts }, endStatus(recipients), now);
+  const outcome = inDoubt ? ('uncertain' as const) : ('failed' as const);
+  const attempts = withAttempt(record.attempts, { at: toIso(now), outcome, ...reason });
+  return end({ ...record, recipients, attempts }, inDoubt ? 'uncertain' : endStatus(recipients), now);
 }
 
 /** A claim that passed its commit point and left no receipt: nobody can say, so nobody sends again (design 4.4). */

@@ -1,6 +1,6 @@
 import type { OutboxContext } from '../context.ts';
 import { recordKey, recordsEnd } from '../keys.ts';
-import { type MessageRecord, openStatuses, recordOf } from '../record.ts';
+import { type MessageRecord, openStatuses, readableRecord } from '../record.ts';
 
 /** One mail may break a server's rules; as many in a row are refused for who sends them (design section 4.6). */
 const inARow = 5;
@@ -17,8 +17,8 @@ export async function keepsBeingRefused(context: OutboxContext, record: MessageR
   if (!refusedByPolicy(record)) return false;
   const tried: MessageRecord[] = [];
   for await (const row of context.rows.range(record.account, recordKey(''), recordsEnd, { top: lookedAt })) {
-    const each = recordOf(record.account, row);
-    if (each.attempts.length > 0 && each.status !== 'sending') tried.push(each);
+    const each = readableRecord(record.account, row);
+    if (each && each.attempts.length > 0 && each.status !== 'sending') tried.push(each);
   }
   const lastAt = ({ attempts }: MessageRecord) => attempts.at(-1)?.at ?? '';
   tried.sort((a, b) => (lastAt(a) < lastAt(b) ? 1 : -1));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
-import { copyKey, localIdOf, openKey, openPartition } from '../keys.ts';
+import { copyKey, localIdOf, openKey, openPartition, recordKey } from '../keys.ts';
 import { copyColumns, newCopy } from '../sent-copies/sent-copy-state.ts';
 import { claimMs } from './claim.ts';
 import { deliver } from './deliver.ts';
@@ -90,6 +90,17 @@ describe('the recovery timer', () => {
     outbox.now += minute;
     expect(await look(outbox)).toBe(1);
     expect(outbox.queued()).toEqual([{ kind: 'copy', id: `${accountName}.${localIdOf(key)}`, delayMs: 0 }]);
+  });
+
+  it('goes on with the other mail of an account where the record of one cannot be read', async () => {
+    const outbox = new MemoryOutbox();
+    const ids = [await outbox.accept(), await outbox.accept(), await outbox.accept()];
+    for (const id of ids.slice(0, 2)) {
+      const key = recordKey(id.split('.')[1] ?? '');
+      await outbox.rows.write(accountName, [{ kind: 'merge', key, columns: { status: 'of a newer version' } }]);
+    }
+    expect(await look(outbox)).toBe(3);
+    expect(new Set(outbox.queued().map(({ id }) => id))).toEqual(new Set(ids));
   });
 
   it('goes on with the other accounts where one has trouble', async () => {

@@ -6,7 +6,7 @@ import { errorText, log } from '../../platform/log.ts';
 import { type Row, RowConflict } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
 import { copyPrefix, localIdOf, openPrefix, recordKey, recordPrefix } from '../keys.ts';
-import { openStatuses, recordOf } from '../record.ts';
+import { openStatuses, readableRecord } from '../record.ts';
 import { isBeingCopied } from '../sent-copies/sent-copy-lease.ts';
 import { isClaimed } from './claim.ts';
 
@@ -107,13 +107,14 @@ async function recoverMails(
     }
     await context.enqueue(accountId(account, localId), 0);
     queued += 1;
-    const { status, traceId } = recordOf(account, row);
+    // One that cannot be read is given up by the queue (given-up.ts); the others are not to wait for that.
+    const record = readableRecord(account, row);
     log.info('outbox.recovered', {
       account,
       message: accountId(account, localId),
-      status,
-      open: openStatuses.includes(status),
-      traceId,
+      status: record?.status,
+      open: !record || openStatuses.includes(record.status),
+      traceId: record?.traceId,
     });
   }
   return queued;

@@ -3,7 +3,7 @@ import { errorText, log } from '../../platform/log.ts';
 import { ignoreConflict, type Row, RowConflict, type RowWrite } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
 import { localIdOf, openEnd, openKey, recordKey, releasePartition } from '../keys.ts';
-import { type MessageRecord, recordOf } from '../record.ts';
+import { type MessageRecord, readableRecord } from '../record.ts';
 import { claimMs, waitColumns } from './claim.ts';
 
 /**
@@ -108,10 +108,10 @@ async function releaseOne(context: OutboxContext, account: string, key: string, 
   const localId = localIdOf(key);
   const row = await context.rows.get(account, recordKey(localId));
   if (!row) return false;
-  const record = recordOf(account, row);
-  const lastAt = record.attempts.at(-1)?.at;
+  const record = readableRecord(account, row);
+  const lastAt = record?.attempts.at(-1)?.at;
   // Tried since, or never: then it waits for something else.
-  if (lastAt === undefined || Date.parse(lastAt) >= numberOf(release, 'requestedAt')) return false;
+  if (!record || lastAt === undefined || Date.parse(lastAt) >= numberOf(release, 'requestedAt')) return false;
   const heeded = release.columns.heedsServer === true ? (record.retryAfterAt ?? 0) : 0;
   try {
     return await tryAt(context, record, row.etag, Math.max(numberOf(release, 'goAt'), heeded));
