@@ -14,7 +14,8 @@ const host = '127.0.0.1';
 
 /**
  * Passes on, in both directions, what comes on a port, some time later: as much as comes, in its order, and however much
- * is under way. That is the latency of a network, and no limit of its bandwidth.
+ * is under way. That is the latency of a network, and no limit of its bandwidth. A way takes at least as long as was
+ * said, and as a rule up to a millisecond more: timers of Node know no less.
  */
 export async function startFarServer(targetPort: number): Promise<FarServer> {
   let roundTripMs = 0;
@@ -26,14 +27,8 @@ export async function startFarServer(targetPort: number): Promise<FarServer> {
       [back, client],
     ] as const) {
       sockets.add(from);
-      let last = 0;
-      const later = (act: () => void) => {
-        // A shorter way later on must not overtake what is under way.
-        last = Math.max(last, performance.now() + roundTripMs / 2);
-        const wait = last - performance.now();
-        if (roundTripMs === 0 && wait <= 0) act();
-        else setTimeout(act, Math.max(0, wait));
-      };
+      const line = new Line();
+      const later = (act: () => void) => line.add(roundTripMs / 2, act);
       from.on('data', (chunk: Buffer) => later(() => to.write(chunk)));
       from.once('end', () => later(() => to.end()));
       from.on('error', () => to.destroy());
@@ -58,4 +53,34 @@ export async function startFarServer(targetPort: number): Promise<FarServer> {
       await once(server, 'close');
     },
   };
+}
+
+/** What is under way in one direction: it arrives in the order in which it was sent, on whatever way. */
+class Line {
+  readonly #waiting: { readonly at: number; readonly act: () => void }[] = [];
+
+  add(ms: number, act: () => void): void {
+    if (ms === 0 && this.#waiting.length === 0) {
+      act();
+      return;
+    }
+    this.#waiting.push({ at: performance.now() + ms, act });
+    if (this.#waiting.length === 1) this.#wait();
+  }
+
+  /** For the first of them; those that are due by then go with it. */
+  #wait(): void {
+    const first = this.#waiting[0];
+    if (!first) return;
+    // A timer takes whole milliseconds, and cuts off what is beyond.
+    setTimeout(() => this.#arrive(), Math.max(0, Math.ceil(first.at - performance.now())));
+  }
+
+  #arrive(): void {
+    for (let first = this.#waiting[0]; first && first.at <= performance.now(); first = this.#waiting[0]) {
+      first.act();
+      this.#waiting.shift();
+    }
+    this.#wait();
+  }
 }
