@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { ErrorBoundary, LocationProvider, Route, Router } from 'preact-iso';
+import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from 'preact-iso';
+import { recovered } from './api/connection.ts';
 import { start } from './api/permissions.ts';
 import { session } from './api/session.ts';
 import { base } from './parts/address.ts';
@@ -12,8 +13,12 @@ import { TopBar } from './top-bar.tsx';
 
 /** The whole console: what stays on every screen, and the screen that the address names. */
 export function App() {
-  useEffect(() => void start(), []);
   const { value } = session;
+  const isOpen = value.by === 'unknown' || (value.by === 'entra' && !value.signedIn);
+  // Where nobody answered how to sign in, somebody does once the service is there again.
+  useEffect(() => {
+    if (isOpen) void start();
+  }, [recovered.value]);
   const [seen, setSeen] = useState(false);
   const signedIn = value.by === 'key' || (value.by === 'entra' && value.signedIn);
   if (signedIn && !seen) setSeen(true);
@@ -39,20 +44,21 @@ function Waiting() {
 }
 
 function Screens() {
-  const [broken, setBroken] = useState<Error>();
-  if (broken) {
+  const { url } = useLocation();
+  const [broken, setBroken] = useState<{ readonly url: string; readonly error: Error }>();
+  // The next navigation leads to another screen, which may do.
+  if (broken?.url === url) {
     return (
       <Page title="This screen could not be shown">
         <p>
-          A new version of the service may be there, or the connection was lost.{' '}
-          <a href={location.href}>Load it again</a>.
+          That is a fault of the console. Go to another screen, or <a href={location.href}>load the page again</a>.
         </p>
-        <p class="quiet">{broken.message}</p>
+        <p class="quiet">{broken.error.message}</p>
       </Page>
     );
   }
   return (
-    <ErrorBoundary onError={setBroken}>
+    <ErrorBoundary onError={(error) => setBroken({ url, error })}>
       <Router>
         {screens.map(({ path, component }) => (
           <Route key={path} path={`${base}${path}`} component={component} />

@@ -2,7 +2,7 @@ import type { Browser, Locator, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
 import { chromiumMissing, startBrowser } from './support/browser.ts';
-import { type ConsoleTab, checkScreen, openConsole, press, tabTo } from './support/console-page.ts';
+import { byFront, type ConsoleTab, checkScreen, openConsole, press, tabTo } from './support/console-page.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { signInOn, startEasyAuth } from './support/easy-auth.ts';
 import { graphAccount } from './support/graph-account.ts';
@@ -522,6 +522,28 @@ it('every action has something to see before the service answers, and says so wh
   expect((await mailroom.expect(200, 'GET', '/api/accounts/shown')).json.enabled).toBe(true);
 });
 
+it('a screen that cannot be loaded says so, and is loaded by its button or by the next navigation', async () => {
+  await inTab('/accounts', async ({ page }) => {
+    const lead = (name: string) =>
+      page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name, exact: true }).click();
+    const files = /\/console\/files\/(?:figures|quarantine)-/;
+    await page.route(files, (route) => route.abort('connectionreset'));
+    await lead('Figures');
+    await heading(page, 'This screen could not be loaded').waitFor();
+    await checkScreen(page, 'not-loaded');
+    await button(page, 'Load it again').click();
+    await page.getByText('It could not be loaded this time either.').waitFor();
+    await lead('Quarantine');
+    await expect.poll(() => page.evaluate('location.pathname')).toContain('/quarantine');
+    await heading(page, 'This screen could not be loaded').waitFor();
+    await page.unroute(files);
+    await button(page, 'Load it again').click();
+    await heading(page, 'Quarantine').waitFor();
+    await lead('Figures');
+    await heading(page, 'Figures').waitFor();
+  });
+});
+
 it('hosts and ports of well-known providers are filled in', async () => {
   await inTab('/connect?kind=imap', async ({ page }) => {
     const ends = async () =>
@@ -604,6 +626,24 @@ describe('whoever may not do everything', () => {
     });
   });
 
+  it('signs in with a key of sending alone, and sends with it', { timeout: 180_000 }, async () => {
+    await makeAccount('shown');
+    await inTabWith(null, '/accounts', async ({ page }) => {
+      const signIn = page.getByRole('dialog');
+      await field(signIn, 'Function key').fill(singleFunctionKeys['account-messages-send']);
+      await button(signIn, 'Sign in').click();
+      await signIn.waitFor({ state: 'hidden' });
+      await page.getByText('The service does not accept this key here.').waitFor();
+      await page.getByRole('link', { name: 'Outbox', exact: true }).click();
+      await page.getByRole('link', { name: 'Write a mail' }).click();
+      await field(page, 'Account').fill('shown');
+      await field(page, 'To').fill('by-one-key@example.org');
+      await button(page, 'Send').click();
+      await heading(page, 'A mail').waitFor();
+      await sink.waitFor(({ to }) => to.includes('by-one-key@example.org'), { timeout: 60_000 });
+    });
+  });
+
   it('signs in with Entra ID in front, and what the roles do not allow is grey', { timeout: 180_000 }, async () => {
     await makeAccount('shown');
     const beside = await mailroom.beside({ env: signInOn });
@@ -612,7 +652,15 @@ describe('whoever may not do everything', () => {
     const { page } = tab;
     const goTo = (path: string) => page.goto(`${front.url}/api/console${path}`);
     const signIn = page.getByRole('dialog').getByRole('link', { name: 'Sign in', exact: true });
+    const firstCall = /\/api\/accounts\?may=/;
+    const unreachable = page.getByText(/^The service cannot be reached/);
     try {
+      // Nobody answers at first: the page says so, and goes on by itself.
+      await page.route(firstCall, (route) => route.abort('connectionreset'));
+      await page.reload();
+      await unreachable.waitFor();
+      expect(await page.getByRole('dialog').count()).toBe(0);
+      await page.unroute(firstCall);
       front.roles = ['Mailroom.Read'];
       await page.getByText('You sign in with your account at work (Entra ID).').waitFor();
       await signIn.click();
@@ -641,6 +689,12 @@ describe('whoever may not do everything', () => {
       front.roles = ['Mailroom.Read', 'Mailroom.Send'];
       await page.getByRole('link', { name: 'Assets' }).click();
       const again = page.getByRole('dialog', { name: 'Sign in again' });
+      await page.route(firstCall, (route) => route.fulfill(byFront));
+      await button(again, 'Go on').click();
+      await unreachable.waitFor();
+      await again.getByText('Your sign-in has ended.').waitFor();
+      await page.unroute(firstCall);
+      await unreachable.waitFor({ state: 'hidden' });
       const [other] = await Promise.all([
         page.context().waitForEvent('page'),
         again.getByRole('link', { name: 'Sign in in another tab' }).click(),

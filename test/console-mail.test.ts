@@ -6,7 +6,15 @@ import type { Browser, Download, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type SmtpSink, startSmtpSink } from '../local/smtp-sink.ts';
 import { chromiumMissing, startBrowser } from './support/browser.ts';
-import { type ConsoleTab, checkScreen, openConsole, pictureForDocs, press, tabTo } from './support/console-page.ts';
+import {
+  byFront,
+  type ConsoleTab,
+  checkScreen,
+  openConsole,
+  pictureForDocs,
+  press,
+  tabTo,
+} from './support/console-page.ts';
 import { type Dovecot, startDovecot } from './support/dovecot.ts';
 import { deliverAll, imapAccount } from './support/imap-account.ts';
 import { Mailroom, until } from './support/mailroom.ts';
@@ -209,6 +217,59 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await button('Try all waiting mail of refused now').click();
       await toast('All waiting mail of refused is tried now.');
       expect((await endedRecord(mailroom, waiting[1].id)).status).toBe('sent');
+    });
+
+    it('shows a mail whose answers take longer than the pause between two looks at it', async () => {
+      const { id } = await send(mailroom, 'corpus');
+      await endedRecord(mailroom, id);
+      await goTo('/outbox?account=corpus');
+      const answers = /\/api\/messages\/[^/?]+$/;
+      // By the page's clock.
+      await page.route(answers, async (route) => {
+        await page.clock.fastForward(5_000);
+        await route.continue();
+      });
+      await page.getByRole('table').getByRole('link').first().click();
+      await heading('A mail');
+      await page.getByRole('table', { name: 'Recipients, and what became of the mail for each' }).waitFor();
+      await page.unroute(answers);
+    });
+
+    it('a mail that waits leads to the account that fails; its password is mended there, and the mail leaves', async () => {
+      const right = 'the right password';
+      mailroom.watch.add(right);
+      const plain = Buffer.from(`\0mended\0${right}`).toString('base64');
+      const server = await startScriptedSmtp({
+        extensions: ['AUTH PLAIN'],
+        answer: (step, line) => (step === 'AUTH' && !line.includes(plain) ? '535 5.7.8 wrong password' : undefined),
+      });
+      try {
+        const secret = 'mended-smtp-password';
+        const auth = { type: 'password', user: 'mended', secret };
+        await smtpAccount(mailroom, 'mended', { port: server.port, auth });
+        await mailroom.secret('mended', secret, 'a wrong password');
+        const { id } = await send(mailroom, 'mended', { to: 'waits@example.org' });
+        await until(`an attempt of ${id}`, 60, async () => attempts(id));
+        await goTo('/outbox');
+        await fill({ Recipient: 'waits@example.org' });
+        await button('Find').click();
+        await page.getByRole('link', { name: 'waits@example.org' }).click();
+        await heading('A mail');
+        const why = page.getByRole('status').filter({ hasText: 'The account mended does not send' });
+        await why.getByText(/Check user and secret of the account/).waitFor();
+        await why.getByRole('link', { name: 'mended' }).click();
+        await heading('mended');
+        await page.getByRole('link', { name: 'Settings' }).click();
+        await fill({ Password: right });
+        await button('Save').click();
+        await toast(/^mended is saved/);
+        await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name: 'Outbox' }).click();
+        await page.getByRole('link', { name: 'waits@example.org' }).click();
+        await says('The mail server has taken it for every recipient.');
+        expect(server.mails).toHaveLength(1);
+      } finally {
+        await server.stop();
+      }
     });
 
     const attempts = async (id: string) => {
@@ -472,6 +533,14 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
     await page.getByText(/This computer is offline/).waitFor();
     await page.context().setOffline(false);
     await page.getByText(/This computer is offline/).waitFor({ state: 'hidden' });
+    // What stands in front of the service says that it is away.
+    const calls = /\/api\/(?:messages|openapi\.json)/;
+    await page.route(calls, (route) => route.fulfill(byFront));
+    await button('Refresh').click();
+    await page.getByText(/The service cannot be reached/).waitFor();
+    await page.getByRole('table').waitFor();
+    await page.unroute(calls);
+    await page.getByText(/The service cannot be reached/).waitFor({ state: 'hidden' });
     await mailroom.kill();
     await button('Refresh').click();
     await page.getByText(/The service cannot be reached/).waitFor();

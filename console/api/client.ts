@@ -1,5 +1,5 @@
 import createClient, { type Middleware } from 'openapi-fetch';
-import { noteLost, noteReached } from './connection.ts';
+import { noteLost, noteStatus } from './connection.ts';
 import type { paths } from './openapi.d.ts';
 import { noteAnswer } from './permissions.ts';
 import { noAnswer, type Outcome, problemOf } from './problem.ts';
@@ -17,7 +17,7 @@ const rules: Middleware = {
       if (session.value.by === 'entra') setSession({ by: 'entra', signedIn: false });
       return undefined;
     }
-    noteReached();
+    noteStatus(response.status, response.headers.get('content-type'));
     noteAnswer(`${request.method} ${schemaPath}`, response.status, request.headers.get('x-functions-key'));
     return undefined;
   },

@@ -23,8 +23,13 @@ export function noteLost(): void {
   timer ??= setTimeout(tryAgain, tryAgainMs);
 }
 
-/** An answer came. */
-export function noteReached(): void {
+/** An answer came. The service's own have a reason (RFC 9457): without one it is of what stands in front. */
+export function noteStatus(status: number, contentType: string | null): void {
+  if (status >= 500 && !contentType?.includes('json')) noteLost();
+  else noteReached();
+}
+
+function noteReached(): void {
   if (lostAt.value === undefined) return;
   clearTimeout(timer);
   timer = undefined;

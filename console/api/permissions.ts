@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { noteLost } from './connection.ts';
 import type { operations, paths } from './openapi.d.ts';
 import { currentKey, session, setSession, signIn, storedKey } from './session.ts';
 
@@ -109,10 +110,8 @@ async function checkKey(): Promise<void> {
   checkedAt = Date.now();
   const key = currentKey();
   const opened = [...known.value].flatMap(([action, reason]) => (reason === undefined ? [action] : []));
-  for (const action of new Set([...opened, ...shown])) {
-    const { status } = await ask(action, key);
-    if (key !== currentKey() || status !== 401) return;
-  }
+  const found = await firstOpened(key, opened);
+  if (key !== currentKey() || found !== 'none') return;
   setSession({
     by: 'nothing',
     reason: 'The key that you used is not accepted any more. Enter another one; what you typed is kept.',
@@ -126,7 +125,9 @@ async function checkKey(): Promise<void> {
 async function ask(action: Action, key: string | undefined): Promise<{ status: number; challenge?: string }> {
   const [method = 'GET', path = ''] = routes[action].split(' ');
   try {
-    const { status, headers } = await fetch(`/api${path.replaceAll(/\{\w+\}/g, '-')}?may=`, {
+    // The host has a route for an attachment with a number alone.
+    const nowhere = path.replace('{n}', '0').replaceAll(/\{\w+\}/g, '-');
+    const { status, headers } = await fetch(`/api${nowhere}?may=`, {
       method,
       redirect: 'manual',
       headers: key === undefined ? {} : { 'x-functions-key': key },
@@ -166,19 +167,34 @@ export function useRefusal(action: Action | undefined): string | undefined {
   return action === undefined || knownOf !== of ? undefined : value.get(action);
 }
 
-/** What a key opens of what screens show, asked one after the other until there is something. */
-const shown = ['accounts-list', 'messages-list', 'assets-list', 'quarantine-list', 'stats'] as const;
+/** What most keys open, and what the first screens show. */
+const usual = ['accounts-list', 'messages-list', 'assets-list', 'quarantine-list', 'stats'] as const;
+
+/**
+ * The first function found that a key opens: these are tried first, then the usual ones, then every other one. `none`:
+ * it opens nothing; `unknown`: the service did not answer.
+ */
+async function firstOpened(key: string | undefined, first: readonly Action[]): Promise<Action | 'none' | 'unknown'> {
+  const all = [...new Set<Action>([...first, ...usual, ...actions.values()])];
+  for (let at = 0; at < all.length; at += maxProbes) {
+    const group = all.slice(at, at + maxProbes);
+    const statuses = (await Promise.all(group.map((action) => ask(action, key)))).map(({ status }) => status);
+    const opened = group[statuses.findIndex((status) => status !== 401 && status !== 0 && status < 500)];
+    if (opened !== undefined) return opened;
+    if (statuses.some((status) => status !== 401)) return 'unknown';
+  }
+  return 'none';
+}
 
 /** Signs in with a key. Answers why it does not do; undefined: it does. */
 export async function signInWithKey(key: string): Promise<string | undefined> {
-  for (const action of shown) {
-    const { status } = await ask(action, key);
-    if (status === 0 || status >= 500) return 'The service did not answer. Try again.';
-    if (status === 401) continue;
-    setSession({ by: 'key', key });
-    return undefined;
-  }
-  return 'The service does not accept this key. A host key opens every screen; a key of one function opens what that function does.';
+  const opened = await firstOpened(key, []);
+  if (opened === 'unknown') return 'The service did not answer. Try again.';
+  if (opened === 'none')
+    return 'The service does not accept this key. A host key opens every screen; a key of one function opens what that function does.';
+  setSession({ by: 'key', key });
+  noteAnswer(routes[opened], 200, key);
+  return undefined;
 }
 
 /** Finds out how callers sign in here, and goes on with the key that the tab had before it was reloaded. */
@@ -188,6 +204,7 @@ export async function start(): Promise<void> {
   // The host's own 401 has no challenge; App Service's and ours have (RFC 9110 section 11.6.1).
   if (status === 401 && challenge === undefined) return setSession({ by: 'nothing' });
   if (status === 401) return setSession({ by: 'entra', signedIn: false });
-  if (status === 0 || status >= 500) return setSession({ by: 'nothing', reason: 'The service does not answer yet.' });
+  // Nothing is known yet, and nothing changes: it is asked again when it is there.
+  if (status === 0 || status >= 500) return noteLost();
   setSession({ by: 'entra', signedIn: true });
 }

@@ -36,6 +36,7 @@ export function useResource<T>(
   const running = useRef<AbortController>(undefined);
   const reload = useCallback(async () => {
     running.current?.abort();
+    running.current = undefined;
     const { by } = session.value;
     if (key === undefined || by === 'unknown' || by === 'nothing') return;
     const controller = new AbortController();
@@ -43,6 +44,7 @@ export function useResource<T>(
     setState((before) => (before.key === key ? { ...before, loading: true } : { key, loading: true }));
     const answer = await latest.current(controller.signal);
     if (controller.signal.aborted) return;
+    running.current = undefined;
     setState((before) => {
       if (answer.ok) return { key, data: answer.data, loading: false };
       return {
@@ -56,12 +58,16 @@ export function useResource<T>(
   const of = `${signIn.value} ${recovered.value}`;
   useEffect(() => {
     void reload();
-    return () => running.current?.abort();
+    return () => {
+      running.current?.abort();
+      running.current = undefined;
+    };
   }, [reload, of]);
   useEffect(() => {
     if (everyMs === undefined) return undefined;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void reload();
+      // A load that takes longer than that is not given up for the next one, which might take as long.
+      if (document.visibilityState === 'visible' && !running.current) void reload();
     }, everyMs);
     return () => clearInterval(timer);
   }, [reload, everyMs]);

@@ -1,4 +1,4 @@
-import { noteLost, noteReached } from './connection.ts';
+import { noteLost, noteStatus } from './connection.ts';
 import type { paths } from './openapi.d.ts';
 import { noteAnswer } from './permissions.ts';
 import { noAnswer, type Outcome, problemOf } from './problem.ts';
@@ -22,7 +22,7 @@ export function upload(file: File, { onProgress, signal }: UploadOptions): Promi
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.upload.onprogress = ({ loaded }) => onProgress(loaded);
     request.onload = () => {
-      noteReached();
+      noteStatus(request.status, request.getResponseHeader('content-type'));
       noteAnswer('POST /uploads', request.status, key ?? null);
       const body = bodyOf(request.responseText);
       if (request.status !== 201) return resolve({ ok: false, problem: problemOf(request.status, body) });

@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact';
-import { lazy } from 'preact-iso';
+import { lazyScreen } from '../parts/lazy-screen.tsx';
 
 export interface Screen {
   /** Behind `/api/console`; `:name` stands for one segment. */
@@ -9,30 +9,36 @@ export interface Screen {
 
 /** Every screen, loaded when it is first looked at. See console/README.md, "Making a screen". */
 export const screens: readonly Screen[] = [
-  { path: '/accounts', component: lazy(async () => (await import('./accounts/accounts.tsx')).Accounts) },
-  { path: '/accounts/:account', component: lazy(async () => (await import('./account/account.tsx')).AccountScreen) },
+  { path: '/accounts', component: lazyScreen(async () => (await import('./accounts/accounts.tsx')).Accounts) },
+  {
+    path: '/accounts/:account',
+    component: lazyScreen(async () => (await import('./account/account.tsx')).AccountScreen),
+  },
   {
     path: '/accounts/:account/settings',
-    component: lazy(async () => (await import('./account/settings.tsx')).Settings),
+    component: lazyScreen(async () => (await import('./account/settings.tsx')).Settings),
   },
   {
     path: '/accounts/:account/import',
-    component: lazy(async () => (await import('./import/import-setup.tsx')).ImportSetup),
+    component: lazyScreen(async () => (await import('./import/import-setup.tsx')).ImportSetup),
   },
-  { path: '/connect', component: lazy(async () => (await import('./connect/connect.tsx')).Connect) },
-  { path: '/figures', component: lazy(async () => (await import('./figures/figures.tsx')).Figures) },
-  { path: '/outbox', component: lazy(async () => (await import('./outbox/outbox.tsx')).Outbox) },
-  { path: '/outbox/write', component: lazy(async () => (await import('./outbox/write.tsx')).Write) },
-  { path: '/outbox/:id', component: lazy(async () => (await import('./outbox/message.tsx')).MessageScreen) },
-  { path: '/assets', component: lazy(async () => (await import('./assets/assets.tsx')).Assets) },
-  { path: '/assets/:id', component: lazy(async () => (await import('./assets/asset.tsx')).AssetScreen) },
-  { path: '/quarantine', component: lazy(async () => (await import('./quarantine/quarantine.tsx')).Quarantine) },
+  { path: '/connect', component: lazyScreen(async () => (await import('./connect/connect.tsx')).Connect) },
+  { path: '/figures', component: lazyScreen(async () => (await import('./figures/figures.tsx')).Figures) },
+  { path: '/outbox', component: lazyScreen(async () => (await import('./outbox/outbox.tsx')).Outbox) },
+  { path: '/outbox/write', component: lazyScreen(async () => (await import('./outbox/write.tsx')).Write) },
+  { path: '/outbox/:id', component: lazyScreen(async () => (await import('./outbox/message.tsx')).MessageScreen) },
+  { path: '/assets', component: lazyScreen(async () => (await import('./assets/assets.tsx')).Assets) },
+  { path: '/assets/:id', component: lazyScreen(async () => (await import('./assets/asset.tsx')).AssetScreen) },
+  { path: '/quarantine', component: lazyScreen(async () => (await import('./quarantine/quarantine.tsx')).Quarantine) },
   {
     path: '/quarantine/:id',
-    component: lazy(async () => (await import('./quarantine/quarantined-mail.tsx')).QuarantinedMailScreen),
+    component: lazyScreen(async () => (await import('./quarantine/quarantined-mail.tsx')).QuarantinedMailScreen),
   },
-  { path: '/webhook', component: lazy(async () => (await import('./webhook/webhooks.tsx')).Webhooks) },
-  { path: '/webhook/:account', component: lazy(async () => (await import('./webhook/webhook.tsx')).WebhookScreen) },
+  { path: '/webhook', component: lazyScreen(async () => (await import('./webhook/webhooks.tsx')).Webhooks) },
+  {
+    path: '/webhook/:account',
+    component: lazyScreen(async () => (await import('./webhook/webhook.tsx')).WebhookScreen),
+  },
 ];
 
 /** What the bar at the top leads to, in the order in which people need it. */

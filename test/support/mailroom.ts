@@ -36,6 +36,7 @@ const masterKey = 'test-master-key';
 /** Keys that open one function each. */
 export const singleFunctionKeys = {
   'account-put': 'test-key-of-account-put',
+  'account-messages-send': 'test-key-of-account-messages-send',
   'account-patch': 'test-key-of-account-patch',
   'account-verify': 'test-key-of-account-verify',
   'accounts-list': 'test-key-of-accounts-list',

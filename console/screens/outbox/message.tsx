@@ -9,6 +9,7 @@ import { type Column, Table } from '../../parts/table.tsx';
 import { Time } from '../../parts/time.tsx';
 import { MessageActions } from './message-actions.tsx';
 import { isOpen, type Message, RecipientPill, StatusPill } from './statuses.tsx';
+import { WaitingReason } from './waiting-reason.tsx';
 
 /** How often the mail is looked at, in ms: while it changes by itself, and later, when it may still bounce. */
 const openMs = 2_000;
@@ -43,6 +44,7 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
           <StatusPill status={message.status} /> <Explanation message={message} />
         </p>
       </div>
+      {['scheduled', 'queued'].includes(message.status) && <WaitingReason account={message.account} />}
       <MessageActions message={message} reload={reload} />
       <Facts message={message} />
       <Section title="Recipients">
@@ -108,7 +110,10 @@ function Facts({ message }: { readonly message: Message }) {
       <div>
         <dt>Account</dt>
         <dd>
-          <a href={addressWith(`${base}/outbox`, {}, { account })}>{account}</a>
+          <a href={`${base}/accounts/${account}`}>{account}</a>{' '}
+          <span class="quiet">
+            (<a href={addressWith(`${base}/outbox`, {}, { account })}>its mail</a>)
+          </span>
         </dd>
       </div>
       <div>
