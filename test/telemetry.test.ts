@@ -258,7 +258,8 @@ it('every line has the fields that docs/queries.md lists, and no other', async (
     'push.refused',
     // It comes when a server that gave a note gives the mail: see import-doubts.test.ts.
     'inbox.substituteReplaced',
-    // Deliveries of events: see webhooks.test.ts and event-grid.test.ts.
+    // Deliveries of events: see webhooks.test.ts, event-grid.test.ts, and shared/events/event-grid/event-grid.test.ts for
+    // what comes after hours and days.
     'webhook.delivered',
     'webhook.failing',
     'webhook.givenUp',

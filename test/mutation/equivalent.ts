@@ -22,22 +22,4 @@ export const equivalents: readonly Equivalent[] = [
     replacement: '""',
     reason: 'A name that tells one order of mails from the others; any other would do.',
   },
-  {
-    file: 'shared/inbox/importing/folder-failures.ts',
-    line: '...(code === undefined ? {} : { code }),',
-    replacement: 'false',
-    reason: 'StoreError takes a detail that is undefined for one that is absent: only the compiler tells them apart.',
-  },
-  {
-    file: 'shared/inbox/importing/folder-failures.ts',
-    line: '...(hint === undefined ? {} : { hint }),',
-    replacement: 'false',
-    reason: 'StoreError takes a detail that is undefined for one that is absent: only the compiler tells them apart.',
-  },
-  {
-    file: 'shared/inbox/importing/folder-failures.ts',
-    line: '...(retryAfterMs === undefined ? {} : { retryAfterMs }),',
-    replacement: 'false',
-    reason: 'StoreError takes a detail that is undefined for one that is absent: only the compiler tells them apart.',
-  },
 ];
