@@ -3,6 +3,7 @@ import { bareAcceptResultSchema } from './bare-accept.ts';
 import { inFreshProcess } from './child.ts';
 import { digits, median, percentile, type SectionResult } from './report.ts';
 import { startSink } from './sink.ts';
+import { withStarted } from './started.ts';
 import { startMailroom } from './storage.ts';
 
 const text = 'Dear reader,\r\n\r\nthis is what an ordinary message of the service looks like.\r\n'.repeat(24);
@@ -23,13 +24,10 @@ interface Round {
 export async function acceptLatency(options: { readonly quick: boolean }): Promise<SectionResult> {
   const mails = options.quick ? 64 : 384;
   const rounds = options.quick ? 3 : 5;
-  const sink = await startSink();
   const env: Record<string, string | undefined> = { [switchOff]: 'true' };
-  const mailroom = await startMailroom('tuned', { env }).catch(async (error: unknown) => {
-    await sink.stop();
-    throw error;
-  });
-  try {
+  return await withStarted(async (started) => {
+    const sink = await started.add(startSink(), (part) => part.stop());
+    const mailroom = await started.add(startMailroom('tuned', { env }), (part) => part.stop());
     const transport = { protocol: 'smtp', host: '127.0.0.1', port: sink.port, tls: { starttls: 'never' } };
     await mailroom.expect(201, 'PUT', '/api/accounts/sender', { body: { from: 'sender@example.com', transport } });
     const measured = new Map<number, Round[]>(callersAtOnce.map((callers) => [callers, []]));
@@ -54,10 +52,7 @@ export async function acceptLatency(options: { readonly quick: boolean }): Promi
     });
     const delivered = (count - warmUp) / (((arrivals.at(-1) ?? Number.NaN) - (arrivals[warmUp - 1] ?? 0)) / 1000);
     return result(mails, measured, delivered);
-  } finally {
-    await mailroom.stop();
-    await sink.stop();
-  }
+  });
 }
 
 /** Milliseconds that each call took until its answer was there, so many callers calling without a pause. */

@@ -16,7 +16,7 @@ export const poolInputSchema = z.object({
 });
 export const poolResultSchema = z.object({ milliseconds: z.number() });
 
-serve(poolInputSchema, async (input): Promise<z.input<typeof poolResultSchema>> => {
+serve(import.meta, poolInputSchema, async (input): Promise<z.input<typeof poolResultSchema>> => {
   const pool = createTransport({
     pool: true,
     host: '127.0.0.1',

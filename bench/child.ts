@@ -57,8 +57,12 @@ async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> 
   clearTimeout(timer);
 }
 
-/** The other end of `inFreshProcess`: reads the input, works, answers. Ends with the parent, or when it is told to. */
-export function serve<I>(input: z.ZodType<I>, work: (input: I) => Promise<unknown>): void {
+/**
+ * The other end of `inFreshProcess`: reads the input, works, answers. Ends with the parent, or when it is told to. Does
+ * nothing where another program imports the module for its schemas.
+ */
+export function serve<I>(module: ImportMeta, input: z.ZodType<I>, work: (input: I) => Promise<unknown>): void {
+  if (module.filename !== process.argv[1]) return;
   // An ordinary end: what was started is ended by its exit handlers.
   process.once('disconnect', () => process.exit(1));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));

@@ -200,7 +200,7 @@ function commitActions(
   ];
 }
 
-serve(ceilingInputSchema, async (input): Promise<z.input<typeof ceilingResultSchema>> => {
+serve(import.meta, ceilingInputSchema, async (input): Promise<z.input<typeof ceilingResultSchema>> => {
   const storage = await openStorage(input.connectionString);
   await importMailbox(storage, input, input.warmUp);
   const started = performance.now();

@@ -103,10 +103,12 @@ async function timeCeiling(
   }
 }
 
-/** Ratios of neighbours, and of them the median: what else the machine does changes from round to round. */
-function ratio(ours: readonly number[], others: readonly number[]): number {
-  return median(ours.map((rate, round) => rate / (others[round] ?? others.at(-1) ?? Number.NaN)));
+/** Ratios of neighbours: what else the machine does changes from round to round. */
+function ratios(ours: readonly number[], others: readonly number[]): readonly number[] {
+  return ours.map((rate, round) => rate / (others[round] ?? others.at(-1) ?? Number.NaN));
 }
+
+const ratio = (ours: readonly number[], others: readonly number[]) => median(ratios(ours, others));
 
 function result(mails: readonly BenchMail[], rounds: number, measured: Measured): SectionResult {
   const { tuned, shipped } = measured;
@@ -120,9 +122,11 @@ function result(mails: readonly BenchMail[], rounds: number, measured: Measured)
     ...{ what: `import: ${what}`, figure, target, unit },
     bound: 'atLeast',
   });
-  const goals = [goal('part of the ceiling', ratio(tuned.mailroom, tuned.ceiling), 0.7)];
+  // In each round, and not in most of them.
+  const least = Math.min(...ratios(tuned.mailroom, tuned.ceiling));
+  const goals = [goal('part of the ceiling, in the worst round', least, 0.8)];
   if (getmail.length > 0) goals.push(goal('times getmail6', ratio(tuned.mailroom, getmail), 1.5, 'x'));
-  goals.push(goal('part of the ceiling, Azurite as shipped', ratio(shipped.mailroom, shipped.ceiling), 0.7));
+  goals.push(goal('part of the ceiling, Azurite as shipped', ratio(shipped.mailroom, shipped.ceiling), 0.8));
   if (getmail.length > 0) {
     goals.push(goal('times getmail6, Azurite as shipped', ratio(shipped.mailroom, getmail.slice(-1)), 1.5, 'x'));
   }
@@ -131,7 +135,7 @@ function result(mails: readonly BenchMail[], rounds: number, measured: Measured)
     notes: [
       "Ceiling: imapflow's fetch and the product's storage calls made bare (blobs, events, transactions), nothing else.",
       'Attachments are stored by both; the read mark is set by Mailroom alone. Its time is that of its run, without the wait until the host asks its queue.',
-      `Every import goes into a new Azurite. ${rounds === 1 ? 'One round' : `${rounds} rounds`}; ratios are of the same round, and their median counts.`,
+      `Every import goes into a new Azurite. ${rounds === 1 ? 'One round' : `${rounds} rounds`}; ratios are of the same round; of the ceiling the least counts, of getmail6 the median.`,
       'Azurite as shipped looks through all it holds at every write and so bounds every program, the ceiling too; the',
       'first rows are with its lookups indexed (bench/azurite-tuned.ts), as no real storage account does otherwise.',
       ...getmailNotes(measured.getmail),
@@ -140,6 +144,7 @@ function result(mails: readonly BenchMail[], rounds: number, measured: Measured)
       ['', 'mails/s', 'MB/s', 'mails/s of each round'],
       row('Mailroom', tuned.mailroom),
       row('ceiling', tuned.ceiling),
+      ['part of the ceiling', '', '', ratios(tuned.mailroom, tuned.ceiling).map(digits).join(' ')],
       ...(getmail.length > 0 ? [row('getmail6, into a maildir', getmail)] : []),
       row('Mailroom, Azurite as shipped', shipped.mailroom),
       row('ceiling, Azurite as shipped', shipped.ceiling),
