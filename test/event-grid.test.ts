@@ -1,21 +1,28 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EventGrid, startEventGrid } from '../local/event-grid/event-grid.ts';
+import { graphAccount } from './support/graph-account.ts';
 import { identity, Mailroom, until } from './support/mailroom.ts';
 import { type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
 import { endedRecord, queueOf, send, smtpAccount } from './support/sending.ts';
 import { type StorageGate, startStorageGate } from './support/storage-gate.ts';
+import { WebhookReceiver } from './support/webhook-receiver.ts';
+
+const user = 'everything@example.com';
 
 let gate: StorageGate;
 let mailroom: Mailroom;
 let grid: EventGrid;
 let smtp: ScriptedSmtp;
+let receiver: WebhookReceiver;
 let endpoint: string | undefined;
 
 beforeAll(async () => {
   gate = await startStorageGate();
   mailroom = await Mailroom.start({
+    graph: [{ userPrincipalName: user }],
     env: (azurite) => ({
       MailStorage: gate.lead(azurite),
+      WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
       EVENTS_QUEUE: 'off',
       EVENT_GRID_TOPIC_ENDPOINT: endpoint,
     }),
@@ -23,6 +30,7 @@ beforeAll(async () => {
   const { certificate, entra } = mailroom;
   grid = await startEventGrid({ certificate, authority: entra, senders: [identity.clientId] });
   smtp = await startScriptedSmtp();
+  receiver = await WebhookReceiver.start();
   endpoint = grid.endpoint;
   await mailroom.kill();
   await mailroom.run();
@@ -35,7 +43,37 @@ afterAll(async () => {
   await gate?.stop();
   await grid?.stop();
   await smtp?.stop();
+  await receiver?.stop();
 });
+
+interface Expected {
+  readonly type: string;
+  /** What its subject begins with. */
+  readonly about: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The event of a type, once both the webhook and the topic have it, which is the same for both. */
+async function atBoth({ type, about: subject, data }: Expected): Promise<void> {
+  const fits = (event: { readonly type: string; readonly [attribute: string]: unknown }) =>
+    event.type === type && String(event.subject).startsWith(subject);
+  const [topics, webhooks] = await until(`${type} at both`, 60, async () => {
+    const found = [grid.events.filter(fits), receiver.requests.map(({ event }) => event).filter(fits)] as const;
+    return found.every(({ length }) => length > 0) && found;
+  });
+  const [event, ...others] = topics;
+  expect(event).toEqual({
+    specversion: '1.0',
+    id: expect.stringMatching(`^${type}:${subject}`),
+    source: '/accounts/all',
+    type,
+    subject: expect.stringMatching(`^${subject}`),
+    time: expect.stringMatching(/^\d{4}-.*Z$/),
+    datacontenttype: 'application/json',
+    data,
+  });
+  for (const each of [...others, ...webhooks]) expect(each).toEqual(event);
+}
 
 const about = (id: string) => grid.events.filter(({ subject }) => subject === id);
 const arrived = (id: string) => until(`an event about ${id}`, 60, async () => about(id).length > 0);
@@ -119,4 +157,34 @@ describe('an Event Grid topic', () => {
     await until('the event once more', 60, async () => about(id).length > 1);
     expect(new Set(about(id).map((event) => event.id))).toEqual(new Set([`mailroom.message.sent:${id}`]));
   }, 120_000);
+});
+
+describe('an account with a webhook, beside a topic', () => {
+  it('has an import, a disposal, a failure and its end told to both', async () => {
+    await graphAccount(mailroom, 'all', { user, transport: null, rule: { delete: 'immediately' } });
+    await mailroom.secret('all', 'all-webhook', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
+    const transport = { protocol: 'smtp', host: '127.0.0.1', port: smtp.port, tls: { starttls: 'never' } };
+    const webhook = { url: receiver.url, secret: 'all-webhook' };
+    await mailroom.expect(200, 'PATCH', '/api/accounts/all', { body: { transport, webhook } });
+
+    mailroom.graph.mailbox(user).deliver(Buffer.from('From: a@example.org\r\nSubject: Zahlen\r\n\r\nEins.\r\n'));
+    await mailroom.import('all');
+    const [asset] = await mailroom.assets('all');
+    const assetId = asset?.id ?? expect.fail('no asset');
+    const { size, sha256 } = asset ?? {};
+    await atBoth({ type: 'mailroom.mail.imported', about: assetId, data: { assetId, size, sha256 } });
+    const disposed = { assetId, action: 'delete', outcome: 'done' };
+    await atBoth({ type: 'mailroom.mail.disposed', about: assetId, data: disposed });
+
+    smtp.answers((step) => (step === 'MAIL' ? '530 5.7.0 anna@example.org, sign in first' : undefined));
+    const { id } = await send(mailroom, 'all');
+    const since = expect.stringMatching(/^\d{4}-.*Z$/);
+    const trouble = { side: 'transport', since, code: '530', hint: expect.stringContaining('sign-in') };
+    await atBoth({ type: 'mailroom.account.failing', about: 'all/transport/', data: trouble });
+    smtp.answers(() => undefined);
+    await mailroom.expect(202, 'POST', `/api/messages/${id}/retry`);
+    await atBoth({ type: 'mailroom.account.recovered', about: 'all/transport/', data: { side: 'transport', since } });
+    const told = [...grid.events, ...receiver.requests.map(({ event }) => event)];
+    expect(JSON.stringify(told.filter(({ source }) => source === '/accounts/all'))).not.toMatch(/@example\.org|Zahlen/);
+  });
 });
