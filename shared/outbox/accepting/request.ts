@@ -66,7 +66,9 @@ const dsnSchema = z.strictObject({
 /** What `POST /accounts/{account}/messages` takes. */
 export const sendRequestSchema = z.strictObject({
   from: mailboxSchema.optional(),
-  sender: mailboxSchema.optional(),
+  sender: mailboxSchema.optional().meta({
+    description: 'The Sender header; by SMTP also the sender of the envelope. Graph and IMAP have no envelope.',
+  }),
   to: mailboxesSchema.default([]),
   cc: mailboxesSchema.default([]),
   bcc: mailboxesSchema.default([]),
@@ -85,7 +87,9 @@ export const sendRequestSchema = z.strictObject({
   inReplyTo: messageIdSchema.optional(),
   references: messageIdsSchema.optional(),
   priority: z.enum(['high', 'normal', 'low']).default('normal'),
-  dsn: dsnSchema.optional(),
+  dsn: dsnSchema
+    .optional()
+    .meta({ description: 'Notifications to ask for (RFC 3461), of SMTP servers that offer it; else without effect.' }),
   sendAt: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }).optional(),
 });
 
