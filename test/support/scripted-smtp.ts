@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 
 /** What the server does where a reply is due. `cut` drops the connection, after the reply where one is given. */
 export type Answer = string | { readonly reply?: string; readonly next: 'cut' | 'silent' };
@@ -12,6 +13,8 @@ export interface ScriptedMail {
 export interface Script {
   /** Lines of the EHLO reply behind the first. Default: PIPELINING and 8BITMIME. */
   readonly extensions?: readonly string[];
+  /** Offers STARTTLS with this. A `cut` behind its 220 is a handshake that fails. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /**
    * The answer at a step: `GREETING`, `EHLO`, `AUTH`, `MAIL`, `RCPT`, `DATA`, `END` (the final dot), `TEXT` (the first
    * bytes of the text; nothing by default), or another verb. Undefined: the ordinary one. `connection` counts from 1.
@@ -47,17 +50,23 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
 
   const ordinary: Readonly<Record<string, string>> = {
     GREETING: '220 scripted.example ESMTP',
-    EHLO: ['scripted.example', ...(script.extensions ?? ['PIPELINING', '8BITMIME'])]
-      .map((line, index, all) => `250${index === all.length - 1 ? ' ' : '-'}${line}`)
-      .join('\r\n'),
     AUTH: '235 2.7.0 welcome',
+    STARTTLS: '220 2.0.0 go on',
     DATA: '354 go on',
     END: '250 2.0.0 kept',
     QUIT: '221 2.0.0 bye',
     TEXT: '',
   };
 
+  const secureContext = script.tls && createSecureContext(script.tls);
+  const ehlo = (offersTls: boolean) =>
+    ['scripted.example', ...(script.extensions ?? ['PIPELINING', '8BITMIME']), ...(offersTls ? ['STARTTLS'] : [])]
+      .map((line, index, all) => `250${index === all.length - 1 ? ' ' : '-'}${line}`)
+      .join('\r\n');
+
   const server = net.createServer((socket) => {
+    /** Where the dialogue is: within TLS once that has begun. */
+    let wire: net.Socket = socket;
     connections += 1;
     const connection = connections;
     sockets.add(socket);
@@ -70,14 +79,15 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
     let recipients: string[] = [];
 
     function answer(step: string, line = ''): boolean {
-      const given = say?.(step, line, connection) ?? ordinary[step] ?? '250 2.0.0 ok';
+      const usual = step === 'EHLO' ? ehlo(secureContext !== undefined && wire === socket) : ordinary[step];
+      const given = say?.(step, line, connection) ?? usual ?? '250 2.0.0 ok';
       const reply = typeof given === 'string' ? given : given.reply;
-      if (reply) socket.write(`${reply}\r\n`);
+      if (reply) wire.write(`${reply}\r\n`);
       if (typeof given !== 'string') {
         silent = true;
         // Everything written leaves before the end.
-        if (given.next === 'cut') socket.end(() => socket.destroy());
-      } else if (step === 'QUIT') socket.end();
+        if (given.next === 'cut') wire.end(() => socket.destroy());
+      } else if (step === 'QUIT') wire.end();
       return reply?.startsWith('3') === true || reply?.startsWith('2') === true;
     }
 
@@ -101,6 +111,7 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
       commands.push(line);
       const step = (line.split(/[ :]/)[0] ?? '').toUpperCase();
       const taken = answer(step, line);
+      if (step === 'STARTTLS' && taken && !silent && secureContext) beginTls();
       if (step === 'MAIL') recipients = [];
       if (step === 'RCPT' && taken) recipients.push(/<(.*)>/.exec(line)?.[1] ?? '');
       if (step === 'DATA' && taken) {
@@ -111,7 +122,14 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
       return true;
     }
 
-    socket.on('data', (chunk: Buffer) => {
+    function beginTls(): void {
+      pending = Buffer.alloc(0);
+      socket.removeListener('data', read);
+      wire = new TLSSocket(socket, { isServer: true, secureContext });
+      wire.on('error', () => {}).on('data', read);
+    }
+
+    function read(chunk: Buffer): void {
       if (silent) return;
       if (inText) {
         textBytes += chunk.length;
@@ -123,7 +141,9 @@ export async function startScriptedSmtp(script: Script = {}): Promise<ScriptedSm
       }
       pending = Buffer.concat([pending, chunk]);
       while (!silent && (inText ? readText() : readCommand()));
-    });
+    }
+
+    socket.on('data', read);
     answer('GREETING');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
