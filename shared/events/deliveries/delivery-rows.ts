@@ -107,7 +107,8 @@ export async function nextDue(
   return undefined;
 }
 
-function dueOf(key: string): number {
+/** When a delivery is due, in ms since the epoch, by its key; 0 for one that was not tried yet. */
+export function dueOf(key: string): number {
   return key.startsWith(`${waitingPrefix}0`) ? 0 : Number(key.slice(waitingPrefix.length + 1).split(':')[0]);
 }
 

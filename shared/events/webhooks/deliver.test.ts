@@ -279,6 +279,24 @@ describe('a receiver that is away', () => {
 });
 
 describe('what was given up', () => {
+  it('is no event whose receiver asks for a day each time: it has all of its attempts', async () => {
+    const receiver = await site.receiver(() => ({ status: 500, headers: { 'retry-after': '86400' } }));
+    site.save('corpus', receiver.url);
+    await site.publish('corpus');
+    await site.deliver('corpus');
+    for (const [attempt] of waits.entries()) {
+      expect(receiver.requests).toHaveLength(attempt + 1);
+      expect(await site.view('corpus')).toMatchObject({ waiting: 1, givenUp: 0 });
+      for (let hours = 0; hours < 24; hours += 1) {
+        site.now += hour;
+        await removeOldDeliveries(site.context, options());
+      }
+      await site.deliver('corpus');
+    }
+    expect(receiver.requests).toHaveLength(waits.length + 1);
+    expect(await site.view('corpus')).toMatchObject({ waiting: 0, givenUp: 1 });
+  });
+
   it('is kept for 30 days, and what waits for a webhook that is no more is given up', async () => {
     const receiver = await site.receiver(() => ({ status: 500 }));
     site.save('corpus', receiver.url);

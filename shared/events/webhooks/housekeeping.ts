@@ -1,7 +1,14 @@
 import { mapConcurrently } from '../../platform/concurrency.ts';
 import { forEachAccount } from '../../platform/isolated-jobs.ts';
 import { errorText, log } from '../../platform/log.ts';
-import { givenUpDeliveries, giveUp, nextDue, removeDelivery, waitingSince } from '../deliveries/delivery-rows.ts';
+import {
+  dueOf,
+  givenUpDeliveries,
+  giveUp,
+  nextDue,
+  removeDelivery,
+  waitingSince,
+} from '../deliveries/delivery-rows.ts';
 import type { WebhookContext } from './context.ts';
 import { giveUpAfterMs } from './schedule.ts';
 
@@ -37,13 +44,14 @@ export async function recoverDeliveries(context: WebhookContext, { signal }: Opt
 
 /**
  * Removes what was given up 30 days ago, and gives up what waits for a webhook that is no more, or that has stopped, as
- * late as if it had been tried all the time.
+ * late as if it had been tried all the time. What waits for a later time, as its receiver may have asked, is left.
  */
 export async function removeOldDeliveries(context: WebhookContext, options: Options): Promise<void> {
   const now = context.clock.now();
   const tidy = async (account: string) => {
     const list = { ...options, top: batch };
-    const left = await waitingSince(context, account, { ...list, before: now - giveUpAfterMs - graceMs });
+    const waiting = await waitingSince(context, account, { ...list, before: now - giveUpAfterMs - graceMs });
+    const left = waiting.filter(({ key }) => dueOf(key) <= now - graceMs);
     await mapConcurrently(left, concurrency, (delivery) => giveUp(context, account, delivery));
     if (left.length > 0) log.warn('webhook.givenUp', { account, events: left.length });
     const old = await givenUpDeliveries(context, account, { ...list, before: now - keepMs });
