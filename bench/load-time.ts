@@ -1,14 +1,14 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import * as esbuild from 'esbuild';
 import { makePackage } from '../package.ts';
+import { outputOf } from './child.ts';
+import { firstMessages } from './first-message.ts';
 import { digits, median, type SectionResult } from './report.ts';
 
-const run = promisify(execFile);
+const limitMs = 60_000;
 
 const helloWorld = `
 import { app } from '@azure/functions';
@@ -29,7 +29,10 @@ console.log(Number(process.hrtime.bigint() - began) / 1e6);
 process.exit(0);
 `;
 
-/** Time to load the app as it is deployed, against an app that does nothing; a fresh process each, in turns. */
+/**
+ * Time to load the app as it is deployed, against an app that does nothing; a fresh process each, in turns. Then what the
+ * first message takes that a process accepts after its load.
+ */
 export async function loadTime(options: { readonly quick: boolean }): Promise<SectionResult> {
   const rounds = options.quick ? 9 : 31;
   const directory = await mkdtemp(join(tmpdir(), 'mailroom-load-'));
@@ -59,7 +62,7 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
         ['app', app],
       ] as const) {
         const began = performance.now();
-        const { stdout } = await run(process.execPath, [join(directory, 'load.cjs'), file]);
+        const stdout = await outputOf(join(directory, 'load.cjs'), [file], limitMs);
         times[name].process.push(performance.now() - began);
         times[name].load.push(Number(stdout.trim().split('\n').at(-1)));
       }
@@ -67,10 +70,19 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
   } finally {
     await rm(directory, { recursive: true });
   }
+  const coldRounds = options.quick ? 5 : 15;
+  const messages = await firstMessages(coldRounds);
   const row = (name: string, { load, process: whole }: typeof times.app) => [
     name,
     digits(median(load)),
     digits(median(whole)),
+  ];
+  const message = (name: string, took: readonly number[]) => [
+    name,
+    '',
+    '',
+    digits(median(took)),
+    digits(Math.max(...took)),
   ];
   const ratio = median(times.app.process) / median(times.hello.process);
   return {
@@ -78,12 +90,15 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
     notes: [
       `Median of ${rounds} fresh processes each, in turns, files in the page cache. Load: require of the bundle; process: start to end, Node included.`,
       'Both are bundled alike; hello-world registers one function of @azure/functions.',
+      `First message: of ${coldRounds} cold processes each, from the call of POST /messages to 202, right after the local host has loaded the app; no code compiled before. Median, and slowest.`,
     ],
     table: [
-      ['milliseconds', 'load', 'process'],
+      ['milliseconds', 'load', 'process', 'to 202', 'slowest'],
       row('hello-world', times.hello),
       row('Mailroom', times.app),
       ['ratio', digits(median(times.app.load) / median(times.hello.load)), digits(ratio)],
+      message('first message', messages.first),
+      message('second message', messages.second),
     ],
     goals: [
       {
@@ -94,6 +109,13 @@ export async function loadTime(options: { readonly quick: boolean }): Promise<Se
         unit: 'x',
       },
       { what: 'start: process of hello-world', figure: ratio, bound: 'atMost', target: 1.5, unit: 'x' },
+      {
+        what: 'start: first message of a cold process',
+        figure: median(messages.first),
+        bound: 'atMost',
+        target: 400,
+        unit: ' ms',
+      },
     ],
   };
 }

@@ -29,17 +29,3 @@ export async function idleMemory(pid: number): Promise<number> {
     if (Math.max(...samples) - Math.min(...samples) < restBytes || Date.now() > until) return median(samples);
   }
 }
-
-/** The most memory a process has while `work` is under way. */
-export async function peakMemory(pid: number, work: () => Promise<void>): Promise<number> {
-  let peak = residentBytes(pid);
-  const timer = setInterval(() => {
-    peak = Math.max(peak, residentBytes(pid));
-  }, everyMs);
-  try {
-    await work();
-    return peak;
-  } finally {
-    clearInterval(timer);
-  }
-}
