@@ -300,6 +300,31 @@ describe('what Graph says of a send', () => {
     expect(sent()).toEqual([]);
   });
 
+  it.each([
+    [408, 'RequestTimeout'],
+    [500, 'ErrorInternalServerError'],
+    [503, 'ServiceUnavailable'],
+  ])(
+    '%i %s is tried again: at once known to be unsent before the send, and in doubt behind it',
+    async (status, code) => {
+      fault({ fault: { kind: 'refused', status, code }, route: '/messages', method: 'POST', times: 2 });
+      const made = await new Sender(frozenMail()).send();
+      site.graph.faults.clear();
+      expect(made.recipients[0]).toMatchObject({ outcome: 'deferred', code });
+      expect(made.trouble).toMatchObject({ scope: 'connection', code });
+      fault({ fault: { kind: 'refused', status, code }, route: '/send' });
+      const sender = new Sender(frozenMail());
+      const receipt = await sender.send();
+      // What Graph did before it answered so is not known: the draft says.
+      expect(receipt.recipients[0]).toMatchObject({ outcome: 'uncertain', code });
+      expect(sent()).toEqual([]);
+      const found = await sender.resolveUncertain();
+      expect(found?.recipients[0]).toMatchObject({ outcome: 'deferred', code: 'NOT_SENT' });
+      expect(only(await sender.send())).toBe('accepted');
+      expect(sent()).toHaveLength(1);
+    },
+  );
+
   it('429 is handed back with its time, and 401 is the account’s', async () => {
     fault({ fault: { kind: 'throttled', retryAfter: 1 }, route: '/send' });
     const receipt = await new Sender(frozenMail()).send();
