@@ -11,20 +11,17 @@ import { fingerprintKey, ledgerKey, pageKeys } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow } from '../ledger/ledger.ts';
 import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-progress.ts';
 import { type PendingMail, pendingRow } from '../ledger/pending.ts';
-import { finish } from '../originals/finish.ts';
 import { pageItem } from '../originals/items.ts';
 import { disposals, dueAt } from '../originals/rule.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { companionRows } from './commit.ts';
 import { moveReplacement } from './move-replacement.ts';
-import type { AfterCommit, RoundContext } from './round-context.ts';
+import { type AfterCommit, nothingLeft, type RoundContext } from './round-context.ts';
 import { isSubstitute } from './substitute.ts';
 import { isOwnTrouble } from './trouble.ts';
 
 /** How long a mail is asked for again, of which the server has given a substitute. */
 const triedMs = 7 * 24 * 3_600_000;
-
-const nothing: AfterCommit = async () => undefined;
 
 /** The row by which a mail that is imported as a substitute is asked for again. */
 export function substituteRow(mail: ListedMail, attempts: number, now: number): RowWrite {
@@ -47,16 +44,16 @@ export async function completeSubstitute(
   const entry = row && ledgerRow(row);
   if (entry?.state === 'imported' && entry.completedAt !== undefined) {
     // Replaced by a process that ended before the blobs were moved.
-    return () => moveIntoPlace(context, mail, { pendingKey, localId: entry.asset });
+    return { ...nothingLeft, last: () => moveIntoPlace(context, mail, { pendingKey, localId: entry.asset }) };
   }
   if (!row || entry?.state !== 'imported' || now - entry.importedAt > triedMs) {
     await context.fence.write([{ kind: 'delete', key: pendingKey }]);
-    return nothing;
+    return nothingLeft;
   }
   // Written first: whatever becomes of this attempt, the next one waits longer.
   await context.fence.write([substituteRow(mail, attempts + 1, now)]);
   if (!(await isGivenNow(context, mail))) {
-    return nothing;
+    return nothingLeft;
   }
   const keys = pageKeys(context.runId, context.nextPage());
   await beginPage(context, keys.inProgress, [mail]);
@@ -81,26 +78,26 @@ export async function completeSubstitute(
         { kind: 'put', key: keys.unfinished, columns: { keys: entry.key } },
       ]);
       log.info('inbox.substituteReplaced', { asset: `${account}.${entry.asset}` });
-      const item = pageItem(keys.unfinished, etags.at(-1), [completed]);
-      return async () => {
-        await finish(context, [item], { verify: true });
-        await moveIntoPlace(context, mail, { pendingKey, localId: entry.asset });
+      return {
+        items: [pageItem(keys.unfinished, etags.at(-1), [completed])],
+        verify: true,
+        last: () => moveIntoPlace(context, mail, { pendingKey, localId: entry.asset }),
       };
     }
   } catch (error) {
     await inbox.rows.write(account, interruptRows(context, keys.inProgress, [mail])).catch(() => undefined);
     if (isOwnTrouble(error) && !signal.aborted) {
       // Given a moment ago, and not this time: it is asked for again.
-      return nothing;
+      return nothingLeft;
     }
     if (error instanceof RowConflict) {
       // The asset was deleted meanwhile: what was written of it goes with the page's row.
-      return nothing;
+      return nothingLeft;
     }
     throw error;
   }
   await inbox.rows.write(account, interruptRows(context, keys.inProgress, [mail]));
-  return nothing;
+  return nothingLeft;
 }
 
 /** Moves what has replaced a substitute to where an asset's blobs lie. Until that is done, the mail stays pending. */

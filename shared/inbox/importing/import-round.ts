@@ -1,17 +1,18 @@
 import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
 import { StoreError } from '../../adapters/store.ts';
-import { Checkpoints } from '../ledger/checkpoints.ts';
+import { type CheckpointRow, Checkpoints } from '../ledger/checkpoints.ts';
 import { readTurnAndOpen } from '../ledger/open-rows.ts';
 import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { type PendingMail, readPending } from '../ledger/pending.ts';
 import type { Quiet } from '../ledger/quiet.ts';
 import { progressRow } from '../ledger/runs.ts';
-import { finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
+import { finish, finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
 import type { RunCounts } from '../run-counts.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { pageSize } from './commit.ts';
 import { FolderFailures } from './folder-failures.ts';
 import { PageImport } from './page.ts';
+import { PageLine } from './page-line.ts';
 import { Reconciler } from './reconcile.ts';
 import { pendingLedgerKeys, retryIndividually } from './retry.ts';
 import { Pipeline, type RoundContext } from './round-context.ts';
@@ -44,7 +45,7 @@ export async function importEverything(context: ImportContext): Promise<Round> {
   const { interrupted, unfinished, refused } = found.open;
   await recoverInterrupted(context, interrupted);
   await publishUnfinished(context, unfinished);
-  const pipeline = new Pipeline();
+  const pipeline = new Pipeline((items, options) => finish(context, items, options));
   try {
     const known = interrupted.length === 0 ? found.quiet : undefined;
     const { left, quiet } = await importRound(context, { pipeline, time, known });
@@ -181,8 +182,26 @@ async function importFolder(round: RoundContext, folder: string, options: Folder
 }
 
 async function importSince(round: RoundContext, folder: string, options: FolderOptions): Promise<FolderLeft> {
-  const { context, time, pipeline, reconciler } = round;
-  const { checkpoints, pendingKeys } = options;
+  const line = new PageLine(round);
+  let left: FolderLeft;
+  try {
+    left = await importPages(round, folder, { ...options, line });
+  } catch (error) {
+    // What failed before it is the reason, and pages before the failure are committed.
+    await line.drain();
+    throw error;
+  }
+  await line.drain();
+  return left;
+}
+
+async function importPages(
+  round: RoundContext,
+  folder: string,
+  options: FolderOptions & { readonly line: PageLine },
+): Promise<FolderLeft> {
+  const { context, time, reconciler } = round;
+  const { checkpoints, pendingKeys, line } = options;
   const before = checkpoints.of(folder);
   const pages = context.session.changes(folder, before, {
     signal: context.signal,
@@ -211,10 +230,20 @@ async function importSince(round: RoundContext, folder: string, options: FolderO
     }
     saved = now;
     touched = true;
-    const row = checkpoints.row(folder, checkpoint, mails);
-    const afterCommit = await new PageImport(round, mails, { pendingKeys, checkpoint: [row] }).run();
-    checkpoints.written(row);
-    await pipeline.next(afterCommit);
+    let row: CheckpointRow | undefined;
+    const page = new PageImport(round, mails, {
+      pendingKeys,
+      checkpoint: () => {
+        row = checkpoints.row(folder, checkpoint, mails);
+        return [row];
+      },
+    });
+    const begun = await line.add(page, () => {
+      if (row) checkpoints.written(row);
+    });
+    if (!begun) return { more: true, touched, ...waitingOf(mails, remaining) };
+    // Rows that take a mail in are read once a page.
+    if (reconciler.active) await line.drain();
   }
   return { more: false, touched, backlog: 0 };
 }

@@ -42,7 +42,7 @@ export async function retryIndividually(
         await pipeline.next(await giveUp(context, pending, { limit: AbortSignal.timeout(Math.ceil(limitMs)) }));
         return;
       }
-      const options = { pendingKeys: new Set<string>(), checkpoint: [], retry: { pending, turn, limitMs } };
+      const options = { pendingKeys: new Set<string>(), checkpoint: () => [], retry: { pending, turn, limitMs } };
       await pipeline.next(await new PageImport(round, [mail], options).run());
     });
   }

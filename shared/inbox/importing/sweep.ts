@@ -7,6 +7,7 @@ import { Checkpoints } from '../ledger/checkpoints.ts';
 import { knownItems } from '../ledger/ledger.ts';
 import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { readPending } from '../ledger/pending.ts';
+import { finish } from '../originals/finish.ts';
 import { eachAccount } from '../session/each-account.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { type Notes, withSession } from '../session/with-session.ts';
@@ -87,7 +88,7 @@ async function sweepFolders(context: ImportContext, notes: () => Notes) {
     time: new RunTime(context),
     evidence: new ServerEvidence(context),
     starts: new StartingPoints(context, checkpoints),
-    pipeline: new Pipeline(),
+    pipeline: new Pipeline((items, options) => finish(context, items, options)),
   };
   const pendingKeys = pendingLedgerKeys(await readPending(inbox, account, context));
   for (const [folder, scope] of scopes) {
@@ -116,7 +117,7 @@ async function sweepFolder(round: RoundContext, { folder, scope, pendingKeys }: 
     const missing = page.filter((mail) => !known.has(mail.source.item) && !pendingKeys.has(ledgerKey(mail.source)));
     for (let from = 0; from < missing.length; from += pageSize) {
       const mails = missing.slice(from, from + pageSize);
-      await round.pipeline.next(await new PageImport(round, mails, { pendingKeys, checkpoint: [] }).run());
+      await round.pipeline.next(await new PageImport(round, mails, { pendingKeys, checkpoint: () => [] }).run());
       await round.pipeline.idle();
     }
   }

@@ -60,9 +60,9 @@ export function interruptRows(
 }
 
 /**
- * Ends the pages that were in progress when other processes ended or were stopped. A page of one
- * mail counts as an attempt of that mail. Of a larger page nobody can say which mail it was: each is tried again alone,
- * and only that counts.
+ * Ends the pages that were in progress when other processes ended or were stopped. A page of one mail, where it was the only
+ * one, counts as an attempt of that mail. Of several mails nobody can say which it was: each is tried again alone, and only
+ * that counts.
  */
 export async function recoverInterrupted(context: ImportContext, rows: readonly Row[]): Promise<void> {
   const { inbox, account, signal } = context;
@@ -73,7 +73,7 @@ export async function recoverInterrupted(context: ImportContext, rows: readonly 
   const now = inbox.clock.now();
   for (const row of rows) {
     const mails = mailsInProgress(row);
-    const alone = mails.length === 1;
+    const alone = mails.length === 1 && rows.length === 1;
     const reason = 'The process ended while the mail was imported';
     const writes = mails.map((mail) => {
       const { attempts = 0, cause } = before.get(pendingKey(ledgerKey(mail.source))) ?? {};

@@ -53,3 +53,14 @@ it('lists a folder of 120,000 mails in pieces, each in a line of bounded length'
 it('passes over none of them where others are removed between two pieces', async () => {
   expect(await listedOf(folderOf(120_000, 5_000))).toBeGreaterThanOrEqual(115_000);
 });
+
+it('lists several pages by one command, each with its own checkpoint, so that a page need not wait for its listing', async () => {
+  server = await startScriptedImap(folderOf(100));
+  session = await imapStore({ port: server.port, tls: { starttls: 'never' } }).open({ signal: never });
+  const pages: (readonly [number, unknown, number | undefined])[] = [];
+  for await (const page of session.changes('INBOX', undefined, { signal: never, pageSize: 10 })) {
+    pages.push([page.mails.length, page.checkpoint.lastUid, page.remaining]);
+  }
+  expect(pages).toEqual(Array.from({ length: 10 }, (_, n) => [10, 20 * (n + 1), 90 - 10 * n]));
+  expect(server.commands().filter((line) => line.startsWith('UID FETCH'))).toHaveLength(2);
+});

@@ -29,6 +29,8 @@ export interface ListingContext {
 const MAX_DETAIL_OCTETS = 16_384;
 /** Mails in one FETCH of a listing, whatever page the caller asks for; an answer is some hundred octets, or 16 KiB. */
 const MAX_PAGE = 1_000;
+/** Pages of changes that one FETCH lists, where no details are asked for: a page need not wait for its listing then. */
+const PAGES_AHEAD = 8;
 
 /** How a folder is opened to be listed. */
 export interface OpenFolderOptions {
@@ -72,12 +74,17 @@ export async function* listChanges(
     return;
   }
   let { known } = before;
-  for (const page of pagesOf(uids, options.pageSize)) {
-    const mails = await listPage(context, { scope, folder }, page.uids, options);
-    const lastUid = page.remaining === 0 ? last : (page.uids.at(-1) ?? last);
-    known = lastKnown(mails) ?? known;
-    const { uidNext } = scope;
-    yield { mails, checkpoint: writeCheckpoint({ ...before, lastUid, uidNext, known }), remaining: page.remaining };
+  const ahead = options.details ? 1 : PAGES_AHEAD;
+  for (const command of pagesOf(uids, options.pageSize * ahead)) {
+    const listed = await listPage(context, { scope, folder }, command.uids, options);
+    for (const page of pagesOf(command.uids, options.pageSize)) {
+      const mails = listed.splice(0, page.uids.length);
+      const remaining = command.remaining + page.remaining;
+      const lastUid = remaining === 0 ? last : (page.uids.at(-1) ?? last);
+      known = lastKnown(mails) ?? known;
+      const { uidNext } = scope;
+      yield { mails, checkpoint: writeCheckpoint({ ...before, lastUid, uidNext, known }), remaining };
+    }
   }
 }
 
@@ -173,7 +180,7 @@ async function listPage(
   place: ListedPlace,
   uids: readonly number[],
   options: ChangesOptions,
-): Promise<readonly ListedMail[]> {
+): Promise<ListedMail[]> {
   const { signal, details } = options;
   const rows = await context.connection.exclusive(signal, async () => {
     const opened = await context.mailbox.select(place.folder, signal);

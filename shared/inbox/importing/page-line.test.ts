@@ -1,0 +1,255 @@
+import { describe, expect, it, vi } from 'vitest';
+import { BrokenMail } from '../../adapters/mail-content.ts';
+import { type ListedMail, StoreError } from '../../adapters/store.ts';
+import type { RowWrite } from '../../platform/rows.ts';
+import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { prefixes } from '../keys.ts';
+import { pageSize } from './commit.ts';
+
+/** Pages of an import that are in work at the same time, on a mailbox and rows in memory. */
+
+const pages = 6;
+const mails = Array.from({ length: pages * pageSize }, (_, n) => fakeMail(n + 1));
+const pageOf = (item: string) => Math.ceil(Number(item) / pageSize);
+
+function filled(rule: Readonly<Record<string, unknown>> = {}): TestInbox {
+  const inbox = new TestInbox(rule);
+  inbox.store.mails = [...mails];
+  return inbox;
+}
+
+const items = async (inbox: TestInbox) => (await inbox.rowsOf(prefixes.ledger)).map(({ columns }) => columns.item);
+const all = mails.map(({ item }) => item);
+const isCommit = (writes: readonly RowWrite[]) =>
+  writes.some(({ kind, key }) => kind === 'insert' && key.startsWith(prefixes.ledger));
+
+async function nothingOpen(inbox: TestInbox): Promise<void> {
+  for (const prefix of [prefixes.inProgress, prefixes.unfinished, prefixes.pending]) {
+    expect(await inbox.rowsOf(prefix)).toEqual([]);
+  }
+}
+
+describe('a page', () => {
+  it('is fetched while the one before it is committed, and committed after it', async () => {
+    const inbox = filled();
+    const fetched = Promise.withResolvers<void>();
+    inbox.store.content = ({ item }) => {
+      if (pageOf(item) === 2) fetched.resolve();
+      return undefined;
+    };
+    const checkpoints: number[] = [];
+    let first = true;
+    inbox.rows.onWrite = async (_, writes) => {
+      if (!isCommit(writes)) return;
+      if (first) {
+        first = false;
+        await fetched.promise;
+      }
+      const saved = writes.find(({ key }) => key.startsWith(prefixes.checkpoint));
+      if (saved?.kind === 'put') checkpoints.push(pageOf(JSON.parse(String(saved.columns.json0)).item));
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(checkpoints).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await items(inbox)).toEqual(all);
+    await nothingOpen(inbox);
+  });
+
+  it('is committed while the events of the one before it are under way', async () => {
+    const inbox = filled();
+    const third = Promise.withResolvers<void>();
+    let commits = 0;
+    inbox.rows.onWrite = (_, writes) => {
+      if (!isCommit(writes)) return;
+      commits += 1;
+      if (commits === 3) third.resolve();
+    };
+    const { publish } = inbox.context.events;
+    inbox.context.events.publish = async (event) => {
+      await third.promise;
+      await publish(event);
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(inbox.events).toHaveLength(mails.length);
+    await nothingOpen(inbox);
+  });
+
+  it('waits for one that has a mail in common with it', async () => {
+    const inbox = filled();
+    const { open } = inbox.store;
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { changes } = session;
+      // What a server may do: the last mail of a page is the first of the next one again.
+      session.changes = async function* (folder, checkpoint, how) {
+        let last: readonly ListedMail[] = [];
+        for await (const page of changes(folder, checkpoint, how)) {
+          yield { ...page, mails: [...last, ...page.mails.slice(0, pageSize - last.length)] };
+          const left = page.mails.slice(pageSize - last.length);
+          last = page.mails.slice(-1);
+          if (left.length > 0) yield { ...page, mails: left };
+        }
+      };
+      return session;
+    };
+    const fetched: string[] = [];
+    inbox.store.content = ({ item }) => {
+      fetched.push(item);
+      return undefined;
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(fetched.sort()).toEqual(all);
+    expect(inbox.events).toHaveLength(mails.length);
+  });
+
+  it('is left behind the checkpoint, without blame, where the one before it cannot be committed', async () => {
+    const inbox = filled();
+    const begun = Promise.withResolvers<void>();
+    inbox.store.content = ({ item }) => {
+      if (pageOf(item) === 3) begun.resolve();
+      return undefined;
+    };
+    let commits = 0;
+    inbox.rows.onWrite = async (_, writes) => {
+      if (!isCommit(writes)) return;
+      commits += 1;
+      if (commits !== 2) return;
+      await begun.promise;
+      throw new Error('storage is away');
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'failed', imported: pageSize });
+    expect(await items(inbox)).toEqual(all.slice(0, pageSize));
+    // The page that failed stands; of those behind it only what they may have written.
+    expect(await inbox.rowsOf(prefixes.inProgress)).toHaveLength(1);
+    inbox.rows.onWrite = () => undefined;
+    inbox.now += 10 * 60_000;
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done' });
+    expect(await items(inbox)).toEqual(all);
+    expect(new Set(inbox.events.map(({ subject }) => subject)).size).toBe(mails.length);
+    expect(inbox.events).toHaveLength(mails.length);
+    await nothingOpen(inbox);
+  });
+
+  it('is not begun any more once the events of one could not be published, however many there are', async () => {
+    const inbox = filled();
+    inbox.store.mails = Array.from({ length: 30 * pageSize }, (_, n) => fakeMail(n + 1));
+    let noted = 0;
+    inbox.rows.onWrite = (_, writes) => {
+      noted += writes.filter(({ kind, key }) => kind === 'put' && key.startsWith(prefixes.inProgress)).length;
+    };
+    inbox.context.events.publish = async () => {
+      throw new Error('the queue is away');
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'failed' });
+    // Those that were in work beside it, and what waits for its events.
+    expect(noted).toBeLessThanOrEqual(8);
+  });
+
+  it('that is abandoned does not end the session, which other folders and disposals use', async () => {
+    const inbox = filled();
+    const fetching = Promise.withResolvers<void>();
+    const aborted: boolean[] = [];
+    const { open } = inbox.store;
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { fetch } = session;
+      session.fetch = async function* (wanted, how) {
+        for await (const one of fetch(wanted, how)) {
+          if (pageOf(one.mail.source.item) === 3) fetching.resolve();
+          yield one;
+          aborted.push(how.signal.aborted);
+        }
+      };
+      return session;
+    };
+    let commits = 0;
+    inbox.rows.onWrite = async (_, writes) => {
+      if (!isCommit(writes)) return;
+      commits += 1;
+      if (commits !== 2) return;
+      await fetching.promise;
+      throw new Error('storage is away');
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'failed', imported: pageSize });
+    expect(aborted).not.toContain(true);
+  });
+
+  it('is not fetched where the time of the run ended while it waited: the next run lists it again', async () => {
+    const inbox = filled();
+    const now = performance.now.bind(performance);
+    let passed = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+    try {
+      inbox.store.content = ({ item }) => {
+        // A page is noted and waits for this one, and the time goes in which another may begin.
+        if (Number(item) === 2 * pageSize) passed = inbox.context.budgetMs * 0.85;
+        return undefined;
+      };
+      const run = await importOnce(inbox);
+      expect(run.imported).toBeLessThanOrEqual(2 * pageSize);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(await inbox.rowsOf(prefixes.pending)).toEqual([]);
+    expect(await inbox.rowsOf(prefixes.inProgress)).toEqual([]);
+    inbox.store.content = () => undefined;
+    inbox.now += 10 * 60_000;
+    await importOnce(inbox);
+    expect(await items(inbox)).toEqual(all);
+    await nothingOpen(inbox);
+  });
+
+  it('during which the line breaks takes nothing from those before it, and those behind it are listed again', async () => {
+    const inbox = filled();
+    let broken = true;
+    const { open } = inbox.store;
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { fetch } = session;
+      session.fetch = async function* (wanted, how) {
+        if (broken && wanted.some(({ source }) => pageOf(source.item) === 3)) {
+          throw new StoreError('connection', 'the line broke');
+        }
+        yield* fetch(wanted, how);
+      };
+      return session;
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'failed', imported: 2 * pageSize });
+    expect(await items(inbox)).toEqual(all.slice(0, 2 * pageSize));
+    const pending = await inbox.rowsOf(prefixes.pending);
+    expect(pending.map(({ columns }) => columns.attempts)).toEqual(Array(pageSize).fill(0));
+    expect(await inbox.rowsOf(prefixes.inProgress)).toEqual([]);
+    broken = false;
+    inbox.now += 10 * 60_000;
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 4 * pageSize });
+    expect(await items(inbox)).toEqual(all);
+    await nothingOpen(inbox);
+  });
+
+  it('of one mail is not blamed for the end of the process where another page was in progress', async () => {
+    const inbox = filled();
+    inbox.store.mails = mails.slice(0, pageSize + 1);
+    const begun = Promise.withResolvers<void>();
+    inbox.store.content = ({ item }) => {
+      if (pageOf(item) === 2) begun.resolve();
+      return undefined;
+    };
+    let dead = false;
+    inbox.rows.onWrite = async (_, writes) => {
+      if (isCommit(writes) && !dead) {
+        await begun.promise;
+        dead = true;
+      }
+      // Nothing of a process that has ended is written any more.
+      if (dead) throw new Error('ended');
+    };
+    await importOnce(inbox).catch(() => undefined);
+    expect(await inbox.rowsOf(prefixes.inProgress)).toHaveLength(2);
+    inbox.rows.onWrite = () => undefined;
+    inbox.now += 10 * 60_000;
+    inbox.store.content = () => ({ kind: 'broken', reason: new BrokenMail('notMail').reason });
+    await importOnce(inbox);
+    const attempts = (await inbox.rowsOf(prefixes.pending)).map(({ columns }) => columns.attempts);
+    // Each was tried alone by now, and failed by itself: that is one attempt, and no other.
+    expect(attempts).toEqual(Array(pageSize + 1).fill(1));
+  });
+});
