@@ -19,7 +19,8 @@ const dayMs = 86_400_000;
 
 const protocols = ['imap', 'pop3', 'graph'] as const;
 type Protocol = (typeof protocols)[number];
-const mailConcurrency = 6;
+/** Mails delivered to an account at once; now and then as many as take several pages, which are in work side by side. */
+const mailsAtOnce = { usual: 6, many: 60 };
 
 let mailroom: Mailroom;
 let dovecot: Dovecot;
@@ -51,8 +52,9 @@ describe(`${kills} kills and ${stops} stops of 70 s, three processes on one stor
   /** New mail for every account, of which some is large enough to be written in blocks. */
   async function deliver(): Promise<void> {
     for (const protocol of protocols) {
-      const mails = Array.from({ length: mailConcurrency }, (_, n) => {
-        const attachment = chance() < 0.1 ? 5_000_000 : Math.floor(chance() * 60_000);
+      const isMany = chance() < 0.2;
+      const mails = Array.from({ length: isMany ? mailsAtOnce.many : mailsAtOnce.usual }, (_, n) => {
+        const attachment = !isMany && chance() < 0.1 ? 5_000_000 : Math.floor(chance() * (isMany ? 6_000 : 60_000));
         return testMail({ n: delivered[protocol].length + n, attachment }, chance);
       });
       delivered[protocol].push(...mails);
