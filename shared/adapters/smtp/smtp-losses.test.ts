@@ -98,7 +98,7 @@ describe('a server that goes silent', () => {
     expect(receipt.trouble?.hint).toBeTruthy();
     expect(options.commits()).toBe(outcome === 'uncertain' ? 1 : 0);
     expect(Date.now() - began).toBeGreaterThanOrEqual(200);
-    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(Date.now() - began).toBeLessThan(30_000);
     expect(server.mails).toHaveLength(place === 'END' ? 1 : 0);
     await eventually('the connection ends', () => server.openConnections() === 0);
   });
@@ -114,7 +114,7 @@ describe('a server that goes silent', () => {
     expect(outcomes(receipt)).toEqual([outcome]);
     expect(receipt.trouble).toMatchObject({ scope: 'connection', code: 'ABORTED' });
     expect(options.commits()).toBe(outcome === 'uncertain' ? 1 : 0);
-    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(Date.now() - began).toBeLessThan(30_000);
     await eventually('the connection ends', () => server.openConnections() === 0);
   });
 

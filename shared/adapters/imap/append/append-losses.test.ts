@@ -55,7 +55,7 @@ describe('a server that falls silent', () => {
     const receipt = await transport.send(frozenMail(), options);
     expect(outcomes(receipt)).toEqual(['deferred']);
     expect(receipt.trouble).toMatchObject({ scope: 'connection', code: 'ETIMEDOUT' });
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     expect(options.commits()).toBe(0);
     expect(server.literalBytes()).toBe(0);
   });
