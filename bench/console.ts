@@ -6,6 +6,7 @@ import { startBrowser } from '../test/support/browser.ts';
 import { type ConsoleTab, openConsole } from '../test/support/console-page.ts';
 import type { Mailroom } from '../test/support/mailroom.ts';
 import { digits, median, type SectionResult } from './report.ts';
+import { withStarted } from './started.ts';
 import { startMailroom } from './storage.ts';
 
 /** Milliseconds until a first screen can be used, and until the page answers somebody who does something. */
@@ -64,13 +65,11 @@ const screens: readonly Screen[] = [
 /** How soon the console can be used, and whether long lists make it slow, in headless Chromium. */
 export async function consoleSpeed(options: { readonly quick: boolean }): Promise<SectionResult> {
   const [messages, accounts, rounds] = options.quick ? [500, 60, 5] : [10_000, 1_000, 15];
-  // Mail stays where it was accepted: what is measured is the page.
-  const mailroom = await startMailroom('tuned', { env: { 'AzureWebJobs.mail-send.Disabled': 'true' } });
-  const browser = await startBrowser().catch(async (error: unknown) => {
-    await mailroom.stop();
-    throw error;
-  });
-  try {
+  return await withStarted(async (started) => {
+    // Mail stays where it was accepted: what is measured is the page.
+    const env = { 'AzureWebJobs.mail-send.Disabled': 'true' };
+    const mailroom = await started.add(startMailroom('tuned', { env }), (part) => part.stop());
+    const browser = await started.add(startBrowser(), (part) => part.close());
     await fill(mailroom, { messages: 1, accounts: 2 });
     const local = await repeated(rounds, () => firstScreen(browser, mailroom, 0));
     const far = await repeated(rounds, () => firstScreen(browser, mailroom, latencyMs));
@@ -79,10 +78,7 @@ export async function consoleSpeed(options: { readonly quick: boolean }): Promis
     for (const screen of screens) filled.push([screen.name, await looked(browser, mailroom, screen)]);
     const percents = await uploadPercents(browser, mailroom);
     return result({ messages, accounts, rounds }, { local, far, filled, percents });
-  } finally {
-    await browser.close();
-    await mailroom.stop();
-  }
+  });
 }
 
 async function repeated(rounds: number, measure: () => Promise<number>): Promise<readonly number[]> {

@@ -10,6 +10,7 @@ import { WebhookReceiver } from '../test/support/webhook-receiver.ts';
 import { importSeconds, password } from './import-seconds.ts';
 import { officeMails } from './mails.ts';
 import { digits, median, type SectionResult } from './report.ts';
+import { withStarted } from './started.ts';
 import { startMailroom } from './storage.ts';
 
 const seed = 20_264;
@@ -25,11 +26,12 @@ export async function eventsWaiting(options: { readonly quick: boolean }): Promi
   const events = options.quick ? 2_000 : 10_000;
   const mails = officeMails(options.quick ? 200 : 800, seed);
   const rounds = options.quick ? 2 : 5;
-  const dovecot = await startDovecot({ users: { bench: password, warm: password } });
-  const target = await WebhookReceiver.start({ answer: () => 'stall' });
   const seconds = { with: [] as number[], without: [] as number[] };
   let requests = 0;
-  try {
+  await withStarted(async (started) => {
+    const users = { bench: password, warm: password };
+    const dovecot = await started.add(startDovecot({ users }), (part) => part.remove());
+    const target = await started.add(WebhookReceiver.start({ answer: () => 'stall' }), (part) => part.stop());
     await deliverAll(dovecot, mails, { user: 'bench' });
     await deliverAll(dovecot, officeMails(warmUpMails, seed + 1), { user: 'warm' });
     for (let round = 0; round < rounds; round += 1) {
@@ -42,10 +44,7 @@ export async function eventsWaiting(options: { readonly quick: boolean }): Promi
         if (which === 'with') requests += target.requests.length - before;
       }
     }
-  } finally {
-    await target.stop();
-    await dovecot.remove();
-  }
+  });
   if (requests === 0) throw new Error('the target was never asked');
   const ratios = seconds.with.map((took, round) => took / (seconds.without[round] ?? Number.NaN));
   const row = (name: string, took: readonly number[]) => [
