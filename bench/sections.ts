@@ -26,7 +26,7 @@ export const sections: Readonly<Record<string, Section>> = {
   events: { measure: async () => (await import('./events-waiting.ts')).eventsWaiting, needs: [dovecot] },
   load: { measure: async () => (await import('./load-time.ts')).loadTime },
   console: { measure: async () => (await import('./console.ts')).consoleSpeed, needs: [chromium], limitMinutes: 40 },
-  memory: { measure: async () => (await import('./memory.ts')).memory, needs: [dovecot], limitMinutes: 40 },
+  memory: { measure: async () => (await import('./memory.ts')).memory, needs: [dovecot], limitMinutes: 60 },
   torture: { measure: async () => (await import('./torture.ts')).torture },
 };
 
