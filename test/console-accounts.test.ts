@@ -131,6 +131,8 @@ describe('the first minute', () => {
       await expect.poll(() => mistakeOf(field(signIn, 'Function key'))).toContain('does not accept');
       expect(await field(signIn, 'Function key').inputValue()).toBe('wrong-key');
       await checkScreen(page, 'sign-in');
+      // It stays until somebody has signed in, whatever is pressed.
+      for (let presses = 0; presses < 3; presses += 1) await page.keyboard.press('Escape');
       await field(signIn, 'Function key').fill(hostKey);
       await field(signIn, 'Function key').press('Enter');
 
@@ -162,6 +164,7 @@ describe('the first minute', () => {
       expect(await mistakeOf(field(importing, 'Port'))).toBe('');
       await checkScreen(page, 'connect-wrong-password');
       await field(importing, 'Password').fill(password);
+      await field(importing, 'The password ends').fill('2036-05-06T07:08');
       await expect.poll(() => page.getByRole('status').filter({ hasText: 'Sending: works' }).count()).toBe(1);
       await expect.poll(() => mistakeOf(field(importing, 'Password'))).toBe('');
       // Nothing is stored by trying.
@@ -170,6 +173,12 @@ describe('the first minute', () => {
       await button(page, 'Save and choose folders').click();
       await heading(page, 'Import of corpus').waitFor();
       await field(page, /^Archive/).check();
+      // Kept while somebody looks at another screen; ticked back, nothing is lost.
+      await page.getByRole('link', { name: 'Figures' }).click();
+      await heading(page, 'Figures').waitFor();
+      await page.goBack();
+      await field(page, /^Archive/).waitFor();
+      expect(await field(page, /^Archive/).isChecked()).toBe(true);
       await button(page, 'Save the folders').click();
       await page.getByText('The folders are saved').waitFor();
       await button(page, 'Try without changing anything').click();
@@ -187,6 +196,9 @@ describe('the first minute', () => {
       await checkScreen(page, 'account-new');
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/corpus');
       expect([json.import.schedule, json.store.folders]).toEqual(['0 */5 * * * *', ['INBOX', 'Archive']]);
+      const status = await mailroom.expect(200, 'GET', '/api/accounts/corpus/status');
+      // The reader is in India.
+      expect(status.json.secrets).toMatchObject([{ expiresAt: '2036-05-06T01:38:00.000Z' }]);
       expect(await page.evaluate('location.href + document.cookie')).not.toContain(hostKey);
     });
   });
@@ -206,18 +218,25 @@ describe('the first minute', () => {
       await tabTo(page, 'Name of the account');
       await page.keyboard.type('pasted');
       await tabTo(page, 'Properties');
-      await page.keyboard.insertText(
+      const propertiesWith = (secret: string) =>
         [
           'mail.store.protocol=imap',
           'mail.imap.host=127.0.0.1',
           `mail.imap.port=${server.ports.imap}`,
           'mail.imap.starttls.enable=false',
           'mail.imap.user=tester',
-          `mail.imap.password=${password}`,
+          `mail.imap.password=${secret}`,
           'mail.from=pasted@example.com',
           'mail.server=old',
-        ].join('\n'),
-      );
+        ].join('\n');
+      await page.keyboard.insertText(propertiesWith('wrong'));
+      // Whether they work is told before anything is saved.
+      const found = page.getByRole('status').filter({ hasText: 'Importing: failed' });
+      await found.getByText(/Check .*password/).waitFor();
+      await page.keyboard.press('ControlOrMeta+A');
+      await page.keyboard.insertText(propertiesWith(password));
+      await page.getByRole('status').filter({ hasText: 'Importing: works' }).waitFor();
+      expect((await mailroom.call('GET', '/api/accounts/pasted')).status).toBe(404);
       await page.getByRole('row', { name: /mail\.server ignored/ }).waitFor();
       await page.getByRole('row', { name: /mail\.imap\.starttls\.enable used, insecure/ }).waitFor();
       await checkScreen(page, 'connect-properties');
@@ -278,6 +297,15 @@ describe('an account', () => {
       await heading(page, 'Figures').waitFor();
       await page.goBack();
       expect(await field(page, 'Sender').inputValue()).toBe('not an address');
+      // It is not lost without a question.
+      await button(page, 'Leave it as it was').click();
+      await button(page.getByRole('dialog'), 'Keep it').click();
+      expect(await field(page, 'Sender').inputValue()).toBe('not an address');
+      await button(page, 'Leave it as it was').click();
+      await button(page.getByRole('dialog'), 'Leave it').click();
+      await heading(page, 'changed').waitFor();
+      await page.getByRole('link', { name: 'Settings' }).click();
+      expect(await field(page, 'Sender').inputValue()).toBe(accountOf('changed').from);
       await field(page, 'Sender').fill('Changed <changed@example.com>');
       await field(page, 'The original').selectOption('afterDays');
       await field(page, 'Days').fill('7');
@@ -456,7 +484,12 @@ describe('an account', () => {
         await button(page, 'Import now').click();
         await paused;
         // A page of 23 mails is in, and the next one is on its way.
-        await page.getByText(/^Importing … 23 new/).waitFor();
+        const underWay = page.getByText(/^Importing … 23 new/);
+        await underWay.waitFor();
+        // Whoever comes back, or comes later, sees it as well.
+        await page.getByRole('link', { name: 'Accounts', exact: true }).first().click();
+        await page.getByRole('link', { name: 'many', exact: true }).click();
+        await underWay.waitFor();
         proxy.resume();
         await page.getByText(new RegExp(`^Imported\\. ${count} new`)).waitFor();
       });
@@ -581,7 +614,15 @@ describe('hostile names', () => {
     await mailroom.expect(200, 'PATCH', '/api/accounts/hostile', { body });
     await inTab('/accounts', async ({ page }) => {
       await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();
+      // Names that did not come are asked for again by the next look at the field.
+      const names = /\/api\/accounts\?top=1000$/;
+      await page.route(names, (route) => route.abort('connectionreset'), { times: 1 });
+      const lost = page.waitForEvent('requestfailed');
+      await field(page, 'Name of an account').focus();
+      await lost;
+      await button(page, 'Open').focus();
       await field(page, 'Name of an account').fill('hostile');
+      await page.locator('datalist option[value=hostile]').waitFor({ state: 'attached' });
       await page.keyboard.press('Enter');
       await heading(page, 'hostile').waitFor();
       await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();

@@ -124,6 +124,9 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
     for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
   }
 
+  /** What has the focus. */
+  const focused = () => page.evaluate('document.activeElement?.textContent');
+
   async function downloaded(click: () => Promise<void>): Promise<Buffer> {
     const [download] = await Promise.all([page.waitForEvent('download'), click()]);
     return await bytesOf(download);
@@ -160,6 +163,13 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       const first = page.url();
       await press(page, 'Next page');
       await expect.poll(() => rows.count()).toBe(1);
+      // The links went while it was loaded; the keyboard begins at the new page.
+      await expect.poll(focused).toBe('Outbox');
+      await press(page, 'First page');
+      await expect.poll(() => rows.count()).toBe(50);
+      await expect.poll(focused).toBe('Outbox');
+      await page.goBack();
+      await expect.poll(() => rows.count()).toBe(1);
       await page.goBack();
       await expect.poll(() => rows.count()).toBe(50);
       expect(page.url()).toBe(first);
@@ -179,9 +189,11 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await says(/<script>noteStrange\(4\)<\/script>/);
       await says(hostile);
       scripted.answers(() => undefined);
-      await button('Resend').click();
-      await dialogButton('Resend').click();
+      await press(page, 'Resend');
+      await page.getByRole('dialog').waitFor();
+      await press(page, 'Resend');
       await toast('It is sent again.');
+      await expect.poll(focused).toBe('A mail');
       // The screen follows the mail by itself.
       await says('The mail server has taken it for every recipient.');
       expect(scripted.mails.filter(({ recipients }) => recipients.length > 0)).toHaveLength(1);
@@ -200,6 +212,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await button('Cancel the mail').click();
       await dialogButton('Cancel the mail').click();
       await says('Somebody has taken it back.');
+      await expect.poll(focused).toBe('A mail');
     });
 
     it('tries at once what waits, one mail or all of an account', async () => {
@@ -213,6 +226,7 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await pictureForDocs(page, 'message-waiting');
       await button('Try now').click();
       await says('The mail server has taken it for every recipient.');
+      await expect.poll(focused).toBe('A mail');
       await goTo('/outbox?account=refused');
       await button('Try all waiting mail of refused now').click();
       await toast('All waiting mail of refused is tried now.');
@@ -233,6 +247,22 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await heading('A mail');
       await page.getByRole('table', { name: 'Recipients, and what became of the mail for each' }).waitFor();
       await page.unroute(answers);
+    });
+
+    it('has a part of five hundred recipients on the screen', async () => {
+      await mailroom.expect([200, 201], 'PUT', '/api/accounts/crowd', {
+        body: { from: 'crowd@example.com', transport: { protocol: 'sink' } },
+      });
+      const to = Array.from({ length: 500 }, (_, n) => `r${n}@example.org`);
+      const { id } = await send(mailroom, 'crowd', { to });
+      await endedRecord(mailroom, id);
+      await goTo('/outbox?account=crowd');
+      await page.getByRole('link', { name: 'r0@example.org' }).click();
+      const rows = page.getByRole('table', { name: /^Recipients/ }).locator('tbody tr');
+      await expect.poll(() => rows.count()).toBe(50);
+      await button('After').click();
+      await says('51–100 of 500');
+      await page.getByRole('row', { name: /^r99@/ }).waitFor();
     });
 
     it('a mail that waits leads to the account that fails; its password is mended there, and the mail leaves', async () => {
@@ -260,13 +290,15 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
         await why.getByRole('link', { name: 'mended' }).click();
         await heading('mended');
         await page.getByRole('link', { name: 'Settings' }).click();
-        await fill({ Password: right });
+        await fill({ Password: right, 'The password ends': '2036-01-02T03:04' });
         await button('Save').click();
         await toast(/^mended is saved/);
         await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name: 'Outbox' }).click();
         await page.getByRole('link', { name: 'waits@example.org' }).click();
         await says('The mail server has taken it for every recipient.');
         expect(server.mails).toHaveLength(1);
+        const status = await mailroom.expect(200, 'GET', '/api/accounts/mended/status');
+        expect(status.json.secrets).toMatchObject([{ name: secret, expiresAt: '2036-01-01T21:34:00.000Z' }]);
       } finally {
         await server.stop();
       }
@@ -299,6 +331,11 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await heading('Assets');
       await page.goBack();
       expect(await page.getByLabel('Subject', { exact: true }).inputValue()).toBe(hostile);
+      // What is open stays open while one types.
+      await page.getByText('HTML as well').click();
+      await fill({ HTML: 'x' });
+      await fill({ HTML: '' });
+      await page.getByLabel('HTML', { exact: true }).waitFor();
     });
 
     it('uploads a file with percent, sends it, and follows the mail', async () => {
@@ -363,6 +400,19 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await page.keyboard.press('Enter');
       await heading('A mail');
     });
+  });
+
+  it('an import whose progress cannot be seen is said to go on', async () => {
+    await goTo('/accounts/reader');
+    const looks = /\/runs\//;
+    await page.route(looks, (route) => route.fulfill({ ...byFront, status: 404 }));
+    await button('Import now').click();
+    const lost = page.getByRole('alert').getByText(/^The import was started, and goes on by itself/);
+    await until('the page to stop looking', 120, async () => {
+      await page.clock.runFor(1_000);
+      return await lost.isVisible();
+    });
+    await page.unroute(looks);
   });
 
   describe('Assets', () => {

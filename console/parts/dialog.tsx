@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import type { Action } from '../api/permissions.ts';
 import { Button } from './button.tsx';
+import { focusHeading } from './kept-focus.ts';
 
 export interface DialogProps {
   readonly title: string;
@@ -13,15 +14,18 @@ export interface DialogProps {
 /** A dialog over the page. The browser keeps the focus in it; when it goes, the focus is where it was. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
+  const gone = useRef(false);
   const heading = useId();
   useEffect(() => {
     const { current } = element;
     const before = document.activeElement;
     if (current && !current.open) current.showModal();
     return () => {
+      gone.current = true;
       current?.close();
       // The browser does that only for a dialog that is still in the page.
       if (before instanceof HTMLElement && before.isConnected) before.focus();
+      else focusHeading();
     };
   }, []);
   return (
@@ -31,6 +35,12 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       onCancel={(event) => {
         event.preventDefault();
         onClose?.();
+      }}
+      onClose={({ currentTarget }) => {
+        // A second Escape closes it, whatever the page says to the first one (HTML: "close watcher").
+        if (gone.current) return;
+        if (onClose) onClose();
+        else currentTarget.showModal();
       }}
     >
       <h2 id={heading}>{title}</h2>

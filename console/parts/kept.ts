@@ -39,7 +39,14 @@ export function useKept<T>(name: string, first: T): readonly [T, Change<T>] {
   return [value, change];
 }
 
+/** Whether something was typed into a form that is not saved yet. */
+export function isKept(form: string): boolean {
+  return [...typed.keys()].some((name) => isOf(form, name));
+}
+
 /** Forgets what was typed into a form: it is saved, or not wanted any more. */
 export function forget(form: string): void {
-  for (const name of typed.keys()) if (name === form || name.startsWith(`${form} `)) typed.delete(name);
+  for (const name of typed.keys()) if (isOf(form, name)) typed.delete(name);
 }
+
+const isOf = (form: string, name: string) => name === form || name.startsWith(`${form} `);

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useMistake } from './form.tsx';
 
 export interface MoreProps {
@@ -16,10 +16,14 @@ export interface MoreProps {
 
 /** Fields that few people need: closed until somebody asks for them, or one of them is wrong. */
 export function More({ summary, used, pointers, wrong = false, children }: MoreProps) {
-  const [usedAtFirst] = useState(used);
-  const mistaken = pointers.map(useMistake).some((mistake) => mistake !== undefined);
+  const [open, setOpen] = useState(used);
+  const mistaken = pointers.map(useMistake).some((mistake) => mistake !== undefined) || wrong;
+  useEffect(() => {
+    if (mistaken) setOpen(true);
+  }, [mistaken]);
+  // It never closes by itself: somebody may be typing in it.
   return (
-    <details open={usedAtFirst || mistaken || wrong}>
+    <details open={open} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>{summary}</summary>
       {children}
     </details>

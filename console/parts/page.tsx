@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
 
 export interface PageProps {
   /** The heading, and the name of the browser's tab. */
@@ -15,6 +16,8 @@ let first = true;
 
 /** A screen. After a navigation the focus is on its heading, so that a screen reader says where one is. */
 export function Page({ title, above = [], actions, children }: PageProps) {
+  // Another page of a list is another screen.
+  const { query } = useLocation();
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Mailroom`;
@@ -22,7 +25,7 @@ export function Page({ title, above = [], actions, children }: PageProps) {
   useEffect(() => {
     if (!first) heading.current?.focus();
     first = false;
-  }, []);
+  }, [query.continue]);
   return (
     <>
       {above.length > 0 && (

@@ -1,5 +1,6 @@
 import type { Problem } from '../api/problem.ts';
 import { useUnclaimed } from './form.tsx';
+import { useKeptFocus } from './kept-focus.ts';
 
 /** Says what went wrong, with each mistake that no field of the form around it shows. */
 export function ProblemBox({
@@ -10,8 +11,9 @@ export function ProblemBox({
   readonly retry?: () => unknown;
 }) {
   const mistakes = useUnclaimed(problem);
+  const box = useKeptFocus<HTMLDivElement>();
   return (
-    <div role="alert" class={problem ? 'notice bad' : 'hidden'}>
+    <div role="alert" ref={box} class={problem ? 'notice bad' : 'hidden'}>
       {problem && (
         <>
           <p>{problem.text}</p>

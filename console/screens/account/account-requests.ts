@@ -6,6 +6,9 @@ import type { Json } from '../../parts/draft.ts';
 /** Values of secrets by name; empty ones are not written. */
 export type Secrets = Readonly<Record<string, string>>;
 
+/** When secrets end, by name, as instants in UTC; empty: not known. */
+export type SecretEnds = Readonly<Record<string, string>>;
+
 const given = (secrets: Secrets) => Object.fromEntries(Object.entries(secrets).filter(([, value]) => value !== ''));
 
 /** Tries an account that is not stored, and stores nothing. Mistakes point into the account. */
@@ -59,11 +62,15 @@ export async function putAccount(name: string, body: Json, { etag }: SaveOptions
   return { ok: false, problem: { ...answer.problem, text: detail, mistakes: [{ pointer: '/name', detail }] } };
 }
 
-/** Writes the secrets that were entered, one after the other. Answers what went wrong first. */
-export async function putSecrets(account: string, secrets: Secrets): Promise<Problem | undefined> {
+/** Writes the secrets that were entered, one after the other, with their ends. Answers what went wrong first. */
+export async function putSecrets(account: string, secrets: Secrets, ends: SecretEnds): Promise<Problem | undefined> {
   for (const [name, value] of Object.entries(given(secrets))) {
+    const expiresAt = ends[name] || undefined;
     const answer = await outcome(
-      api.PUT('/accounts/{account}/secrets/{name}', { params: { path: { account, name } }, body: { value } }),
+      api.PUT('/accounts/{account}/secrets/{name}', {
+        params: { path: { account, name } },
+        body: { value, ...(expiresAt === undefined ? {} : { expiresAt }) },
+      }),
     );
     if (!answer.ok) return { ...answer.problem, text: `The secret ${name} was not written: ${answer.problem.text}` };
   }

@@ -46,7 +46,9 @@ export function AccountScreen() {
       {version.data && <p class="quiet">{version.data.account.from}</p>}
       {status.data ? <Overview status={status.data} /> : !status.problem && <p role="status">Loading the account …</p>}
       {version.data && <Trying name={name} />}
-      {version.data?.account.store && <ImportNow account={name} onDone={imported} />}
+      {version.data?.account.store && (
+        <ImportNow key={name} account={name} lastRun={status.data?.lastRun} onDone={imported} />
+      )}
       <DayCharts account={name} changes={imports} />
     </Page>
   );

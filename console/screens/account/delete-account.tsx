@@ -6,7 +6,7 @@ import { CheckField } from '../../parts/field.tsx';
 import { forget } from '../../parts/kept.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
-import { settingsOf, webhookOf } from './form-names.ts';
+import { foldersOf, settingsOf, webhookOf } from './form-names.ts';
 
 export interface DeleteAccountProps {
   readonly name: string;
@@ -33,6 +33,7 @@ export function DeleteAccount({ name, etag, onClose, onDeleted }: DeleteAccountP
     const left = answer.data?.secrets.filter(({ deleted }) => !deleted).map((secret) => secret.name) ?? [];
     tell(left.length === 0 ? `${name} is deleted` : `${name} is deleted. Its secrets stay: ${left.join(', ')}`);
     forget(settingsOf(name));
+    forget(foldersOf(name));
     forget(webhookOf(name));
     onDeleted();
   };

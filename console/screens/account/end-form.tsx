@@ -1,8 +1,9 @@
 import type { components } from '../../api/openapi.d.ts';
-import type { Draft, Json } from '../../parts/draft.ts';
-import { SecretField, SelectField, TextField } from '../../parts/field.tsx';
+import type { Json } from '../../parts/draft.ts';
+import { SelectField, TextField } from '../../parts/field.tsx';
 import { GraphDetails } from './graph-details.tsx';
 import { defaultPorts } from './providers.ts';
+import { SecretValue, type TypedSecrets } from './secret-value.tsx';
 import { SendingFields } from './sending-fields.tsx';
 import { ServerDetails } from './server-details.tsx';
 import { TlsFields } from './tls-fields.tsx';
@@ -10,15 +11,9 @@ import { type Side, secretNameOf, stepHints } from './verification.ts';
 
 type Verification = components['schemas']['Verification'];
 
-export interface EndFormProps {
+export interface EndFormProps extends TypedSecrets {
   readonly side: Side;
   readonly account: string;
-  readonly draft: Draft;
-  /** Values of secrets, by name; they are written, and never read. */
-  readonly secrets: Readonly<Record<string, string>>;
-  readonly onSecret: (name: string, value: string) => void;
-  /** The account is stored already, and so may its secrets be. */
-  readonly stored: boolean;
   /** Of what was tried last: its hints stand beside the fields that they are about. */
   readonly verification: Verification | undefined;
   /** User and password are those of the other side. */
@@ -159,7 +154,13 @@ function SignInFields(props: EndFormProps) {
         />
       )}
       {auth === 'password' && (
-        <SecretValue {...props} pointer={`/${side}/auth/secret`} label="Password" error={hints.secret} />
+        <SecretValue
+          {...props}
+          pointer={`/${side}/auth/secret`}
+          label="Password"
+          endLabel="The password ends"
+          error={hints.secret}
+        />
       )}
       {auth === 'oauth2' && <AppFields {...props} at={`/${side}/auth/credential`} error={hints.secret} />}
     </>
@@ -255,35 +256,10 @@ function AppFields(props: EndFormProps & { readonly at: string; readonly error: 
           {...props}
           pointer={`${at}/secret`}
           label={type === 'certificate' ? 'Certificate with key (PEM, or PFX in base64)' : 'Client secret'}
+          endLabel={type === 'certificate' ? 'The certificate ends' : 'The client secret ends'}
           error={error}
         />
       )}
     </>
-  );
-}
-
-interface SecretValueProps extends EndFormProps {
-  /** Where the account has the name of the secret. */
-  readonly pointer: string;
-  readonly label: string;
-  readonly error: string | undefined;
-}
-
-/** The value of a secret that the account names. It goes to Key Vault, and never comes back. */
-function SecretValue({ draft, secrets, onSecret, stored, pointer, label, error }: SecretValueProps) {
-  const name = draft.text(pointer);
-  return (
-    <SecretField
-      label={label}
-      pointer={pointer}
-      value={secrets[name] ?? ''}
-      onChange={(value) => onSecret(name, value)}
-      hint={
-        <>
-          Kept in Key Vault as <code>{name}</code>. {stored && 'Leave it empty to keep the one that is there.'}
-        </>
-      }
-      error={error}
-    />
   );
 }

@@ -4,15 +4,16 @@ import type { Account } from '../../api/account.ts';
 import type { Problem } from '../../api/problem.ts';
 import { base } from '../../parts/address.ts';
 import { Button } from '../../parts/button.tsx';
+import { Confirm } from '../../parts/dialog.tsx';
 import { type Json, useDraft } from '../../parts/draft.ts';
 import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
-import { forget, useKept } from '../../parts/kept.ts';
+import { forget, isKept, useKept } from '../../parts/kept.ts';
 import { ListField } from '../../parts/list-field.tsx';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
-import { putAccount, putSecrets, type Secrets } from './account-requests.ts';
+import { putAccount, putSecrets, type SecretEnds, type Secrets } from './account-requests.ts';
 import { EndForm } from './end-form.tsx';
 import { settingsOf } from './form-names.ts';
 import { ImportRule } from './import-rule.tsx';
@@ -59,13 +60,15 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
     if (draft.value !== unchanged.current) setEtag(etag);
   }, [draft.value]);
   const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
+  const [secretEnds, setSecretEnds] = useKept<SecretEnds>(`${form} ends`, {});
   const [refused, setRefused] = useState<Problem>();
+  const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
   const live = useLiveVerify(name, draft.value, secrets, true);
   const submit = async () => {
     setBusy(true);
     const answer = await putAccount(name, draft.value, { etag });
-    const problem = answer.ok ? await putSecrets(name, secrets) : answer.problem;
+    const problem = answer.ok ? await putSecrets(name, secrets, secretEnds) : answer.problem;
     setBusy(false);
     if (answer.ok && answer.data.etag) setEtag(answer.data.etag);
     setRefused(problem);
@@ -75,11 +78,17 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
     tell(warnings.length === 0 ? `${name} is saved` : `${name} is saved. Mind: ${warnings.join('; ')}`);
     route(`${base}/accounts/${name}`);
   };
+  const leave = () => {
+    forget(form);
+    route(`${base}/accounts/${name}`);
+  };
   const ends = {
     account: name,
     draft,
     secrets,
     onSecret: (secret: string, value: string) => setSecrets({ ...secrets, [secret]: value }),
+    ends: secretEnds,
+    onEnd: (secret: string, end: string) => setSecretEnds({ ...secretEnds, [secret]: end }),
     stored: true,
     verification: live.verification,
   };
@@ -124,10 +133,13 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
         <Button submit kind="main" needs="account-put" busy={busy}>
           Save
         </Button>
-        <a class="button" href={`${base}/accounts/${name}`} onClick={() => forget(form)}>
-          Leave it as it was
-        </a>
+        <Button onClick={() => (isKept(form) ? setAsked(true) : leave())}>Leave it as it was</Button>
       </div>
+      {asked && (
+        <Confirm title="Leave it as it was?" verb="Leave it" onConfirm={leave} onClose={() => setAsked(false)}>
+          <p>What you typed here and have not saved is lost. The account stays as it is stored.</p>
+        </Confirm>
+      )}
     </Form>
   );
 }

@@ -17,7 +17,8 @@ export function OpenAccount() {
     if (names) return;
     setNames([]);
     const answer = await outcome(api.GET('/accounts', { params: { query: { top: maxNames } } }));
-    if (answer.ok) setNames(answer.data.items.map((account) => account.name));
+    // Where that failed, the next look at the field tries again.
+    setNames(answer.ok ? answer.data.items.map((account) => account.name) : undefined);
   };
   return (
     <form

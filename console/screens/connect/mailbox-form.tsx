@@ -9,7 +9,7 @@ import { Form } from '../../parts/form.tsx';
 import { forget, useKept } from '../../parts/kept.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
-import { putAccount, putSecrets, type Secrets } from '../account/account-requests.ts';
+import { putAccount, putSecrets, type SecretEnds, type Secrets } from '../account/account-requests.ts';
 import { EndForm } from '../account/end-form.tsx';
 import { useLiveVerify } from '../account/live-verify.ts';
 import { addressOf, providerOf } from '../account/providers.ts';
@@ -26,6 +26,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
   const [name, setName] = useKept(`${form} name`, firstName);
   const draft = useDraft(`${form} account`, kind.start?.(firstName) ?? {});
   const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
+  const [secretEnds, setSecretEnds] = useKept<SecretEnds>(`${form} ends`, {});
   const [same, setSame] = useKept(`${form} same`, true);
   const [etag, setEtag] = useKept<string | undefined>(`${form} version`, undefined);
   const [refused, setRefused] = useState<Problem>();
@@ -39,6 +40,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
     const changed = renamed(draft.value, secrets, name, next);
     draft.replace(changed.value);
     setSecrets(changed.secrets);
+    setSecretEnds(renamed(draft.value, secretEnds, name, next).secrets);
     setName(next);
   };
   const submit = async () => {
@@ -46,7 +48,8 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
     // Nothing is imported by itself before the folders and the dry run have been seen.
     const body = withAt(account, '/import/schedule', null);
     const answer = await putAccount(name || '-', body, { etag });
-    const problem = answer.ok ? await putSecrets(name, values) : answer.problem;
+    const ofBoth = same ? withSameSignIn(draft.value, secretEnds, name).values : secretEnds;
+    const problem = answer.ok ? await putSecrets(name, values, ofBoth) : answer.problem;
     setBusy(false);
     if (answer.ok) setEtag(answer.data.etag);
     setRefused(problem);
@@ -60,6 +63,8 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
     draft,
     secrets,
     onSecret: (secret: string, value: string) => setSecrets({ ...secrets, [secret]: value }),
+    ends: secretEnds,
+    onEnd: (secret: string, end: string) => setSecretEnds({ ...secretEnds, [secret]: end }),
     stored: false,
     verification: live.verification,
   };
@@ -130,7 +135,7 @@ function setAddress(draft: Draft, next: string, account: string): void {
   draft.setAll(changes);
 }
 
-/** The account with the sign-in of its store on both sides, and the secrets that go with it. */
+/** The account with the sign-in of its store on both sides, and the secrets, or their ends, that go with it. */
 function withSameSignIn(value: Json, secrets: Secrets, name: string): { account: Json; values: Secrets } {
   const unchanged = { account: value, values: secrets };
   if (at(value, '/store') === undefined || at(value, '/transport') === undefined) return unchanged;

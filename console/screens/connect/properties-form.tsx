@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { asAccountBody, type SavedAccount } from '../../api/account.ts';
+import { asAccountBody, type SavedAccount, type Verification } from '../../api/account.ts';
 import { api, outcome } from '../../api/client.ts';
 import { isObject, type Problem } from '../../api/problem.ts';
 import { base } from '../../parts/address.ts';
@@ -12,7 +12,8 @@ import { Pill } from '../../parts/pill.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { Table } from '../../parts/table.tsx';
 import { tell } from '../../parts/toast.tsx';
-import { putAccount } from '../account/account-requests.ts';
+import { putAccount, verifyDraft } from '../account/account-requests.ts';
+import { VerifyResult } from '../account/verify-result.tsx';
 import { firstName } from './kinds.ts';
 
 /** Typing has paused for so long, in ms. */
@@ -20,12 +21,21 @@ const pauseMs = 500;
 
 type Report = NonNullable<SavedAccount['report']>;
 
-/** Properties as they were pasted, with what becomes of each while one types; nothing is stored before it is saved. */
+/** What the service found about what was typed. */
+interface Tried {
+  readonly report?: Report;
+  readonly verification?: Verification;
+  readonly problem?: Problem;
+  /** Transport and store are being tried. */
+  readonly busy?: boolean;
+}
+
+/** Properties as they were pasted, with what becomes of each, and whether they work, while one types; nothing is stored before it is saved. */
 export function PropertiesForm() {
   const { route } = useLocation();
   const [name, setName] = useKept('properties name', firstName);
   const [text, setText] = useKept('properties text', '');
-  const [tried, setTried] = useState<{ readonly report?: Report; readonly problem?: Problem }>({});
+  const [tried, setTried] = useState<Tried>({});
   const [refused, setRefused] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   useEffect(() => {
@@ -42,7 +52,12 @@ export function PropertiesForm() {
       );
       if (controller.signal.aborted) return;
       const report = answer.ok ? answer.data.report : reportIn(answer.problem);
-      setTried({ ...(report ? { report } : {}), ...(answer.ok ? {} : { problem: answer.problem }) });
+      const read = { ...(report ? { report } : {}), ...(answer.ok ? {} : { problem: answer.problem }) };
+      setTried({ ...read, busy: answer.ok });
+      if (!answer.ok) return;
+      const verified = await verifyDraft(name, { draft: { properties: text }, secrets: {} }, controller.signal);
+      if (controller.signal.aborted) return;
+      setTried({ ...read, ...(verified.ok ? { verification: verified.data } : { problem: verified.problem }) });
     }, pauseMs);
     return () => {
       clearTimeout(timer);
@@ -78,7 +93,11 @@ export function PropertiesForm() {
         hint="Passwords in them go to Key Vault, and into no table."
       />
       <ProblemBox problem={problem} />
-      <div role="status">{tried.report && `${tried.report.length} properties were read.`}</div>
+      <div role="status">
+        {tried.report && <p>{tried.report.length} properties were read.</p>}
+        {tried.busy && <p>Trying what you typed …</p>}
+        {tried.verification && <VerifyResult found={tried.verification} />}
+      </div>
       {tried.report && tried.report.length > 0 && <ReportTable report={tried.report} />}
       <p class="actions">
         <Button submit kind="main" needs="account-put" busy={busy}>

@@ -33,7 +33,7 @@ export function ReadyMailboxes() {
   if (offered.length === 0) return null;
   const connect = async ({ name, account, secrets }: ReadyMailbox) => {
     const answer = await putAccount(name, account, { etag: undefined });
-    const wrong = answer.ok ? await putSecrets(name, secrets) : answer.problem;
+    const wrong = answer.ok ? await putSecrets(name, secrets, {}) : answer.problem;
     setProblem(wrong);
     if (wrong) return;
     tell(`${name} is connected`);

@@ -6,7 +6,7 @@ const places = ['/store', '/transport'].flatMap((side) =>
   ['/auth/secret', '/auth/credential/secret', '/credential/secret'].map((place) => side + place),
 );
 
-/** The draft and its secrets under another name of the account: names of secrets begin with it. */
+/** The draft and its secrets, or their ends, under another name of the account: names of secrets begin with it. */
 export function renamed(
   value: Json,
   secrets: Secrets,

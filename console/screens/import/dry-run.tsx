@@ -5,14 +5,12 @@ import type { Problem } from '../../api/problem.ts';
 import { Button } from '../../parts/button.tsx';
 import { countOf } from '../../parts/count.ts';
 import { Section } from '../../parts/page.tsx';
+import { PagedTable } from '../../parts/paged-table.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
-import { type Column, Table } from '../../parts/table.tsx';
+import type { Column } from '../../parts/table.tsx';
 import { Time } from '../../parts/time.tsx';
 
 type Item = DryRun['items'][number];
-
-/** Rows on the screen at a time: a thousand would make it slow. */
-const rowsAtATime = 50;
 
 /** Says of each mail what an import would do with it, and what would become of its original; nothing changes. */
 export function DryRunPart({ account }: { readonly account: string }) {
@@ -48,7 +46,14 @@ export function DryRunPart({ account }: { readonly account: string }) {
         )}
       </div>
       {found?.error && <p class="notice bad">{found.error}</p>}
-      {found && found.items.length > 0 && <Items items={found.items} />}
+      {found && found.items.length > 0 && (
+        <PagedTable
+          caption="What an import would do"
+          columns={columns}
+          rows={found.items}
+          keyOf={({ sourceId }) => sourceId}
+        />
+      )}
     </Section>
   );
 }
@@ -89,29 +94,3 @@ const columns: readonly Column<Item>[] = [
   { name: 'Would be', cell: ({ action, reason }) => `${actions[action]} (${reason})` },
   { name: 'Original', cell: ({ disposal }) => disposal },
 ];
-
-function Items({ items }: { readonly items: readonly Item[] }) {
-  const [from, setFrom] = useState(0);
-  const shown = items.slice(from, from + rowsAtATime);
-  return (
-    <>
-      <Table caption="What an import would do" columns={columns} rows={shown} keyOf={({ sourceId }) => sourceId} />
-      {items.length > rowsAtATime && (
-        <div class="pages">
-          <Button notNow={from === 0 ? 'These are the first.' : undefined} onClick={() => setFrom(from - rowsAtATime)}>
-            Before
-          </Button>
-          <span role="status">
-            {from + 1}–{from + shown.length} of {items.length}
-          </span>
-          <Button
-            notNow={from + rowsAtATime >= items.length ? 'These are the last.' : undefined}
-            onClick={() => setFrom(from + rowsAtATime)}
-          >
-            After
-          </Button>
-        </div>
-      )}
-    </>
-  );
-}

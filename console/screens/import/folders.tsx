@@ -5,8 +5,10 @@ import { useResource } from '../../api/resource.ts';
 import { Button } from '../../parts/button.tsx';
 import { countOf } from '../../parts/count.ts';
 import { CheckField } from '../../parts/field.tsx';
+import { forget, useKept } from '../../parts/kept.ts';
 import { Section } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
+import { foldersOf } from '../account/form-names.ts';
 
 interface Folder {
   readonly total: number | undefined;
@@ -25,18 +27,25 @@ export function Folders({ account, save }: FoldersProps) {
   const list = useResource(`folders ${account}`, (signal) =>
     outcome(api.GET('/accounts/{account}/folders', { params: { path: { account } }, signal })),
   );
-  const [ticked, setTicked] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const form = foldersOf(account);
+  const [ticked, setTicked] = useKept<ReadonlyMap<string, boolean>>(form, new Map());
   const [problem, setProblem] = useState<Problem>();
   const items = list.data?.items ?? [];
   const isTicked = (name: string, selected: boolean) => ticked.get(name) ?? selected;
   const chosen = items.filter(({ name, selected }) => isTicked(name, selected)).map(({ name }) => name);
   const changed = items.some(({ name, selected }) => isTicked(name, selected) !== selected);
+  const tick = (name: string, to: boolean) => {
+    const next = new Map(ticked).set(name, to);
+    setTicked(next);
+    if (items.every((item) => (next.get(item.name) ?? item.selected) === item.selected)) forget(form);
+  };
   const submit = async () => {
     const wrong = await save(chosen);
     setProblem(wrong);
     if (wrong) return;
     await list.reload();
     setTicked(new Map());
+    forget(form);
   };
   const notNow = chosen.length === 0 ? 'Tick at least one folder.' : changed ? undefined : 'Nothing has changed.';
   return (
@@ -55,7 +64,7 @@ export function Folders({ account, save }: FoldersProps) {
                 </>
               }
               checked={isTicked(name, selected)}
-              onChange={(to) => setTicked(new Map(ticked).set(name, to))}
+              onChange={(to) => tick(name, to)}
             />
           ))}
           <ProblemBox problem={problem} />

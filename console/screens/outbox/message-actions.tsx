@@ -4,6 +4,7 @@ import { saveAs } from '../../api/download.ts';
 import type { Outcome, Problem } from '../../api/problem.ts';
 import { Button } from '../../parts/button.tsx';
 import { Confirm } from '../../parts/dialog.tsx';
+import { useKeptFocus } from '../../parts/kept-focus.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
 import type { Message } from './statuses.tsx';
@@ -22,6 +23,7 @@ export function MessageActions({
   const params = { params: { path: { id } } };
   const [asked, setAsked] = useState<Asked>();
   const [problem, setProblem] = useState<Problem>();
+  const buttons = useKeptFocus<HTMLDivElement>();
   const done = async (answer: Outcome<unknown>, text: string) => {
     setAsked(undefined);
     setProblem(answer.ok ? undefined : answer.problem);
@@ -38,7 +40,7 @@ export function MessageActions({
   };
   return (
     <>
-      <div class="actions">
+      <div class="actions" ref={buttons}>
         {status === 'queued' && nextAttemptAt !== undefined && (
           <Button kind="main" needs="message-retry" onClick={retry}>
             Try now

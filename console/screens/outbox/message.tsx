@@ -4,8 +4,9 @@ import { api, outcome } from '../../api/client.ts';
 import { useResource } from '../../api/resource.ts';
 import { addressWith, base } from '../../parts/address.ts';
 import { Page, Section } from '../../parts/page.tsx';
+import { PagedTable } from '../../parts/paged-table.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
-import { type Column, Table } from '../../parts/table.tsx';
+import type { Column } from '../../parts/table.tsx';
 import { Time } from '../../parts/time.tsx';
 import { MessageActions } from './message-actions.tsx';
 import { isOpen, type Message, RecipientPill, StatusPill } from './statuses.tsx';
@@ -48,7 +49,7 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
       <MessageActions message={message} reload={reload} />
       <Facts message={message} />
       <Section title="Recipients">
-        <Table
+        <PagedTable
           caption="Recipients, and what became of the mail for each"
           columns={recipientColumns}
           rows={message.recipients}
@@ -59,7 +60,7 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
         {message.attempts.length === 0 ? (
           <p>There was none yet.</p>
         ) : (
-          <Table
+          <PagedTable
             caption="Attempts, the last one first"
             columns={attemptColumns}
             rows={[...message.attempts].reverse()}

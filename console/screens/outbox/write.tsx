@@ -11,6 +11,7 @@ import { TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
 import { askBeforeLeaving } from '../../parts/kept.ts';
 import { fromLocalInput, toLocalInput } from '../../parts/local-time.ts';
+import { More } from '../../parts/more.tsx';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
 import { tell } from '../../parts/toast.tsx';
@@ -31,6 +32,8 @@ const empty = {
   sendAt: '',
 };
 type Field = keyof typeof empty;
+
+const htmlPointers = ['/html'] as const;
 
 /** What is typed: kept while somebody looks at another screen, until it is sent. */
 const mail = signal(empty);
@@ -123,10 +126,9 @@ function MailForm({
       </div>
       <TextField {...field('subject', 'Subject')} />
       <TextField {...field('text', 'Text')} rows={10} />
-      <details open={value.html !== ''}>
-        <summary>HTML as well</summary>
+      <More summary="HTML as well" used={value.html !== ''} pointers={htmlPointers}>
         <TextField {...field('html', 'HTML')} rows={8} hint="Shown instead of the text by programs that show HTML" />
-      </details>
+      </More>
       <AttachmentList />
       <ProblemBox problem={problem} />
       <div class="actions">
