@@ -10,6 +10,7 @@ import { deliverAll } from './support/imap-account.ts';
 import { closedPort } from './support/imap-fixture.ts';
 import { Mailroom, singleFunctionKeys } from './support/mailroom.ts';
 import { startPauseProxy } from './support/pause-proxy.ts';
+import { startScriptedSmtp } from './support/scripted-smtp.ts';
 
 /** The console in a real browser, against the running service with real mail servers. */
 
@@ -203,6 +204,49 @@ describe('the first minute', () => {
     });
   });
 
+  it('a wrong port and a wrong password of POP3 and of SMTP are told beside their fields', async () => {
+    const plain = Buffer.from(`\0tester\0${password}`).toString('base64');
+    const smtp = await startScriptedSmtp({
+      extensions: ['AUTH PLAIN'],
+      answer: (step, line) => (step === 'AUTH' && !line.includes(plain) ? '535 5.7.8 no' : undefined),
+    });
+    try {
+      await inTab('/connect?kind=pop3', async ({ page }) => {
+        await field(page, 'Address').fill('pop@example.com');
+        await field(page, 'Sending signs in as importing does').uncheck();
+        const sides = [
+          {
+            side: page.getByRole('group', { name: 'Importing' }),
+            by: 'Imports by',
+            name: 'pop3',
+            port: server.ports.pop3,
+          },
+          { side: page.getByRole('group', { name: 'Sending' }), by: 'Sends by', name: 'smtp', port: smtp.port },
+        ];
+        const closed = await closedPort();
+        for (const { side, by, name } of sides) {
+          await field(side, by).selectOption(name);
+          await field(side, 'Host').fill('127.0.0.1');
+          await field(side, 'Port').fill(String(closed));
+          await field(side, 'Encryption (STARTTLS)').selectOption('never');
+          await field(side, 'User').fill('tester');
+          await field(side, 'Password').fill('wrong password');
+        }
+        for (const { side } of sides) await expect.poll(() => mistakeOf(field(side, 'Port'))).toMatch(/port/i);
+        for (const { side, port } of sides) await field(side, 'Port').fill(String(port));
+        for (const { side } of sides) {
+          await expect.poll(() => mistakeOf(field(side, 'Password'))).toMatch(/password|secret/i);
+          expect(await mistakeOf(field(side, 'Port'))).toBe('');
+          await field(side, 'Password').fill(password);
+        }
+        const found = page.getByRole('status').filter({ hasText: 'Sending: works' });
+        await found.filter({ hasText: 'Importing: works' }).waitFor();
+      });
+    } finally {
+      await smtp.stop();
+    }
+  });
+
   it('a mailbox that the installation offers is connected with one click', { timeout: 180_000 }, async () => {
     await inTab('/connect', async ({ page }) => {
       await press(page, 'A ready mailbox');
@@ -270,8 +314,9 @@ describe('an account', () => {
       await field(page, /^INBOX/).check();
       await button(page, 'Save the folders').click();
       await page.getByText('The folders are saved').waitFor();
+      // The folder that is not there is gone.
       const { json } = await mailroom.expect(200, 'GET', '/api/accounts/folders');
-      expect(json.store.folders).toContain('INBOX');
+      expect(json.store.folders).toEqual(['INBOX']);
       // A schedule of somebody's own is not lost by turning it off.
       await button(page, 'Turn importing off').click();
       await button(page, 'Undo').click();
@@ -360,6 +405,7 @@ describe('an account', () => {
       await heading(page, 'changed').waitFor();
       expect((await stored()).transport).toMatchObject({ protocol: 'imap', host: '127.0.0.1', folder: 'Archive' });
       await button(page, 'Delete').click();
+      await checkScreen(page, 'account-delete');
       await button(page.getByRole('dialog'), 'Keep it').click();
       expect((await stored()).name).toBe('changed');
       await button(page, 'Delete').click();
@@ -610,8 +656,9 @@ describe('hostile names', () => {
   it('of accounts, folders and subjects are shown as they are, and do nothing', { timeout: 180_000 }, async () => {
     await server.deliver('tester', mail(hostile, 3), { folder: hostileFolder });
     await makeAccount('hostile');
-    const body = { store: { folders: [hostileFolder] } };
-    await mailroom.expect(200, 'PATCH', '/api/accounts/hostile', { body });
+    const fetch = (folder: string) =>
+      mailroom.expect(200, 'PATCH', '/api/accounts/hostile', { body: { store: { folders: [folder] } } });
+    await fetch('Nowhere');
     await inTab('/accounts', async ({ page }) => {
       await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();
       // Names that did not come are asked for again by the next look at the field.
@@ -626,8 +673,10 @@ describe('hostile names', () => {
       await page.keyboard.press('Enter');
       await heading(page, 'hostile').waitFor();
       await page.getByText('<img src=x onerror=alert(1)>').first().waitFor();
+      // The server's folders are named in what verify says.
       await button(page, 'Verify').click();
-      await page.getByText('Sending: works').waitFor();
+      await page.getByRole('listitem').getByText(hostileFolder).waitFor();
+      await fetch(hostileFolder);
       await page.getByRole('link', { name: 'Folders and dry run' }).click();
       await page.getByText(hostileFolder).first().waitFor();
       await button(page, 'Try without changing anything').click();

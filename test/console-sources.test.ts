@@ -30,10 +30,11 @@ it('every field of an account can be set in the console', async () => {
   expect([...names]).toEqual(expect.arrayContaining(['heloName', 'maxMessageSize', 'cloud', 'clientId', 'notify']));
   const files = globSync('console/screens/**/*.{ts,tsx}', { cwd: root });
   const sources = (await Promise.all(files.map((file) => readFile(`${root}/${file}`, 'utf8')))).join('\n');
-  // A field of a form has the JSON pointer of what it sets.
-  const isSet = (name: string) => new RegExp(`['"\`}][^'"\`\\s]*/${name}[/'"\`]`).test(sources);
-  // A button of the account's own screen disables it, and enables it again.
-  expect([...names].filter((name) => !isSet(name))).toEqual(['enabled']);
+  // A field of a form has the JSON pointer of what it sets: from the account, or from a part of it, on.
+  const pointer = /(['"`])((?:\/|(?=\$\{(?!base)))(?:[\w-]+|\$\{\w+\})(?:\/(?:[\w-]+|\$\{\w+\}))*)\1/g;
+  const steps = new Set([...sources.matchAll(pointer)].flatMap(([, , found = '']) => found.split('/')));
+  // Folders are ticked on a screen of their own. A button of the account's screen disables it, and enables it again.
+  expect([...names].filter((name) => !steps.has(name))).toEqual(['enabled', 'folders']);
 });
 
 it('the dark theme changes colours alone, so that what holds of structure in the light one holds in it', async () => {
