@@ -213,6 +213,17 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       await dialogButton('Cancel the mail').click();
       await says('Somebody has taken it back.');
       await expect.poll(focused).toBe('A mail');
+      // Somebody else may be first, while one is still asked.
+      const other = await send(mailroom, 'corpus', { sendAt: new Date(Date.now() + 90_000_000).toISOString() });
+      await page.getByRole('link', { name: 'Outbox' }).first().click();
+      await page.locator(`main a[href$="${other.id}"]`).click();
+      await press(page, 'Cancel the mail');
+      await page.getByRole('dialog').waitFor();
+      await mailroom.call('DELETE', `/api/messages/${other.id}`);
+      await says('Somebody has taken it back.');
+      await press(page, 'Keep it');
+      await page.getByRole('dialog').waitFor({ state: 'hidden' });
+      await expect.poll(focused).toBe('A mail');
     });
 
     it('tries at once what waits, one mail or all of an account', async () => {
@@ -377,6 +388,9 @@ describe.skipIf(missing !== undefined)('the screens of mail in the console', () 
       });
       expect([...percent].filter((value) => Number(value) > 0 && Number(value) < 100).length).toBeGreaterThan(0);
       await slow.send('Network.emulateNetworkConditions', { ...rates, uploadThroughput: -1 });
+      // The keyboard goes on where files are added, once the button that removes one has gone with it.
+      await press(page, 'Remove small.txt');
+      await expect.poll(() => page.evaluate('document.activeElement.type')).toBe('file');
       await button('Send').click();
       await heading('A mail');
       await says('The mail server has taken it for every recipient.');

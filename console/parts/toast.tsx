@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { useKeptFocus } from './kept-focus.ts';
 
 interface Toast {
   readonly id: number;
@@ -27,8 +28,9 @@ function close(id: number): void {
 
 /** Where toasts are shown. A screen reader reads them when it has said what it is saying. */
 export function Toasts() {
+  const element = useKeptFocus<HTMLDivElement>();
   return (
-    <div class="toasts" role="status" aria-label="What was done">
+    <div ref={element} class="toasts" role="status" aria-label="What was done">
       {toasts.value.map(({ id, text, undo }) => (
         <div class="toast" key={id}>
           <span>{text}</span>

@@ -2,12 +2,14 @@ import { useId, useRef } from 'preact/hooks';
 import { useRefusal } from '../../api/permissions.ts';
 import { Button } from '../../parts/button.tsx';
 import { useMistake } from '../../parts/form.tsx';
+import { useKeptFocus } from '../../parts/kept-focus.ts';
 import { sizeText } from '../../parts/size.ts';
 import { type Attached, attach, attached, detach, maxBytes, send } from './attachments.ts';
 
 /** Files to be sent along: chosen, and uploaded at once, with how much of each has left. */
 export function AttachmentList() {
   const input = useRef<HTMLInputElement>(null);
+  const list = useKeptFocus<HTMLUListElement>(input);
   const id = useId();
   const refusal = useRefusal('upload-create');
   const files = attached.value;
@@ -35,7 +37,7 @@ export function AttachmentList() {
         </p>
       </div>
       {files.length > 0 && (
-        <ul class="files" aria-label="Attached files">
+        <ul ref={list} class="files" aria-label="Attached files">
           {files.map((one, index) => (
             <AttachedFile key={one.id} attached={one} index={index} />
           ))}
