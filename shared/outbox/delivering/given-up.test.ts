@@ -103,6 +103,37 @@ describe('a mail whose queue message was given up', () => {
   });
 });
 
+describe('where something is away, a mail whose queue message was given up', () => {
+  it('comes again: what it is about stays as it is', async () => {
+    const outbox = new MemoryOutbox();
+    const readable = await outbox.accept();
+    const unreadable = await outbox.accept();
+    await outbox.rows.write(accountName, [
+      { kind: 'merge', key: recordKey(localId(unreadable)), columns: { status: 'of a newer version' } },
+    ]);
+    outbox.rows.onWrite = () => {
+      throw new Error('storage is away');
+    };
+    for (const id of [readable, unreadable]) {
+      await expect(handleGivenUpMail(outbox.context, id, options)).rejects.toThrow('storage is away');
+    }
+  });
+
+  it('has failed all the same, and its event is owed until it can be published', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    await handleGivenUpMail(outbox.context, id, options);
+    const publish = () => Promise.reject(new Error('the queue is away'));
+    const context = { ...outbox.context, events: { publish } };
+    expect((await handleGivenUpMail(context, id, options)).result).toBe('failed');
+    expect(await outbox.record(id)).toMatchObject({ status: 'failed', event: 'mailroom.message.failed' });
+    expect(outbox.isOpen(id)).toBe(true);
+    expect(await deliver(outbox.context, id, options)).toBe('ended');
+    expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.failed']);
+    expect(outbox.isOpen(id)).toBe(false);
+  });
+});
+
 describe('a mail whose record cannot be read, and whose queue message was given up', () => {
   const merge = (outbox: MemoryOutbox, id: string, columns: Columns) =>
     outbox.rows.write(accountName, [{ kind: 'merge', key: recordKey(localId(id)), columns }]);
