@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
 import { deliver } from '../delivering/deliver.ts';
+import { recordKey } from '../keys.ts';
 import { cancelMessage } from '../messages.ts';
 import type { Recipient } from '../record.ts';
 import { type FindOptions, findInAccounts, findMessages } from './find-messages.ts';
@@ -119,6 +120,30 @@ describe('a search', () => {
     expect(await found(outbox, { status: 'canceled' })).toEqual([]);
     await outbox.rows.write(accountName, [{ kind: 'delete', key }]);
     expect(await found(outbox, { recipient: 'anna@example.org' })).toEqual([]);
+  });
+});
+
+describe('a record that cannot be read', () => {
+  it.each<[string, Partial<FindOptions>]>([
+    ['all', {}],
+    ['those of a recipient', { recipient: 'anna@example.org' }],
+  ])('is left out of a list of %s, which has all the others', async (_, wanted) => {
+    const outbox = new MemoryOutbox();
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) ids.unshift(await accept(outbox));
+    for (const id of [ids[1], ids[4]]) {
+      const key = recordKey(id?.split('.')[1] ?? '');
+      await outbox.rows.write(accountName, [{ kind: 'merge', key, columns: { status: 'of a newer version' } }]);
+    }
+    const seen: string[] = [];
+    for (let after: string | undefined, page = 0; page < 5; page += 1) {
+      const options = { signal, top: 1, ...wanted, ...(after === undefined ? {} : { after }) };
+      const { records, next } = await findInAccounts(outbox.context, [{ name: accountName }], options);
+      seen.push(...records.map(({ localId }) => `${accountName}.${localId}`));
+      if (next === undefined) break;
+      after = next;
+    }
+    expect(seen).toEqual([ids[0], ids[2], ids[3]]);
   });
 });
 

@@ -1,9 +1,10 @@
 import { firstOfAll } from '../../platform/first-of-all.ts';
-import { instantOf, newestFirst } from '../../platform/ids.ts';
-import { odataText, prefixEnd } from '../../platform/rows.ts';
+import { accountId, instantOf, newestFirst } from '../../platform/ids.ts';
+import { log } from '../../platform/log.ts';
+import { odataText, prefixEnd, type Row } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
-import { openPrefix, recordKey, recordPrefix } from '../keys.ts';
-import { type MessageRecord, type MessageStatus, recordOf } from '../record.ts';
+import { localIdOf, openPrefix, recordKey, recordPrefix } from '../keys.ts';
+import { type MessageRecord, type MessageStatus, readableRecord } from '../record.ts';
 import { comparableAddress } from './comparable.ts';
 import { findingPrefixes, messageIdPrefix, rareEnds, recipientPrefix } from './index-rows.ts';
 import type { SearchedAccount } from './searched-accounts.ts';
@@ -93,10 +94,22 @@ async function readRecords(context: OutboxContext, account: string, options: Fin
   const filter = status === undefined ? {} : { filter: `status eq ${odataText(status)}` };
   const records: MessageRecord[] = [];
   if (from >= before) return { records };
+  let rows = 0;
+  let last: string | undefined;
   for await (const row of context.rows.range(account, from, before, { signal, top, ...filter })) {
-    records.push(recordOf(account, row));
+    rows += 1;
+    last = localIdOf(row.key);
+    const record = listed(account, row);
+    if (record) records.push(record);
   }
-  return { records };
+  return { records, ...(rows === top && records.length < top && last !== undefined ? { lookedTo: last } : {}) };
+}
+
+/** One that cannot be read must not hide the others. */
+function listed(account: string, row: Row): MessageRecord | undefined {
+  const record = readableRecord(account, row);
+  if (!record) log.error('outbox.recordUnreadable', { account, message: accountId(account, localIdOf(row.key)) });
+  return record;
 }
 
 async function readIndexed(
@@ -116,7 +129,7 @@ async function readIndexed(
     signal.throwIfAborted();
     const some = ids.slice(at, at + together).map((id) => context.rows.get(account, recordKey(id), { signal }));
     for (const row of await Promise.all(some)) {
-      const record = row && recordOf(account, row);
+      const record = row && listed(account, row);
       if (record && fits(record, options)) records.push(record);
     }
   }

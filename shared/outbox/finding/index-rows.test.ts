@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
+import type { Columns } from '../../platform/rows.ts';
 import { openKey, recordKey } from '../keys.ts';
 import { type MessageRecord, recordColumns } from '../record.ts';
 import { removeLeftIndex, removeRecord } from './remove-index.ts';
@@ -52,6 +53,24 @@ describe('the rows by which a mail is found', () => {
     if (!row) throw new Error('no record');
     await removeRecord(outbox.context, accountName, row);
     expect(outbox.rows.keys(accountName)).toEqual([openKey(record.localId)]);
+  });
+
+  it.each<[string, Columns]>([
+    ['of which only the state cannot be read', {}],
+    ['of which nothing can be read', { json0: '{' }],
+  ])('go as far as they are known with a record %s', async (_, columns) => {
+    const outbox = new MemoryOutbox();
+    const record = await recordWith(outbox, 2);
+    await write(outbox, record);
+    const key = recordKey(record.localId);
+    await outbox.rows.write(accountName, [
+      { kind: 'merge', key, columns: { ...columns, status: 'of a newer version' } },
+    ]);
+    const row = await outbox.rows.get(accountName, key);
+    if (!row) throw new Error('no record');
+    await removeRecord(outbox.context, accountName, row);
+    expect(outbox.rows.keys(accountName)).not.toContain(key);
+    expect(indexKeys(outbox)).toHaveLength('json0' in columns ? 3 : 0);
   });
 
   it('stay with a record that was changed since it was read', async () => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { newestFirst } from '../../platform/ids.ts';
 import { ignoreConflict, jsonOf, prefixEnd, type Row } from '../../platform/rows.ts';
 import type { OutboxContext } from '../context.ts';
-import { recordOf } from '../record.ts';
+import { remainsOf } from '../record.ts';
 import { endedKey, findingPrefixes, indexKeys, unwrittenKey } from './index-rows.ts';
 
 /** Rows of one transaction. */
@@ -20,10 +20,10 @@ interface Options {
 
 /**
  * Removes a record, if it is as it was read, with the rows by which it is found. Those of many recipients go first, so
- * that a run that ends in between leaves a record which the next one removes.
+ * that a run that ends in between leaves a record which the next one removes. One that cannot be read goes, too.
  */
 export async function removeRecord({ rows }: OutboxContext, account: string, row: Row): Promise<void> {
-  const keys = indexKeys(recordOf(account, row)).map((key) => ({ key }));
+  const keys = indexKeys(remainsOf(account, row)).map((key) => ({ key }));
   const together = keys.slice(0, maxRows - 1);
   await rows.deleteEach(account, keys.slice(together.length));
   const record = { kind: 'delete' as const, key: row.key, etag: row.etag };
