@@ -48,7 +48,7 @@ export function SecretValue(props: SecretValueProps) {
           type="datetime-local"
           value={toLocalInput(ends[name])}
           onChange={(text) => onEnd(name, fromLocalInput(text))}
-          hint="Where it is known: the console and an event warn of it before. Empty: not known."
+          hint="Where it is known: the console and an alert warn of it 30 days before. Empty: not known."
         />
       )}
     </>
