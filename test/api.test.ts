@@ -37,6 +37,7 @@ describe('who may call', () => {
   it.each(Object.entries(singleFunctionKeys))('the key of %s opens that function alone', async (name, key) => {
     const own = {
       'account-put': 'PUT /accounts/{account}',
+      'account-messages-send': 'POST /accounts/{account}/messages',
       'account-patch': 'PATCH /accounts/{account}',
       'account-verify': 'POST /accounts/{account}/verify',
       'accounts-list': 'GET /accounts',
