@@ -61,6 +61,9 @@ beforeAll(async () => {
   const keyed = send(mailroom, 'keyed', {}, { 'idempotency-key': 'the same' }).catch(() => undefined);
   await mailroom.expect(202, 'POST', '/api/accounts/reader/import');
   await Promise.all(caught);
+  // The claim of a new mail is written with its commit point, or a second later.
+  const claim = `m:${ids.claimed?.split('.')[1]}`;
+  await until('the claim', 60, async () => (await row('outbox', 'claimed', claim)).leaseUntil !== undefined);
   await mailroom.kill();
   gate.release();
   await keyed;

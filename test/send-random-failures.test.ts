@@ -17,6 +17,8 @@ const account = 'shaky';
 const steps = ['GREETING', 'EHLO', 'STARTTLS', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'TEXT', 'END'];
 /** Of a hundred answers, so many are a failure. */
 const failsPercent = 8;
+/** Recipients that the server does not know, beside others that it does: their mail is sent in part. */
+const unknown = /^mail-\d*4-1@/;
 
 /** What a server knows of a connection. */
 interface Dialogue {
@@ -64,6 +66,7 @@ class ShakyServer {
   /** `concerned`: recipients whose mail would be refused. */
   #failureAt(step: string, concerned: readonly string[]): Answer | undefined {
     if (!this.isShaky || !steps.includes(step)) return undefined;
+    if (step === 'RCPT' && concerned.some((address) => unknown.test(address))) return this.#refuse(concerned);
     // The first time in any case: a state that is met seldom fails, too.
     if (this.#chance() * 100 >= failsPercent && this.failures.has(step)) return undefined;
     this.failures.set(step, (this.failures.get(step) ?? 0) + 1);
@@ -79,8 +82,12 @@ class ShakyServer {
     if (step === 'STARTTLS') return '554 5.3.0 no TLS today';
     // Before RCPT it is not known whose mail would be refused.
     if (kind < 0.85 || !['RCPT', 'DATA', 'END'].includes(step)) return '451 4.3.0 come again';
+    return this.#refuse(concerned);
+  }
+
+  #refuse(addresses: readonly string[]): string {
     const reply = '554 5.6.0 never';
-    for (const address of concerned) this.refused.set(address, reply);
+    for (const address of addresses) this.refused.set(address, reply);
     return reply;
   }
 }
