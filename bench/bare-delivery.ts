@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import type { TransactionAction } from '@azure/data-tables';
 import type { DequeuedMessageItem } from '@azure/storage-queue';
-import { createTransport } from 'nodemailer';
 import { z } from 'zod';
 import { acceptBare, type BareMails, barePartition, openBareMails, repeat } from './bare-mails.ts';
 import { serve } from './child.ts';
+import { openPool } from './pool.ts';
 
 /**
  * What sending can cost at least: the storage calls of the product made bare with the SDKs, and a bare nodemailer pool.
@@ -105,15 +105,7 @@ serve(import.meta, deliveryInputSchema, async (input): Promise<z.input<typeof de
   const record = 'x'.repeat(input.record);
   const raw = Buffer.from(input.raw);
   await repeat(input.mails, callsAtOnce, () => acceptBare(mails, raw, record));
-  const pool = createTransport({
-    pool: true,
-    host: '127.0.0.1',
-    port: input.port,
-    secure: false,
-    ignoreTLS: true,
-    maxConnections: input.connections,
-    maxMessages: Number.POSITIVE_INFINITY,
-  });
+  const pool = openPool(input);
   const writes = new SharedWrites(mails);
   const messages = new Messages(mails);
   const event = Buffer.alloc(420, 'x').toString('base64');

@@ -1,6 +1,6 @@
-import { createTransport } from 'nodemailer';
 import { z } from 'zod';
 import { serve } from './child.ts';
+import { openPool } from './pool.ts';
 
 /** A bare nodemailer pool: what the sink and the library allow when nothing has to be kept or known. */
 
@@ -17,15 +17,7 @@ export const poolInputSchema = z.object({
 export const poolResultSchema = z.object({ milliseconds: z.number() });
 
 serve(import.meta, poolInputSchema, async (input): Promise<z.input<typeof poolResultSchema>> => {
-  const pool = createTransport({
-    pool: true,
-    host: '127.0.0.1',
-    port: input.port,
-    secure: false,
-    ignoreTLS: true,
-    maxConnections: input.connections,
-    maxMessages: Number.POSITIVE_INFINITY,
-  });
+  const pool = openPool(input);
   const raw = Buffer.from(input.raw);
   const send = (count: number) =>
     Promise.all(

@@ -23,6 +23,18 @@ const all = mails.map(({ item }) => item);
 const isCommit = (writes: readonly RowWrite[]) =>
   writes.some(({ kind, key }) => kind === 'insert' && key.startsWith(prefixes.ledger));
 
+/** Storage is away at the second commit, which fails once `behind` has come about. */
+function failSecondCommit(inbox: TestInbox, behind: Promise<void>): void {
+  let commits = 0;
+  inbox.rows.onWrite = async (_, writes) => {
+    if (!isCommit(writes)) return;
+    commits += 1;
+    if (commits !== 2) return;
+    await behind;
+    throw new Error('storage is away');
+  };
+}
+
 async function nothingOpen(inbox: TestInbox): Promise<void> {
   for (const prefix of [prefixes.inProgress, prefixes.unfinished, prefixes.pending]) {
     expect(await inbox.rowsOf(prefix)).toEqual([]);
@@ -108,14 +120,7 @@ describe('a page', () => {
       if (pageOf(item) === 3) begun.resolve();
       return undefined;
     };
-    let commits = 0;
-    inbox.rows.onWrite = async (_, writes) => {
-      if (!isCommit(writes)) return;
-      commits += 1;
-      if (commits !== 2) return;
-      await begun.promise;
-      throw new Error('storage is away');
-    };
+    failSecondCommit(inbox, begun.promise);
     expect(await importOnce(inbox)).toMatchObject({ status: 'failed', imported: pageSize });
     expect(await items(inbox)).toEqual(all.slice(0, pageSize));
     // The page that failed stands; of those behind it only what they may have written.
@@ -161,14 +166,7 @@ describe('a page', () => {
       };
       return session;
     };
-    let commits = 0;
-    inbox.rows.onWrite = async (_, writes) => {
-      if (!isCommit(writes)) return;
-      commits += 1;
-      if (commits !== 2) return;
-      await fetching.promise;
-      throw new Error('storage is away');
-    };
+    failSecondCommit(inbox, fetching.promise);
     expect(await importOnce(inbox)).toMatchObject({ status: 'failed', imported: pageSize });
     expect(aborted).not.toContain(true);
   });
