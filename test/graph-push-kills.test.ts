@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Mailroom, until } from './support/mailroom.ts';
+import { Mailroom, takenOverSeconds, until } from './support/mailroom.ts';
 import { expectOneEach, pushAccount, subscriptions, userOf } from './support/push-stage.ts';
 import { type StorageGate, type StorageRequest, startStorageGate } from './support/storage-gate.ts';
 
@@ -115,12 +115,12 @@ async function reached(account: string, { when, caught }: Moment): Promise<void>
   });
   const requests = () => mailroom.graph.requests.filter((each) => each.method === method && each.route === route);
   const before = requests().length;
-  await until(`${when} (${account})`, 60, async () => fault.hits > 0 && requests().length > before);
+  await until(`${when} (${account})`, takenOverSeconds, async () => fault.hits > 0 && requests().length > before);
   // Carried out, handshake and all: the answer is what is missing.
   const settled = () => mailroom.graph.subscriptions.list().length;
   const count = settled();
   if (done && method === 'POST')
-    await until(`${when} (${account})`, 60, async () => settled() > count || isMade(account));
+    await until(`${when} (${account})`, takenOverSeconds, async () => settled() > count || isMade(account));
 }
 
 const isMade = (account: string) => subscriptions(mailroom, account).length > 0;
@@ -170,7 +170,7 @@ it.each(some(renewing).map((kill) => [said(kill), kill] as const))(
   async (_, kill) => {
     await killWhenDue(kill, made);
     await expectOneEach(mailroom, made, `renewed${kill.length}`);
-    await until('renewals of all', 60, async () =>
+    await until('renewals of all', takenOverSeconds, async () =>
       made.every(
         (name) => (subscriptions(mailroom, name)[0]?.expiresAt ?? 0) > Date.now() + shiftMs + 68 * 60 * minuteMs,
       ),
@@ -201,7 +201,9 @@ it.each(some(ending).map((kill) => [said(kill), kill] as const))(
       await caught;
     }
     await endAndGoOn(50 * minuteMs);
-    await until('the end of them', 60, async () => ended.every((name) => subscriptions(mailroom, name).length === 0));
+    await until('the end of them', takenOverSeconds, async () =>
+      ended.every((name) => subscriptions(mailroom, name).length === 0),
+    );
     await expectOneEach(mailroom, made, `others${kill.length}`);
     expect(mailroom.graph.violations).toEqual([]);
   },

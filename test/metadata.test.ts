@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type EventGrid, startEventGrid } from '../local/event-grid/event-grid.ts';
 import { bounceMail } from './support/bounce-mail.ts';
 import { graphAccount } from './support/graph-account.ts';
-import { identity, Mailroom, until } from './support/mailroom.ts';
+import { identity, Mailroom, takenOverSeconds, until } from './support/mailroom.ts';
 import { problem } from './support/problem.ts';
 import { EventReader, endedRecord, recordOf, send, waitingRecord } from './support/sending.ts';
 import { WebhookReceiver } from './support/webhook-receiver.ts';
@@ -71,7 +71,7 @@ async function toldEverywhere(id: string, type: string): Promise<readonly unknow
   ];
   return await Promise.all(
     places.map((place) =>
-      until(`an event ${type} about ${id}`, 60, async () => {
+      until(`an event ${type} about ${id}`, takenOverSeconds, async () => {
         const found = z
           .array(toldSchema)
           .parse(await place())
@@ -84,7 +84,7 @@ async function toldEverywhere(id: string, type: string): Promise<readonly unknow
 
 const everywhere = (given: unknown) => Array.from({ length: 3 }, () => ({ metadata: given }));
 
-describe('metadata', { timeout: 120_000 }, () => {
+describe('metadata', { timeout: 2 * takenOverSeconds * 1_000 }, () => {
   it.each([
     ['anna@example.org', 'sent', 'mailroom.message.sent'],
     ['rejected@sink.invalid', 'failed', 'mailroom.message.failed'],

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catcher, type StorageMoment } from './support/kill-moments.ts';
-import { Mailroom, until } from './support/mailroom.ts';
+import { Mailroom, takenOverSeconds, until } from './support/mailroom.ts';
 import { random } from './support/mails.ts';
 import { type ScriptedSmtp, startScriptedSmtp } from './support/scripted-smtp.ts';
 import { send, smtpAccount } from './support/sending.ts';
@@ -119,7 +119,7 @@ it(`events arrive at least once, killed ${kills} times at random moments`, async
     const before = receiver.requests.length;
     for (let n = 0; n < mailsPerKill; n += 1) ids.push((await send(mailroom, 'random')).id);
     const some = before + Math.floor(chance() * mailsPerKill);
-    await until('some events at the receiver', 60, async () => receiver.requests.length >= some);
+    await until('some events at the receiver', takenOverSeconds, async () => receiver.requests.length >= some);
     await delay(chance() * 20);
     await killAndRecover();
   }

@@ -470,6 +470,12 @@ async function killed(child: ChildProcess): Promise<void> {
 const firstPauseMs = 20;
 const longestPauseMs = 250;
 
+/**
+ * By then another process goes on where one was killed, in seconds: what it held may be leased for a minute more, and the
+ * timer that looks after it comes once a minute.
+ */
+export const takenOverSeconds = 150;
+
 /** Asks until there is an answer; fails after `seconds`. */
 export async function until<T>(what: string, seconds: number, ask: () => Promise<T | undefined | false>): Promise<T> {
   const end = Date.now() + seconds * 1000;

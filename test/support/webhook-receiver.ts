@@ -3,7 +3,7 @@ import { createServer as createTls } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import { until } from './mailroom.ts';
+import { takenOverSeconds, until } from './mailroom.ts';
 
 /** What a receiver does with a request. `stall`: it takes it and never answers. `reset`: it breaks the connection. */
 export type Reply =
@@ -88,7 +88,7 @@ export class WebhookReceiver {
   }
 
   /** The requests about something, once there are so many. */
-  async got(text: string, count = 1, seconds = 60): Promise<readonly Received[]> {
+  async got(text: string, count = 1, seconds = takenOverSeconds): Promise<readonly Received[]> {
     return await until(`${count} requests about ${text}`, seconds, async () => {
       const found = this.about(text);
       return found.length >= count && found;
