@@ -26,5 +26,7 @@ export default defineConfig({
     // A mutant may make a test wait for ever.
     testTimeout: 15_000,
     hookTimeout: 30_000,
+    // A second, without it: less than some of what is waited for.
+    expect: { poll: { timeout: 10_000 } },
   },
 });
