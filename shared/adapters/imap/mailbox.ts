@@ -1,7 +1,7 @@
 import type { StoreError } from '../store.ts';
 import { askedSection, type FetchRow, mergeRows, readExists, readFetchRow, readSearch } from './answers.ts';
 import { atom, type CommandNode, sequence } from './command-arguments.ts';
-import type { ImapConnection } from './connection.ts';
+import type { ImapConnection, UntaggedHandlers } from './connection.ts';
 import { commandError, readLibraryError, saysPassing } from './imap-errors.ts';
 import { MAX_LINE, MAX_LITERAL } from './library-options.ts';
 import { type OpenFolder, selectFolder } from './select-folder.ts';
@@ -188,6 +188,28 @@ export class Mailbox {
     return rows;
   }
 
+  /**
+   * Adds a flag. `named`: the mails whose flags the server told with it, so they are there; it may leave out those that had
+   * the flag before. Refusals as in `onUids`.
+   */
+  async addFlag(
+    uids: readonly number[],
+    flag: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly named: ReadonlySet<number>; readonly refused: ReadonlyMap<number, StoreError> }> {
+    const named = new Set<number>();
+    const refused = await this.onUids('UID STORE', uids, [atom('+FLAGS'), [atom(flag)]], {
+      signal,
+      handlers: {
+        FETCH: (answer) => {
+          const row = readFetchRow(answer);
+          if (row) named.add(row.uid);
+        },
+      },
+    });
+    return { named, refused };
+  }
+
   /** A command whose refusal is a StoreError. */
   async refusable(
     command: string,
@@ -211,7 +233,7 @@ export class Mailbox {
     command: string,
     uids: readonly number[],
     parameters: readonly CommandNode[],
-    signal: AbortSignal,
+    { signal, handlers = {} }: { readonly signal: AbortSignal; readonly handlers?: UntaggedHandlers },
   ): Promise<ReadonlyMap<number, StoreError>> {
     const refused = new Map<number, StoreError>();
     let inRow = 0;
@@ -224,7 +246,8 @@ export class Mailbox {
       }
       try {
         for (const set of uidSets(part)) {
-          await this.#connection.command(command, [sequence(set), ...parameters], signal);
+          this.#connection.expect(MAX_LINE + part.length * ROW);
+          await this.#connection.command(command, [sequence(set), ...parameters], signal, handlers);
         }
         inRow = 0;
       } catch (error) {

@@ -18,8 +18,9 @@ type LocatedTarget = Located<DisposalTarget>;
 const silently = (flag: string): readonly CommandNode[] => [atom('+FLAGS.SILENT'), [atom(flag)]];
 
 /**
- * `StoreSession.dispose`: one look at the mails of each folder, then one command for all of them. Neither EXPUNGE without
- * UIDs nor CLOSE is ever sent, since both remove whatever anybody has marked \Deleted.
+ * `StoreSession.dispose`: one look at the mails of each folder, then one command for all of them; marking harms nobody, and
+ * the look at mails that were fetched a moment ago is its answer. Neither EXPUNGE without UIDs nor CLOSE is ever sent, since
+ * both remove whatever anybody has marked \Deleted.
  */
 export async function disposeMails(
   context: DisposalContext,
@@ -58,22 +59,12 @@ async function disposeGroup(
     for (const { subject } of group) outcomes.set(subject, 'mismatch');
     return outcomes;
   }
-  const uids = group.map(({ uid }) => uid);
-  const items = (verify ? ['UID', 'RFC822.SIZE', 'INTERNALDATE'] : ['UID', 'FLAGS']).map(atom);
-  const { rows, refused } = await context.mailbox.fetchRows(uids, items, signal);
-  const withoutAnswer = uids.filter((uid) => !rows.has(uid) && !refused.has(uid));
-  // An answer that leaves a mail out may be cut: gone is what SEARCH does not know either.
-  const there = withoutAnswer.length === 0 ? new Set<number>() : await context.mailbox.existing(withoutAnswer, signal);
+  if (disposal.action === 'markRead' && !verify) return markAtOnce(context, group, signal);
+  const { rows, silent } = await look(context, group, verify ? identityItems : flagItems, signal);
   const found: LocatedTarget[] = [];
   for (const one of group) {
     const row = rows.get(one.uid);
-    const code = refused.get(one.uid)?.code ?? (there.has(one.uid) ? 'NO_ANSWER' : undefined);
-    if (row === undefined && code !== undefined) {
-      // A mail about which the server answers nothing at all is left alone.
-      outcomes.set(one.subject, {
-        refused: new StoreError('protocol', 'the server says nothing about the mail', { code }),
-      });
-    } else if (row === undefined) outcomes.set(one.subject, 'gone');
+    if (row === undefined) outcomes.set(one.subject, silent.get(one.uid) ?? 'gone');
     else if (verify && isAnother(row, one.subject)) outcomes.set(one.subject, 'mismatch');
     else found.push(one);
   }
@@ -82,6 +73,59 @@ async function disposeGroup(
   for (const { uid, subject } of found) outcomes.set(subject, acted.refused.get(uid) ?? acted.outcome);
   return outcomes;
 }
+
+const flagItems = ['UID', 'FLAGS'].map(atom);
+const identityItems = ['UID', 'RFC822.SIZE', 'INTERNALDATE'].map(atom);
+
+/** What the server says of mails. */
+interface Looked {
+  readonly rows: ReadonlyMap<number, FetchRow>;
+  /** Mails that are there, and about which the server answers nothing at all: they are left alone. */
+  readonly silent: ReadonlyMap<number, DisposalRefused>;
+}
+
+async function look(
+  { mailbox }: DisposalContext,
+  mails: readonly LocatedTarget[],
+  items: readonly CommandNode[],
+  signal: AbortSignal,
+): Promise<Looked> {
+  const uids = mails.map(({ uid }) => uid);
+  const { rows, refused } = await mailbox.fetchRows(uids, items, signal);
+  const withoutAnswer = uids.filter((uid) => !rows.has(uid) && !refused.has(uid));
+  // An answer that leaves a mail out may be cut: gone is what SEARCH does not know either.
+  const there = withoutAnswer.length === 0 ? new Set<number>() : await mailbox.existing(withoutAnswer, signal);
+  const silent = new Map<number, DisposalRefused>();
+  for (const uid of uids) {
+    const code = refused.get(uid)?.code ?? (there.has(uid) ? 'NO_ANSWER' : undefined);
+    if (rows.has(uid) || code === undefined) continue;
+    silent.set(uid, { refused: new StoreError('protocol', 'the server says nothing about the mail', { code }) });
+  }
+  return { rows, silent };
+}
+
+/**
+ * Marks as read, and sees by the answer which mails are there: the server tells their flags (RFC 3501 section 6.4.6). Those
+ * that it does not name are looked at: they are gone, or had the flag before.
+ */
+async function markAtOnce(
+  context: DisposalContext,
+  group: readonly LocatedTarget[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<DisposalTarget, DisposalOutcome>> {
+  const uids = group.map(({ uid }) => uid);
+  const { named, refused } = await context.mailbox.addFlag(uids, '\\Seen', signal);
+  const unnamed = group.filter(({ uid }) => !named.has(uid) && !refused.has(uid));
+  const { rows, silent } = unnamed.length === 0 ? nothingToLookAt : await look(context, unnamed, flagItems, signal);
+  const outcomeOf = (uid: number): DisposalOutcome => {
+    const refusal = refused.get(uid);
+    if (refusal) return { refused: refusal };
+    return named.has(uid) || rows.has(uid) ? 'done' : (silent.get(uid) ?? 'gone');
+  };
+  return new Map(group.map(({ uid, subject }) => [subject, outcomeOf(uid)]));
+}
+
+const nothingToLookAt: Looked = { rows: new Map(), silent: new Map() };
 
 /** A folder that is no longer there took its mails along: undefined, and they are gone. */
 async function selectSource(
@@ -128,7 +172,7 @@ async function act(
   const uids = mails.map(({ uid }) => uid);
   switch (disposal.action) {
     case 'markRead': {
-      const refused = await mailbox.onUids('UID STORE', uids, silently('\\Seen'), signal);
+      const refused = await mailbox.onUids('UID STORE', uids, silently('\\Seen'), { signal });
       return { outcome: 'done', refused: refusals(refused) };
     }
     case 'delete':
@@ -145,10 +189,10 @@ async function remove(
   uids: readonly number[],
   signal: AbortSignal,
 ): Promise<Acted> {
-  const refused = await mailbox.onUids('UID STORE', uids, silently('\\Deleted'), signal);
+  const refused = await mailbox.onUids('UID STORE', uids, silently('\\Deleted'), { signal });
   if (!connection.has('UIDPLUS')) return { outcome: 'markedOnly', refused: refusals(refused) };
   const marked = without(uids, refused);
-  const kept = await mailbox.onUids('UID EXPUNGE', marked, [], signal);
+  const kept = await mailbox.onUids('UID EXPUNGE', marked, [], { signal });
   return { outcome: 'done', refused: refusals(new Map([...refused, ...kept])) };
 }
 
@@ -170,7 +214,7 @@ async function moveTo(
   if (!context.connection.has('MOVE')) return copyAndRemove(context, mails, target);
   const uids = mails.map(({ uid }) => uid);
   const refused = await context.mailbox
-    .onUids('UID MOVE', uids, [quoted(encodeFolderName(folder))], signal)
+    .onUids('UID MOVE', uids, [quoted(encodeFolderName(folder))], { signal })
     .catch(missingTarget(folder));
   return { outcome: 'done', refused: refusals(refused) };
 }
@@ -184,7 +228,7 @@ async function copyAndRemove(
   const uids = mails.map(({ uid }) => uid);
   const toCopy = mails.filter(({ subject }) => subject.copiedTo !== folder).map(({ uid }) => uid);
   const notCopied = await context.mailbox
-    .onUids('UID COPY', toCopy, [quoted(encodeFolderName(folder))], signal)
+    .onUids('UID COPY', toCopy, [quoted(encodeFolderName(folder))], { signal })
     .catch(missingTarget(folder));
   const copied = without(uids, notCopied);
   const refused = refusals(notCopied);

@@ -112,6 +112,46 @@ describe('odd answers of an IMAP server', () => {
     await expect(marking).rejects.toMatchObject({ kind: 'permission' });
   });
 
+  describe('to marking as read', () => {
+    const rows = (uids: readonly number[]) =>
+      uids.map((uid) => `* ${uid} FETCH (UID ${uid} FLAGS (\\Seen) RFC822.SIZE 24)\r\n`).join('');
+    /** A folder of four mails, of which `left` are still there at the second look; STORE names `named`. */
+    const marked = async (named: readonly number[], left: readonly number[], search = left) => {
+      let stored = false;
+      const from = await open({
+        SELECT: (tag) => `* 4 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 5] ok\r\n${tag} OK done\r\n`,
+        EXAMINE: (tag) => `* 4 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 5] ok\r\n${tag} OK done\r\n`,
+        'UID STORE': (tag) => {
+          stored = true;
+          return `${rows(named)}${tag} OK done\r\n`;
+        },
+        'UID SEARCH': (tag) => `* SEARCH ${(stored ? search : [1, 2, 3, 4]).join(' ')}\r\n${tag} OK done\r\n`,
+        'UID FETCH': (tag) => `${rows(stored ? left : [1, 2, 3, 4])}${tag} OK done\r\n`,
+      });
+      const targets = (await listed(from)).map(({ source, folder }) => ({ source, folder }));
+      const before = server?.commands().length ?? 0;
+      const outcomes = await from.dispose(targets, { action: 'markRead' }, { signal: never, verify: false });
+      return { outcomes, asked: server?.commands().slice(before) };
+    };
+
+    it('asks for nothing else where the server tells the flags of all', async () => {
+      const { outcomes, asked } = await marked([1, 2, 3, 4], [1, 2, 3, 4]);
+      expect(outcomes).toEqual(['done', 'done', 'done', 'done']);
+      expect(asked).toEqual(['SELECT "INBOX"', 'UID STORE 1:4 +FLAGS (\\Seen)']);
+    });
+
+    it('looks at those that it leaves out: they were marked before, or are gone', async () => {
+      const { outcomes, asked } = await marked([1, 4], [1, 3, 4]);
+      expect(outcomes).toEqual(['done', 'gone', 'done', 'done']);
+      expect(asked?.slice(2)).toEqual(['UID FETCH 2:3 (UID FLAGS)', 'UID SEARCH UID 2']);
+    });
+
+    it('never takes a mail for gone that SEARCH still knows', async () => {
+      const { outcomes } = await marked([1, 2, 3], [1, 2, 3], [1, 2, 3, 4]);
+      expect(outcomes).toMatchObject(['done', 'done', 'done', { refused: { code: 'NO_ANSWER' } }]);
+    });
+  });
+
   describe('contents', () => {
     it.each([
       ['NIL', 'BODY[] NIL'],
