@@ -13,10 +13,11 @@ import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-pr
 import { type PendingMail, pendingRow } from '../ledger/pending.ts';
 import { pageItem } from '../originals/items.ts';
 import { disposals, dueAt } from '../originals/rule.ts';
+import { type AfterCommit, nothingLeft } from './after-commit.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { companionRows } from './commit.ts';
 import { moveReplacement } from './move-replacement.ts';
-import { type AfterCommit, nothingLeft, type RoundContext } from './round-context.ts';
+import type { RoundContext } from './round-context.ts';
 import { isSubstitute } from './substitute.ts';
 import { isOwnTrouble } from './trouble.ts';
 

@@ -3,9 +3,9 @@ import { readLedger } from '../ledger/ledger.ts';
 import { beginPage } from '../ledger/pages-in-progress.ts';
 import type { PendingMail } from '../ledger/pending.ts';
 import type { ImportContext } from '../session/import-context.ts';
+import { type AfterCommit, nothingLeft } from './after-commit.ts';
 import { commit } from './commit.ts';
 import { quarantine } from './quarantine-mail.ts';
-import { type AfterCommit, nothingLeft } from './round-context.ts';
 
 /**
  * Quarantines a mail that has failed too often, or whose process ended each time, without another attempt. `limit`: when

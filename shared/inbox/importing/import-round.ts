@@ -6,16 +6,17 @@ import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { type PendingMail, readPending } from '../ledger/pending.ts';
 import type { Quiet } from '../ledger/quiet.ts';
 import { progressRow } from '../ledger/runs.ts';
-import { finish, finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
+import { finishUnfinished, publishUnfinished, retryRefused } from '../originals/finish.ts';
 import type { RunCounts } from '../run-counts.ts';
 import type { ImportContext } from '../session/import-context.ts';
+import { pipelineOf } from './after-commit.ts';
 import { pageSize } from './commit.ts';
 import { FolderFailures } from './folder-failures.ts';
 import { PageImport } from './page.ts';
 import { PageLine } from './page-line.ts';
 import { Reconciler } from './reconcile.ts';
 import { pendingLedgerKeys, retryIndividually } from './retry.ts';
-import { Pipeline, type RoundContext } from './round-context.ts';
+import type { RoundContext } from './round-context.ts';
 import { RunTime } from './run-time.ts';
 import { ServerEvidence } from './server-evidence.ts';
 import { StartingPoints } from './starting-points.ts';
@@ -45,7 +46,7 @@ export async function importEverything(context: ImportContext): Promise<Round> {
   const { interrupted, unfinished, refused } = found.open;
   await recoverInterrupted(context, interrupted);
   await publishUnfinished(context, unfinished);
-  const pipeline = new Pipeline((items, options) => finish(context, items, options));
+  const pipeline = pipelineOf(context);
   try {
     const known = interrupted.length === 0 ? found.quiet : undefined;
     const { left, quiet } = await importRound(context, { pipeline, time, known });

@@ -1,5 +1,6 @@
+import type { Pipeline } from './after-commit.ts';
 import type { PageImport } from './page.ts';
-import type { Pipeline, RoundContext } from './round-context.ts';
+import type { RoundContext } from './round-context.ts';
 
 /**
  * Pages that are begun and not committed: one that is being committed, one whose contents are being checked in, and one

@@ -3,10 +3,11 @@ import { errorText, log } from '../../platform/log.ts';
 import type { RowWrite } from '../../platform/rows.ts';
 import { idKey, ledgerKey, pageKeys } from '../keys.ts';
 import { beginPage, interruptRows } from '../ledger/pages-in-progress.ts';
+import { type AfterCommit, nothingLeft } from './after-commit.ts';
 import { commit } from './commit.ts';
 import { substituteRow } from './complete-substitute.ts';
 import { PageContents } from './page-contents.ts';
-import { type AfterCommit, nothingLeft, type RoundContext } from './round-context.ts';
+import type { RoundContext } from './round-context.ts';
 import { selectNew } from './select-new.ts';
 import { type Retry, retryEachAlone, unfinishedRows } from './unfinished.ts';
 

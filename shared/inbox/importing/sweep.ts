@@ -7,16 +7,16 @@ import { Checkpoints } from '../ledger/checkpoints.ts';
 import { knownItems } from '../ledger/ledger.ts';
 import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
 import { readPending } from '../ledger/pending.ts';
-import { finish } from '../originals/finish.ts';
 import { eachAccount } from '../session/each-account.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { type Notes, withSession } from '../session/with-session.ts';
+import { pipelineOf } from './after-commit.ts';
 import { pageSize } from './commit.ts';
 import { FolderFailures } from './folder-failures.ts';
 import { PageImport } from './page.ts';
 import { Reconciler } from './reconcile.ts';
 import { pendingLedgerKeys } from './retry.ts';
-import { Pipeline, type RoundContext } from './round-context.ts';
+import type { RoundContext } from './round-context.ts';
 import { RunTime } from './run-time.ts';
 import { ServerEvidence } from './server-evidence.ts';
 import { StartingPoints } from './starting-points.ts';
@@ -88,7 +88,7 @@ async function sweepFolders(context: ImportContext, notes: () => Notes) {
     time: new RunTime(context),
     evidence: new ServerEvidence(context),
     starts: new StartingPoints(context, checkpoints),
-    pipeline: new Pipeline((items, options) => finish(context, items, options)),
+    pipeline: pipelineOf(context),
   };
   const pendingKeys = pendingLedgerKeys(await readPending(inbox, account, context));
   for (const [folder, scope] of scopes) {

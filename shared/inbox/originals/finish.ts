@@ -22,10 +22,25 @@ export async function finish(
   items: readonly Item[],
   options: { readonly verify: boolean },
 ): Promise<{ readonly stop: boolean }> {
-  const rows = items.flatMap((item) => item.rows);
-  const later = await passOn(context, rows);
+  return await finishOriginals(context, await publishItems(context, items), options);
+}
+
+/** The first half of `finish`: bounces, and the events of the mails. Answers the items that may go on. */
+export async function publishItems(context: ImportContext, items: readonly Item[]): Promise<readonly Item[]> {
+  const later = await passOn(
+    context,
+    items.flatMap((item) => item.rows),
+  );
   // Of what is to be done later, the row that stands for it stays.
-  const ready = items.filter((item) => item.rows.every(({ key }) => !later.has(key)));
+  return items.filter((item) => item.rows.every(({ key }) => !later.has(key)));
+}
+
+/** The second half of `finish`, for items whose events were published. */
+export async function finishOriginals(
+  context: ImportContext,
+  ready: readonly Item[],
+  options: { readonly verify: boolean },
+): Promise<{ readonly stop: boolean }> {
   const open = ready.filter(isOpen);
   await close(
     context,
