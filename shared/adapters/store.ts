@@ -78,6 +78,11 @@ export interface FetchOptions {
    * losing its session does so, and is free for what comes next.
    */
   readonly limit?: AbortSignal;
+  /**
+   * Is called once the server has been asked for the last of the mails, where the session can say so: what is fetched next
+   * may be asked for right behind it, and nobody waits until these have been handed out.
+   */
+  readonly asked?: () => void;
 }
 
 /** What to do with an original. */

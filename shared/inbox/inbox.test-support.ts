@@ -108,7 +108,8 @@ export class FakeStore implements MailStore {
       },
       folders: async (selected) => selected.map((name) => ({ name, total: listed(name).length, selected: true })),
       stillListed: async (mails) => new Set(mails.filter(({ source }) => byItem(source.item) !== undefined)),
-      fetch: async function* (mails): AsyncGenerator<FetchedMail> {
+      fetch: async function* (mails, { asked }): AsyncGenerator<FetchedMail> {
+        asked?.();
         for (const mail of mails) yield { mail, content: fetched(mail) };
       },
       dispose: async (targets, disposal) => targets.map((target) => this.#dispose(target, disposal)),

@@ -46,11 +46,13 @@ export async function* fetchMails(
     return fetching;
   };
   let ahead = start(batches[0]);
+  if (batches.length <= 1 && large.length === 0) options.asked?.();
   for (let at = 0; ahead !== undefined; at += 1) {
     const { fetched, left, miscounted } = await ahead;
     if (miscounted) large.push(miscounted);
     if (left.length > 0) batches.splice(at + 1, 0, left);
     ahead = start(batches[at + 1]);
+    if (batches.length <= at + 2 && large.length === 0) options.asked?.();
     yield* fetched;
   }
   for (const mail of large) yield* fetchLarge(context, mail, options.signal);

@@ -43,7 +43,7 @@ export class PageContents {
   readonly #round: RoundContext;
   readonly #options: ContentsOptions;
   readonly #oversize: ListedMail[] = [];
-  readonly #handedOut = Promise.withResolvers<undefined>();
+  readonly #asked = Promise.withResolvers<undefined>();
   /** When what is still under way is set aside. */
   #limit = new AbortController().signal;
   /** The server gave the content of one of the mails. */
@@ -54,9 +54,9 @@ export class PageContents {
     this.#options = options;
   }
 
-  /** Resolves once the server has given what it was asked for, or will not: another page may be fetched. Never rejects. */
-  get handedOut(): Promise<unknown> {
-    return this.#handedOut.promise;
+  /** Resolves once the server has been asked for all of it, or will not be: another page may be fetched. Never rejects. */
+  get asked(): Promise<unknown> {
+    return this.#asked.promise;
   }
 
   /**
@@ -78,7 +78,7 @@ export class PageContents {
       await this.#judgeRefusals();
       this.#setAsideRemaining(selected);
     } finally {
-      this.#handedOut.resolve(undefined);
+      this.#asked.resolve(undefined);
     }
   }
 
@@ -92,8 +92,11 @@ export class PageContents {
       return;
     }
     const checkIns = new BoundedTasks(checkInLimits);
+    const allAsked = () => {
+      if (last) this.#asked.resolve(undefined);
+    };
     try {
-      const fetched = session.fetch(mails, { signal, headersOnly, limit });
+      const fetched = session.fetch(mails, { signal, headersOnly, limit, asked: allAsked });
       for await (const { mail, content } of until(limit, fetched)) {
         const task = () => this.#importMail(mail, content, headersOnly);
         if (content.kind === 'stream') {
@@ -104,7 +107,7 @@ export class PageContents {
           await checkIns.start(task, content.kind === 'bytes' ? content.bytes.length : 0);
         }
       }
-      if (last) this.#handedOut.resolve(undefined);
+      allAsked();
     } finally {
       // Nothing of this page may still be under way when its failure is dealt with.
       await checkIns.idle();

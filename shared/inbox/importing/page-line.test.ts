@@ -66,6 +66,28 @@ describe('a page', () => {
     await nothingOpen(inbox);
   });
 
+  it('is asked for while the answer to the one before it is read', async () => {
+    const inbox = filled();
+    const { open } = inbox.store;
+    const second = Promise.withResolvers<void>();
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { fetch } = session;
+      session.fetch = async function* (asked, how) {
+        if (pageOf(asked[0]?.source.item ?? '') === 2) second.resolve();
+        for await (const one of fetch(asked, how)) {
+          // The first page is asked for, and nothing of it has come.
+          await second.promise;
+          yield one;
+        }
+      };
+      return session;
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(await items(inbox)).toEqual(all);
+    await nothingOpen(inbox);
+  });
+
   it('is committed while the events of the one before it are under way', async () => {
     const inbox = filled();
     const third = Promise.withResolvers<void>();

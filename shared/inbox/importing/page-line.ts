@@ -44,7 +44,7 @@ export class PageLine {
     if (this.#hasFailed) await this.drain();
     await page.begin();
     const before = this.#pages.map((other) => other.page);
-    await before.at(-1)?.handedOut();
+    await before.at(-1)?.asked();
     await before.at(-2)?.written();
     if (this.#hasFailed || !this.#time.mayBegin()) {
       await page.abandon();

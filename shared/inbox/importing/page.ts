@@ -106,9 +106,9 @@ export class PageImport {
     });
   }
 
-  /** Resolves once its contents have been handed out: the session is free for another page. Never rejects. */
-  async handedOut(): Promise<void> {
-    if (this.#work) await this.#begun?.contents.handedOut;
+  /** Resolves once its contents have been asked for: those of another page may be. Never rejects. */
+  async asked(): Promise<void> {
+    if (this.#work) await this.#begun?.contents.asked;
   }
 
   /** Resolves once nothing of it is being written before its commit. Never rejects. */

@@ -46,9 +46,11 @@ export async function* fetchMails(
     return fetching;
   };
   let ahead = start(batches[0]);
+  if (batches.length <= 1 && large.length === 0) options.asked?.();
   for (let at = 0; ahead !== undefined; at += 1) {
     const fetched: readonly FetchedMail[] = await ahead;
     ahead = start(batches[at + 1]);
+    if (batches.length <= at + 2 && large.length === 0) options.asked?.();
     yield* fetched;
   }
   for (const one of large) {
