@@ -35,6 +35,21 @@ function failSecondCommit(inbox: TestInbox, behind: Promise<void>): void {
   };
 }
 
+/** The server says that every mail has so many octets; undefined: it says nothing of them. */
+function listWithSize(inbox: TestInbox, size: number | undefined): void {
+  const { open } = inbox.store;
+  inbox.store.open = async (options) => {
+    const session = await open.call(inbox.store, options);
+    const { changes } = session;
+    session.changes = async function* (...asked) {
+      for await (const page of changes(...asked)) {
+        yield { ...page, mails: page.mails.map(({ size: _, ...mail }) => ({ ...mail, ...(size ? { size } : {}) })) };
+      }
+    };
+    return session;
+  };
+}
+
 async function nothingOpen(inbox: TestInbox): Promise<void> {
   for (const prefix of [prefixes.inProgress, prefixes.unfinished, prefixes.pending]) {
     expect(await inbox.rowsOf(prefix)).toEqual([]);
@@ -85,6 +100,50 @@ describe('a page', () => {
     };
     expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
     expect(await items(inbox)).toEqual(all);
+    await nothingOpen(inbox);
+  });
+
+  it.each([
+    { what: 'while two before it are written, where all of them are small', size: 10_000, waits: false },
+    { what: 'when the first of two before it is written, where they are large', size: 400_000, waits: true },
+    {
+      what: 'when the first of two before it is written, where nobody knows their sizes',
+      size: undefined,
+      waits: true,
+    },
+  ])('is asked for $what', async ({ size, waits }) => {
+    const inbox = filled();
+    listWithSize(inbox, size);
+    const { open } = inbox.store;
+    const third = Promise.withResolvers<void>();
+    let held = true;
+    let came: boolean | undefined;
+    /** The contents of the first two pages come when the third is asked for, or when it could have been for long. */
+    const hold = async () => {
+      const turns = async () => {
+        for (let n = 0; n < 200; n += 1) await new Promise((resolve) => setImmediate(resolve));
+      };
+      await Promise.race([third.promise, turns()]);
+      held = false;
+    };
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { fetch } = session;
+      session.fetch = async function* (asked, how) {
+        const page = pageOf(asked[0]?.source.item ?? '');
+        if (page === 3) {
+          came = held;
+          third.resolve();
+        }
+        for await (const one of fetch(asked, how)) {
+          if (page < 3 && held) await hold();
+          yield one;
+        }
+      };
+      return session;
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(came).toBe(!waits);
     await nothingOpen(inbox);
   });
 
@@ -195,6 +254,7 @@ describe('a page', () => {
 
   it('is not fetched where the time of the run ended while it waited: the next run lists it again', async () => {
     const inbox = filled();
+    listWithSize(inbox, undefined);
     const now = performance.now.bind(performance);
     let passed = 0;
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);

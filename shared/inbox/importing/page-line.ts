@@ -8,6 +8,9 @@ import type { RoundContext } from './round-context.ts';
  */
 const maxPages = 3;
 
+/** Bytes of mail that more than two pages may have together, where the server says how large each is. */
+const maxSmallBytes = 12 << 20;
+
 interface PageInLine {
   readonly page: PageImport;
   /** Resolves when it has left the line, and never rejects. */
@@ -16,8 +19,8 @@ interface PageInLine {
 
 /**
  * The pages of a folder that are in work at one time: a page is noted and fetched while those before it are written.
- * What has an order keeps it: contents are asked for page by page, no more than two pages hold contents at a time, and a
- * page is committed, with its checkpoint, when all before it are. Where one fails, those behind it are abandoned.
+ * What has an order keeps it: contents are asked for page by page, no more than two pages hold contents at a time unless
+ * they are small, and a page is committed, with its checkpoint, when all before it are. Where one fails, those behind it are abandoned.
  */
 export class PageLine {
   readonly #pipeline: Pipeline;
@@ -45,7 +48,7 @@ export class PageLine {
     await page.begin();
     const before = this.#pages.map((other) => other.page);
     await before.at(-1)?.asked();
-    await before.at(-2)?.written();
+    if (!areSmall([...before, page])) await before.at(-2)?.written();
     if (this.#hasFailed || !this.#time.mayBegin()) {
       await page.abandon();
       if (this.#hasFailed) await this.drain();
@@ -88,4 +91,9 @@ export class PageLine {
     const entry: PageInLine = { page, left };
     this.#pages.push(entry);
   }
+}
+
+/** Whether the contents of pages may all be held at one time. */
+function areSmall(pages: readonly PageImport[]): boolean {
+  return pages.reduce((sum, { bytes }) => sum + bytes, 0) <= maxSmallBytes;
 }

@@ -62,6 +62,12 @@ export class PageImport {
     return this.#mails.map(({ source }) => idKey(ledgerKey(source)));
   }
 
+  /** Octets of the mails to be imported, by what the server says of their sizes; infinite where it does not say. */
+  get bytes(): number {
+    const { selected = [] } = this.#begun ?? {};
+    return selected.reduce((sum, { size = Number.POSITIVE_INFINITY }) => sum + size, 0);
+  }
+
   /** Its contents came to nothing: the next page need not be asked for. */
   get failed(): boolean {
     return this.#failed;
