@@ -9,10 +9,12 @@ export type Fault =
   | { readonly kind: 'unavailable'; readonly retryAfter?: number }
   /** 504. `done`: the work was done all the same. */
   | { readonly kind: 'gatewayTimeout'; readonly done: boolean }
-  /** The connection is reset without an answer. */
+  /** The connection is reset without an answer. A request of a batch is left out of the answer instead. */
   | { readonly kind: 'reset'; readonly done: boolean }
   /** No answer ever; the connection stays open. */
   | { readonly kind: 'silent'; readonly done: boolean }
+  /** `$batch`: the connection is reset once so many of its requests are done; the others are not. */
+  | { readonly kind: 'cutBatch'; readonly after: number }
   /** 502 with a page of HTML. */
   | { readonly kind: 'badGateway' }
   /** 401, as if the token had just expired. */

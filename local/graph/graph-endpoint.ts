@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TokenAuthority } from '../entra/entra.ts';
 import { endWithout, refusalReply, requestIds, writeReply } from './answer-writer.ts';
 import { attachmentOperations } from './attachment-operations.ts';
+import { runBatch } from './batch.ts';
+import { type BatchItem, batchItems } from './batch-input.ts';
 import { type Caller, readCaller } from './bearer.ts';
 import type { Handler, OpenCall, Service } from './call.ts';
 import type { Concurrency } from './concurrency.ts';
@@ -10,9 +12,9 @@ import { readBody } from './connection.ts';
 import { deltaOperations } from './delta-operation.ts';
 import { draftOperations } from './draft-operations.ts';
 import { answerFaultsOf, earlyEnd } from './fault-answers.ts';
-import type { Faults } from './faults.ts';
+import type { Fault, Faults } from './faults.ts';
 import { folderOperations } from './folder-operations.ts';
-import { badRequest, GraphRefusal, tooLarge } from './graph-error.ts';
+import { badRequest, GraphRefusal, newRequestId, tooLarge } from './graph-error.ts';
 import { checkLanguage } from './language.ts';
 import { listOperations } from './list-operations.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -62,17 +64,11 @@ export async function serveGraph(
   const ids = requestIds(request);
   const record = records.begin(method, authorization !== undefined, service.now());
   const target = recognize(request, `https://${host}`, options);
-  const { operation, mailbox, query } = target;
-  record.route = operation?.template ?? 'unknown';
+  const { operation, mailbox } = target;
+  const isBatch = /\/v1\.0\/\$batch$/i.test(target.address);
+  record.route = isBatch ? '/$batch' : (operation?.template ?? 'unknown');
   record.user = mailbox?.userPrincipalName;
-  const faults = options.faults.applyingTo({
-    method,
-    route: record.route,
-    user: record.user,
-    message: target.parameters['message-id'],
-    subscription: target.parameters['subscription-id'],
-    query,
-  });
+  const faults = faultsFor(method, record.route, target, options);
   const prefer = readPrefer(request.headers.prefer);
   let leave: () => void = () => undefined;
   const finish = (reply: Reply, answerFaults = answerFaultsOf(faults)) => {
@@ -102,31 +98,15 @@ export async function serveGraph(
       await reading;
       return await finish(early.reply, {});
     }
+    if (isBatch) {
+      const cut = faults.find((fault) => fault.kind === 'cutBatch');
+      const reply = await answerBatch(request, await reading, cut?.after ?? Number.POSITIVE_INFINITY, options);
+      return await finish(reply, cut ? { end: 'reset' } : answerFaultsOf(faults));
+    }
     const admitted = await whenRead(reading, () => admit(request, target, options));
     leave = admitted.leave;
     if (options.latency > 0) await delay(options.latency);
-    const body = await reading;
-    if (!body) throw tooLarge();
-    const content = requestBody(admitted.operation, request.headers['content-type'], body);
-    const problems = [...queryProblems(admitted.operation, query, request.headers), ...content.problems];
-    if (problems.length > 0) {
-      records.violate({ of: 'request', method, route: record.route, problems });
-      throw badRequest(problems.join('; '));
-    }
-    const reply = await run(admitted.operation, admitted.mailbox, {
-      service,
-      caller: admitted.caller,
-      parameters: target.parameters,
-      query,
-      prefer,
-      ifMatch: request.headers['if-match'],
-      origin: target.origin,
-      json: content.json,
-      mime: content.mime,
-      faults,
-    });
-    checkAnswer(reply, admitted.operation, records, method);
-    await finish(reply);
+    await finish(await carryOut(request, await reading, { target, admitted, faults }, options));
   } catch (error) {
     const refusal = refusalReply(error, ids, service.now());
     if (!refusal || response.headersSent) throw error;
@@ -135,6 +115,114 @@ export async function serveGraph(
   } finally {
     leave();
   }
+}
+
+/** A request alone, or one of a batch. */
+type Asked = Pick<IncomingMessage, 'method' | 'url' | 'headers'>;
+
+interface Begun {
+  readonly target: Target;
+  readonly admitted: Admitted;
+  readonly faults: readonly Fault[];
+}
+
+/** What comes once a request is let in and read: it is checked, done, and its answer checked. */
+async function carryOut(
+  { method = 'GET', headers }: Asked,
+  body: Buffer | undefined,
+  { target, admitted, faults }: Begun,
+  { service, records }: EndpointOptions,
+): Promise<Reply> {
+  if (!body) throw tooLarge();
+  const { operation, caller, mailbox } = admitted;
+  const { query, parameters, origin } = target;
+  const content = requestBody(operation, headers['content-type'], body);
+  const problems = [...queryProblems(operation, query, headers), ...content.problems];
+  if (problems.length > 0) {
+    records.violate({ of: 'request', method, route: operation.template, problems });
+    throw badRequest(problems.join('; '));
+  }
+  const reply = await run(operation, mailbox, {
+    service,
+    caller,
+    parameters,
+    query,
+    prefer: readPrefer(headers.prefer),
+    ifMatch: headers['if-match'],
+    origin,
+    json: content.json,
+    mime: content.mime,
+    faults,
+  });
+  checkAnswer(reply, operation, records, method);
+  return reply;
+}
+
+/** The answer to a batch as a whole. Throws what is wrong with it as a whole. */
+async function answerBatch(
+  { method, headers }: Asked,
+  body: Buffer | undefined,
+  most: number,
+  options: EndpointOptions,
+): Promise<Reply> {
+  const { service, authority, audience } = options;
+  await readCaller(headers.authorization, authority, audience, service.now());
+  if (method !== 'POST') throw new GraphRefusal(405, 'Request_BadRequest', 'A batch is posted.');
+  if (!body) throw tooLarge();
+  const answer = (item: BatchItem) => answerItem(item, headers, options);
+  return await runBatch(batchItems(headers['content-type'], body), { answer, most, now: service.now });
+}
+
+/** One request of a batch, as if it came alone, with the token of the batch. Undefined: it is left out of the answer. */
+async function answerItem(
+  item: BatchItem,
+  { authorization, host = 'localhost', 'accept-language': language }: Asked['headers'],
+  options: EndpointOptions,
+): Promise<Reply | undefined> {
+  const { service, records } = options;
+  const given = { ...(language === undefined ? {} : { 'accept-language': language }), ...item.headers };
+  const headers = { ...given, ...(authorization === undefined ? {} : { authorization }) };
+  const asked: Asked = { method: item.method, url: `/v1.0${item.url}`, headers };
+  const record = records.begin(item.method, authorization !== undefined, service.now());
+  const target = recognize(asked, `https://${host}`, options);
+  record.route = target.operation?.template ?? 'unknown';
+  record.user = target.mailbox?.userPrincipalName;
+  const faults = faultsFor(item.method, record.route, target, options);
+  let leave: () => void = () => undefined;
+  let reply: Reply | undefined;
+  try {
+    const early = earlyEnd(faults, () => `${target.address}?$deltatoken=`, service.now());
+    if (early) reply = 'end' in early ? undefined : early.reply;
+    else {
+      const admitted = await admit(asked, target, options);
+      leave = admitted.leave;
+      if (options.latency > 0) await delay(options.latency);
+      reply = await carryOut(asked, item.body, { target, admitted, faults }, options);
+      if (answerFaultsOf(faults).end) reply = undefined;
+    }
+  } catch (error) {
+    const requestId = newRequestId();
+    reply = refusalReply(error, { requestId, clientRequestId: requestId }, service.now());
+    if (!reply) throw error;
+    if (target.operation) checkAnswer(reply, target.operation, records, item.method);
+  } finally {
+    leave();
+  }
+  record.status = reply?.status ?? 0;
+  record.code = reply && codeOf(reply);
+  return reply;
+}
+
+function faultsFor(method: string, route: string, target: Target, { faults }: EndpointOptions): readonly Fault[] {
+  const { parameters, query, mailbox } = target;
+  return faults.applyingTo({
+    method,
+    route,
+    user: mailbox?.userPrincipalName,
+    message: parameters['message-id'],
+    subscription: parameters['subscription-id'],
+    query,
+  });
 }
 
 interface Target {
@@ -148,7 +236,7 @@ interface Target {
   readonly mailbox: Mailbox | undefined;
 }
 
-function recognize(request: IncomingMessage, origin: string, options: EndpointOptions): Target {
+function recognize(request: Asked, origin: string, options: EndpointOptions): Target {
   const url = URL.parse(request.url ?? '/', origin);
   const segments = url && graphSegments(url.pathname);
   const found = segments && findOperation(graphOperations(), request.method ?? 'GET', segments);
@@ -183,7 +271,7 @@ interface Admitted {
 }
 
 /** Lets a request in, or throws the first thing that is wrong with it, in the order in which Graph looks. */
-async function admit(request: IncomingMessage, target: Target, options: EndpointOptions): Promise<Admitted> {
+async function admit(request: Asked, target: Target, options: EndpointOptions): Promise<Admitted> {
   const { service, authority, audience, concurrency } = options;
   const caller = await readCaller(request.headers.authorization, authority, audience, service.now());
   checkLanguage(request.headers['accept-language']);

@@ -89,7 +89,7 @@ export interface Graph {
 /**
  * A stand-in for the mail of Microsoft Graph v1.0 on 127.0.0.1, over https. Mail and uploads are kept in memory, as
  * the buffers they came in. It follows Microsoft's documentation and the OpenAPI description beside this file; there
- * is no $batch and no $search. Subscriptions are to mail, without its content. Mail to one of its mailboxes is delivered
+ * is no $search. Subscriptions are to mail, without its content. Mail to one of its mailboxes is delivered
  * there.
  */
 export async function startGraph(options: GraphOptions): Promise<Graph> {
