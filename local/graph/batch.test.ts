@@ -57,12 +57,15 @@ test('a request of a batch that is not right is refused alone', async () => {
 });
 
 test('requests of a batch beyond the four of the mailbox are throttled, each with its own Retry-After', async () => {
-  const items = await marks(8);
-  const answers = await Promise.all([send(items.slice(0, 4)), send(items.slice(4))]);
+  // Slow enough that a batch is under way while the other comes by a new connection.
+  const slow = await Stage.start({ latency: 1000 });
+  const requests = ['a', 'b', 'c', 'd'].map(get);
+  const post = () => slow.call('POST', '/$batch', { body: { requests } });
+  const answers = await Promise.all([post(), post()]).finally(() => slow.stop());
   const throttled = answers.flatMap(({ json: { responses } }) =>
     responses.filter((one: { status: number }) => one.status === 429),
   );
-  expect(throttled.length).toBeGreaterThan(0);
+  expect(throttled).toHaveLength(4);
   expect(throttled[0].headers).toMatchObject({ 'Retry-After': '1' });
 });
 
