@@ -20,7 +20,10 @@ export interface GraphContext extends DialogueContext {
   readonly limits?: Partial<SilenceLimits & { readonly signIn: number }> | undefined;
 }
 
-/** Requests of one import at a time: one fewer than Outlook takes, so that the mailbox can still send. */
+/**
+ * Requests of one import at a time: one fewer than Outlook takes, so that the mailbox can still send. A session holds
+ * that many slots of the mailbox, which all processes share, until it is closed: with four, a send would wait for its end.
+ */
 const importConcurrency = 3;
 
 /** All the waiting for Retry-After in one session; what asks for more is handed back to the queue. */
