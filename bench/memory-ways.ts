@@ -10,6 +10,7 @@ import type { Started } from './started.ts';
 import { startMailroom } from './storage.ts';
 
 const limitSeconds = 300;
+const pieceBytes = 64 << 10;
 /** Small mails are handed in so many at a time. */
 const callsAtOnce = 12;
 const from = 'sender1@example.net';
@@ -119,12 +120,27 @@ async function toGraph(started: Started, mailboxes: number): Promise<Way> {
   return { ...way, put };
 }
 
+/**
+ * A body of unknown length. One of known length is held whole by Azure's host, in a process of its own, before the app sees
+ * any of it; the local host does the same, in the process that is measured.
+ */
+function inPieces(mail: Buffer): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= mail.length) return controller.close();
+      controller.enqueue(mail.subarray(at, at + pieceBytes));
+      at += pieceBytes;
+    },
+  });
+}
+
 function sends(mailroom: Mailroom): Way {
   let waiting: Buffer[] = [];
   const headers = { 'content-type': 'message/rfc822' };
   const sendNext = async () => {
-    for (let raw = waiting.shift(); raw; raw = waiting.shift()) {
-      const { json } = await mailroom.expect(202, 'POST', '/api/messages', { raw, headers });
+    for (let mail = waiting.shift(); mail; mail = waiting.shift()) {
+      const { json } = await mailroom.expect(202, 'POST', '/api/messages', { raw: inPieces(mail), headers });
       const { status, attempts } = await endedRecord(mailroom, json.id, limitSeconds);
       if (status !== 'sent') throw new Error(`a mail ended as ${status}: ${JSON.stringify(attempts)}`);
     }

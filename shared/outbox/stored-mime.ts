@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
+import { spentBuffers } from '../platform/spent-buffers.ts';
 import type { OutboxContext } from './context.ts';
 import { mimePath, uploadPath } from './keys.ts';
 import type { MessageRecord } from './record.ts';
@@ -115,6 +116,7 @@ async function* textPieces(
   for (let at = 0; at < count; at += textPiece) {
     const length = Math.min(textPiece, count - at);
     yield await blob.downloadToBuffer(from + offset + at, length, { abortSignal: signal });
+    spentBuffers(length);
   }
 }
 
@@ -137,5 +139,6 @@ async function* encodedPieces(
     skip = 0;
     left -= piece.length;
     yield piece;
+    spentBuffers(piece.length);
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { BlobRequestConditions, BlockBlobClient } from '@azure/storage-blob';
 import { untilAborted } from './abort.ts';
 import { BoundedTasks } from './concurrency.ts';
+import { spentBuffers } from './spent-buffers.ts';
 import { storageStatus } from './storage.ts';
 
 /** Streams up to this size go in one request. */
@@ -147,6 +148,7 @@ async function stageBlocks(
     const id = Buffer.from(prefix + String(ids.length).padStart(48 - prefix.length, '0')).toString('base64');
     ids.push(id);
     await staging.start(() => blob.stageBlock(id, block, block.length, { abortSignal: signal }));
+    spentBuffers(block.length);
   };
   try {
     while (!staging.failed) {

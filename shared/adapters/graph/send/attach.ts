@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { spentBuffers } from '../../../platform/spent-buffers.ts';
 import { TextUnusable } from '../../mail-text.ts';
 import { secretScrub } from '../../redaction.ts';
 import type { FrozenMail } from '../../transport.ts';
@@ -177,6 +178,7 @@ class UploadSession implements Attachment {
     if (answer.status < 200 || answer.status >= 300)
       throw await answerError(answer, Date.now(), secretScrub(this.#url.href));
     this.#sent += size;
+    spentBuffers(size);
     // The last range is answered 201, without a body.
     if (answer.status !== 200 || this.#sent === total) return await discard(answer);
     const { nextExpectedRanges, NextExpectedRanges } = await readJson(answer, rangesSchema);

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { spentBuffers } from '../../../platform/spent-buffers.ts';
 import { BrokenMail, type MailContent } from '../../mail-content.ts';
 import { atom, bodyPeek } from '../command-arguments.ts';
 import { type LocatedMail, sameFolder } from '../source-id.ts';
@@ -72,6 +73,7 @@ async function* readParts(
     const next = ended ? undefined : fetchPart(context, mail, received, signal);
     next?.catch(() => undefined);
     if (octets.length > 0) yield octets;
+    spentBuffers(octets.length);
     if (next === undefined) return;
     const part = await next;
     if ('content' in part) {
