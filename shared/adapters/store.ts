@@ -80,7 +80,7 @@ export interface FetchOptions {
   readonly limit?: AbortSignal;
   /**
    * Is called once the server has been asked for the last of the mails, where the session can say so: what is fetched next
-   * may be asked for right behind it, and nobody waits until these have been handed out.
+   * may be asked for right behind it, and nobody waits until these have been handed out. It may be called again.
    */
   readonly asked?: () => void;
 }

@@ -156,6 +156,24 @@ function fetchingContract({ fixture, withSession, round, deliver }: ContractTool
       });
     });
 
+    it('does not say that it has asked for all while a large mail is still to be asked for', async () => {
+      await fixture().deliver(mail('large', `${'x'.repeat(70)}\r\n`.repeat(40_000)));
+      await fixture().deliver(mail('small', 'a few words\r\n'));
+      await withSession(async (session) => {
+        const { mails } = await round(session);
+        const before: boolean[] = [];
+        let said = false;
+        const asked = () => {
+          said = true;
+        };
+        for await (const { content } of session.fetch(mails, { signal: never, asked })) {
+          before.push(content.kind === 'stream' && said);
+          await contentBytes(content);
+        }
+        expect(before).toEqual([false, false]);
+      });
+    });
+
     it('gives the header section alone when that is asked for', async () => {
       await fixture().deliver(mail('headers', 'the body\r\n'));
       await withSession(async (session) => {

@@ -189,8 +189,8 @@ export class Mailbox {
   }
 
   /**
-   * Adds a flag. `named`: the mails whose flags the server told with it, so they are there; it may leave out those that had
-   * the flag before. Refusals as in `onUids`.
+   * Adds a flag. `named`: the mails that have it by what the server tells, so they are there; it may leave out those that had
+   * it before. Refusals as in `onUids`.
    */
   async addFlag(
     uids: readonly number[],
@@ -203,7 +203,7 @@ export class Mailbox {
       handlers: {
         FETCH: (answer) => {
           const row = readFetchRow(answer);
-          if (row) named.add(row.uid);
+          if (row?.flags?.has(flag.toLowerCase())) named.add(row.uid);
         },
       },
     });

@@ -40,7 +40,7 @@ export async function* fetchMails(
   }
   const { batches, large } = batchesOf(mine);
   const start = (batch: Batch | undefined) => {
-    const fetching = batch && fetchBatch(context, batch, options.signal);
+    const fetching = batch && fetchBatch(context, batch, options);
     // Its failure is seen when its turn comes; if the consumer leaves before, nobody needs it.
     fetching?.catch(() => undefined);
     return fetching;
@@ -100,8 +100,14 @@ interface FetchedBatch {
 /** Ends a batch, and with it the session, at a mail too large to be held. */
 class Miscounted extends Error {}
 
-async function fetchBatch(context: MaildropContext, batch: Batch, signal: AbortSignal): Promise<FetchedBatch> {
+async function fetchBatch(
+  context: MaildropContext,
+  batch: Batch,
+  { signal, limit }: FetchOptions,
+): Promise<FetchedBatch> {
   return context.sessions.exclusive(signal, async (maildrop) => {
+    // Nobody waits for it any more: whatever is asked for behind it comes sooner.
+    if (limit?.aborted) return { fetched: [], left: [] };
     const numbers = await locate(maildrop, context.identity, batch, signal);
     const fetched: FetchedMail[] = [];
     for (const mail of batch) if (!numbers.has(mail)) fetched.push({ mail, content: { kind: 'gone' } });

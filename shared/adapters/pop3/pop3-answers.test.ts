@@ -45,6 +45,21 @@ describe('odd answers of a POP3 server', () => {
   const mails = (...subjects: readonly string[]) =>
     subjects.map((subject) => ({ uidl: `id-${subject}`, bytes: mail(subject) }));
 
+  it('says that all was asked for before the first has come: more may be asked for behind it', async () => {
+    const from = await open({ mails: mails('one') });
+    const order: string[] = [];
+    const asked = () => void order.push('asked');
+    for await (const { content } of from.fetch(await listed(from), { signal: never, asked })) order.push(content.kind);
+    expect(order.slice(0, order.indexOf('bytes'))).toContain('asked');
+  });
+
+  it('asks for nothing that nobody waits for any more', async () => {
+    const from = await open({ mails: mails('one') });
+    const wanted = await listed(from);
+    for await (const _ of from.fetch(wanted, { signal: never, limit: AbortSignal.abort() })) expect.unreachable();
+    expect(server?.lines().filter((line) => line.startsWith('RETR'))).toEqual([]);
+  });
+
   it.each([
     ['-ERR [AUTH] no', 'signIn'],
     ['-ERR unknown user name or bad password', 'signIn'],

@@ -19,8 +19,12 @@ const pageOf = (holder: string, other: Partial<AfterCommit> = {}): AfterCommit =
   ...other,
 });
 
+/** Items whose events are for later. */
+let later: ReadonlySet<string>;
+
 beforeEach(() => {
   steps = [];
+  later = new Set();
   const step = (what: string) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     steps.push({ what, end: resolve, fail: reject });
@@ -29,7 +33,7 @@ beforeEach(() => {
   pipeline = new Pipeline({
     publish: async (items) => {
       await step(`events ${items.map(name)}`);
-      return items;
+      return items.filter((item) => !later.has(name(item)));
     },
     dispose: async (items, { verify }) => await step(`disposal ${items.map(name)}${verify ? ', verified' : ''}`),
   });
@@ -72,6 +76,14 @@ describe('what comes after commits', () => {
     expect(begun()).toEqual(['events a', 'disposal a', 'events b']);
     await end('events b');
     expect(begun().at(-1)).toBe('disposal b');
+  });
+
+  it('leaves the originals of a page alone whose events are for later', async () => {
+    later = new Set(['b']);
+    for (const holder of ['a', 'b', 'c']) await pipeline.next(pageOf(holder));
+    for (const holder of ['a', 'b', 'c']) await end(`events ${holder}`);
+    await end('disposal a');
+    expect(begun().at(-1)).toBe('disposal c');
   });
 
   it('disposes of what has come meanwhile together, of two pages at most', async () => {
@@ -182,6 +194,22 @@ describe('what comes after commits', () => {
       await end('events b');
       await idle;
       expect(ended).toBe(true);
+    });
+
+    it('of events is idle only when the disposal that was under way has ended', async () => {
+      await pipeline.next(pageOf('a'));
+      await end('events a');
+      await pipeline.next(pageOf('b'));
+      await pause();
+      let ended = false;
+      const idle = pipeline.idle().catch(() => {
+        ended = true;
+      });
+      await fail('events b');
+      expect(ended).toBe(false);
+      await end('disposal a');
+      await idle;
+      expect(begun()).toEqual(['events a', 'disposal a', 'events b']);
     });
 
     it('frees pages that wait for their place', async () => {

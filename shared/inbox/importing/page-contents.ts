@@ -15,8 +15,8 @@ import type { Retry, Unfinished } from './unfinished.ts';
 import { until } from './until.ts';
 
 /**
- * Mails of a page that are checked in at one time, and bytes of them held together. Two pages have contents at a time: see
- * `PageLine`. That bounds a run's memory.
+ * Mails of a page that are checked in at one time, and bytes of them held together. Two pages have contents at a time, and a
+ * third one where all are small: see `PageLine`. That bounds a run's memory.
  */
 const checkInLimits = { tasks: 32, bytes: 12 << 20 };
 
@@ -44,6 +44,7 @@ export class PageContents {
   readonly #options: ContentsOptions;
   readonly #oversize: ListedMail[] = [];
   readonly #asked = Promise.withResolvers<undefined>();
+  readonly #handedOut = Promise.withResolvers<undefined>();
   /** When what is still under way is set aside. */
   #limit = new AbortController().signal;
   /** The server gave the content of one of the mails. */
@@ -57,6 +58,11 @@ export class PageContents {
   /** Resolves once the server has been asked for all of it, or will not be: another page may be fetched. Never rejects. */
   get asked(): Promise<unknown> {
     return this.#asked.promise;
+  }
+
+  /** Resolves once the server has given what it was asked for, or will not: the session is free for others. Never rejects. */
+  get handedOut(): Promise<unknown> {
+    return this.#handedOut.promise;
   }
 
   /**
@@ -79,6 +85,7 @@ export class PageContents {
       this.#setAsideRemaining(selected);
     } finally {
       this.#asked.resolve(undefined);
+      this.#handedOut.resolve(undefined);
     }
   }
 
@@ -107,7 +114,7 @@ export class PageContents {
           await checkIns.start(task, content.kind === 'bytes' ? content.bytes.length : 0);
         }
       }
-      allAsked();
+      if (last) this.#handedOut.resolve(undefined);
     } finally {
       // Nothing of this page may still be under way when its failure is dealt with.
       await checkIns.idle();

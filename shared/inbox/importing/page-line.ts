@@ -24,7 +24,7 @@ interface PageInLine {
  */
 export class PageLine {
   readonly #pipeline: Pipeline;
-  readonly #time: Pick<RoundContext['time'], 'mayBegin'>;
+  readonly #time: Pick<RoundContext['time'], 'mayBegin' | 'mayQueue'>;
   readonly #pages: PageInLine[] = [];
   /** The commit of the last page. */
   #last: Promise<void> = Promise.resolve();
@@ -47,14 +47,15 @@ export class PageLine {
     if (this.#hasFailed) await this.drain();
     await page.begin();
     const before = this.#pages.map((other) => other.page);
-    await before.at(-1)?.asked();
-    if (!areSmall([...before, page])) await before.at(-2)?.written();
+    const queues = this.#time.mayQueue();
+    await (queues ? before.at(-1)?.asked() : before.at(-1)?.handedOut());
+    if (!queues || !areSmall([...before, page])) await before.at(-2)?.written();
     if (this.#hasFailed || !this.#time.mayBegin()) {
       await page.abandon();
       if (this.#hasFailed) await this.drain();
       return false;
     }
-    page.fetch();
+    page.fetch(Promise.all(before.map((other) => other.handedOut())));
     this.#commitInTurn(page, committed);
     return true;
   }

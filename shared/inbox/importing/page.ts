@@ -97,15 +97,18 @@ export class PageImport {
     this.#begun = { selected, contents };
   }
 
-  /** Begins to fetch the mails and to check them in, unless that was begun, or the page was abandoned. */
-  fetch(): void {
+  /**
+   * Begins to fetch the mails and to check them in, unless that was begun, or the page was abandoned. `turn`: its time begins
+   * then, which is when the pages before it have been handed out.
+   */
+  fetch(turn: Promise<unknown> = Promise.resolve()): void {
     if (!this.#begun || this.#work || this.#cut.signal.aborted) {
       return;
     }
     const { selected, contents } = this.#begun;
     const { retry } = this.#options;
-    const limit = AbortSignal.timeout(Math.ceil(retry?.limitMs ?? this.#round.time.pageMs()));
-    this.#work = contents.take(selected, AbortSignal.any([limit, this.#cut.signal]));
+    const { limit, forget } = limitFrom(turn, () => retry?.limitMs ?? this.#round.time.pageMs());
+    this.#work = contents.take(selected, AbortSignal.any([limit, this.#cut.signal])).finally(forget);
     // Its failure is thrown by `commit`.
     this.#work.catch(() => {
       this.#failed = true;
@@ -115,6 +118,11 @@ export class PageImport {
   /** Resolves once its contents have been asked for: those of another page may be. Never rejects. */
   async asked(): Promise<void> {
     if (this.#work) await this.#begun?.contents.asked;
+  }
+
+  /** Resolves once its contents have been handed out: the session is free for another page. Never rejects. */
+  async handedOut(): Promise<void> {
+    if (this.#work) await this.#begun?.contents.handedOut;
   }
 
   /** Resolves once nothing of it is being written before its commit. Never rejects. */
@@ -182,4 +190,21 @@ export class PageImport {
       log.warn('inbox.retryNotNoted', { error: errorText(failure) });
     });
   }
+}
+
+/** Is aborted so many ms after `turn`. `forget`: nobody needs it any more. */
+function limitFrom(turn: Promise<unknown>, ms: () => number): { readonly limit: AbortSignal; forget(): void } {
+  const limit = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let forgotten = false;
+  void turn.then(() => {
+    if (!forgotten) timer = setTimeout(() => limit.abort(new Error('the time of the page is over')), Math.ceil(ms()));
+  });
+  return {
+    limit: limit.signal,
+    forget: () => {
+      forgotten = true;
+      clearTimeout(timer);
+    },
+  };
 }

@@ -6,6 +6,9 @@ const mailBudget = 5_000;
 /** A run begins nothing new when this part of its time is over; the rest is for what is under way. */
 const newWorkShare = 0.8;
 
+/** While less than this part of its time is over, mail may be asked for that waits behind other mail: it gets its time. */
+const queueShare = 0.5;
+
 /** What is still under way when this part of the run's time is over is set aside, so that the rest can be committed. */
 const setAsideShare = 0.92;
 
@@ -37,6 +40,11 @@ export class RunTime {
     const { inbox, counts } = this.#context;
     const inTime = this.#elapsedMs < this.#budgetMs * newWorkShare;
     return inTime && counts.imported < mailBudget && !inbox.shutdown.stopping.aborted;
+  }
+
+  /** Whether a page may be asked for while the one before it is still coming. */
+  mayQueue(): boolean {
+    return this.#elapsedMs < this.#budgetMs * queueShare;
   }
 
   /** Whether nothing may go on but the end of the run. */

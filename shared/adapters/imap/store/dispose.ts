@@ -59,7 +59,10 @@ async function disposeGroup(
     for (const { subject } of group) outcomes.set(subject, 'mismatch');
     return outcomes;
   }
-  if (disposal.action === 'markRead' && !verify) return markAtOnce(context, group, signal);
+  if (disposal.action === 'markRead' && !verify) {
+    const marked = await markAtOnce(context, group, signal);
+    if (marked) return marked;
+  }
   const { rows, silent } = await look(context, group, verify ? identityItems : flagItems, signal);
   const found: LocatedTarget[] = [];
   for (const one of group) {
@@ -106,21 +109,28 @@ async function look(
 
 /**
  * Marks as read, and sees by the answer which mails are there: the server tells their flags (RFC 3501 section 6.4.6). Those
- * that it does not name are looked at: they are gone, or had the flag before.
+ * that it does not name are looked at: they are gone, or had the flag before. Undefined where the server refuses them all
+ * because one is gone, as some do: then they are looked at first.
  */
 async function markAtOnce(
   context: DisposalContext,
   group: readonly LocatedTarget[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<DisposalTarget, DisposalOutcome>> {
+): Promise<ReadonlyMap<DisposalTarget, DisposalOutcome> | undefined> {
   const uids = group.map(({ uid }) => uid);
-  const { named, refused } = await context.mailbox.addFlag(uids, '\\Seen', signal);
-  const unnamed = group.filter(({ uid }) => !named.has(uid) && !refused.has(uid));
+  const marked = await context.mailbox.addFlag(uids, '\\Seen', signal).catch((error: unknown) => {
+    if (error instanceof StoreError && error.kind === 'folderMissing') return undefined;
+    throw error;
+  });
+  if (!marked) return undefined;
+  const { named, refused } = marked;
+  const unnamed = group.filter(({ uid }) => !named.has(uid));
   const { rows, silent } = unnamed.length === 0 ? nothingToLookAt : await look(context, unnamed, flagItems, signal);
   const outcomeOf = (uid: number): DisposalOutcome => {
+    if (named.has(uid)) return 'done';
     const refusal = refused.get(uid);
-    if (refusal) return { refused: refusal };
-    return named.has(uid) || rows.has(uid) ? 'done' : (silent.get(uid) ?? 'gone');
+    if (rows.has(uid)) return refusal ? { refused: refusal } : 'done';
+    return silent.get(uid) ?? 'gone';
   };
   return new Map(group.map(({ uid, subject }) => [subject, outcomeOf(uid)]));
 }

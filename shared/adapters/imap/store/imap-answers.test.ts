@@ -115,15 +115,24 @@ describe('odd answers of an IMAP server', () => {
   describe('to marking as read', () => {
     const rows = (uids: readonly number[]) =>
       uids.map((uid) => `* ${uid} FETCH (UID ${uid} FLAGS (\\Seen) RFC822.SIZE 24)\r\n`).join('');
-    /** A folder of four mails, of which `left` are still there at the second look; STORE names `named`. */
-    const marked = async (named: readonly number[], left: readonly number[], search = left) => {
+    interface Folder {
+      /** What STORE tells of mails; by default of all, with the flag. */
+      readonly store?: (tag: string, line: string) => string;
+      /** Mails that are still there at the second look, by FETCH and by SEARCH. */
+      readonly left?: readonly number[];
+      readonly search?: readonly number[];
+    }
+    /** A folder of four mails is marked. */
+    const marked = async ({ store, left = [1, 2, 3, 4], search = left }: Folder) => {
       let stored = false;
+      const opened = (tag: string) =>
+        `* 4 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 5] ok\r\n${tag} OK done\r\n`;
       const from = await open({
-        SELECT: (tag) => `* 4 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 5] ok\r\n${tag} OK done\r\n`,
-        EXAMINE: (tag) => `* 4 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 5] ok\r\n${tag} OK done\r\n`,
-        'UID STORE': (tag) => {
+        SELECT: opened,
+        EXAMINE: opened,
+        'UID STORE': (tag, line) => {
           stored = true;
-          return `${rows(named)}${tag} OK done\r\n`;
+          return store?.(tag, line) ?? `${rows([1, 2, 3, 4])}${tag} OK done\r\n`;
         },
         'UID SEARCH': (tag) => `* SEARCH ${(stored ? search : [1, 2, 3, 4]).join(' ')}\r\n${tag} OK done\r\n`,
         'UID FETCH': (tag) => `${rows(stored ? left : [1, 2, 3, 4])}${tag} OK done\r\n`,
@@ -133,26 +142,69 @@ describe('odd answers of an IMAP server', () => {
       const outcomes = await from.dispose(targets, { action: 'markRead' }, { signal: never, verify: false });
       return { outcomes, asked: server?.commands().slice(before) };
     };
+    const naming = (uids: readonly number[]) => (tag: string) => `${rows(uids)}${tag} OK done\r\n`;
 
     it('asks for nothing else where the server tells the flags of all', async () => {
-      const { outcomes, asked } = await marked([1, 2, 3, 4], [1, 2, 3, 4]);
+      const { outcomes, asked } = await marked({});
       expect(outcomes).toEqual(['done', 'done', 'done', 'done']);
       expect(asked).toEqual(['SELECT "INBOX"', 'UID STORE 1:4 +FLAGS (\\Seen)']);
     });
 
     it('looks at those that it leaves out: they were marked before, or are gone', async () => {
-      const { outcomes, asked } = await marked([1, 4], [1, 3, 4]);
+      const { outcomes, asked } = await marked({ store: naming([1, 4]), left: [1, 3, 4] });
       expect(outcomes).toEqual(['done', 'gone', 'done', 'done']);
       expect(asked?.slice(2)).toEqual(['UID FETCH 2:3 (UID FLAGS)', 'UID SEARCH UID 2']);
     });
 
+    it.each(['NO a message is gone', 'NO [EXPUNGEISSUED] a message is gone'])(
+      'takes a mail for gone, and not for refused, where the server answers %s',
+      async (answer) => {
+        const names = (line: string) => /UID STORE (\S+)/.exec(line)?.[1] ?? '';
+        const store = (tag: string, line: string) =>
+          /^(?:1:4|1:2|2)$/.test(names(line)) ? `${tag} ${answer}\r\n` : `${tag} OK done\r\n`;
+        const { outcomes } = await marked({ store, left: [1, 3, 4] });
+        expect(outcomes).toEqual(['done', 'gone', 'done', 'done']);
+      },
+    );
+
+    it('looks first where the server takes one that is gone for a folder that is not there', async () => {
+      const store = (tag: string, line: string) =>
+        line.includes('1:4') ? `${tag} NO [NONEXISTENT] no such message\r\n` : `${tag} OK done\r\n`;
+      const { outcomes, asked } = await marked({ store, left: [1, 3, 4] });
+      expect(outcomes).toEqual(['done', 'gone', 'done', 'done']);
+      expect(asked?.at(-1)).toBe('UID STORE 1,3:4 +FLAGS.SILENT (\\Seen)');
+    });
+
+    it('does not take what the server tells of a mail without the flag for an answer', async () => {
+      const store = (tag: string) => `* 1 FETCH (UID 1 FLAGS ())\r\n${rows([2, 3, 4])}${tag} OK done\r\n`;
+      const { asked } = await marked({ store });
+      expect(asked?.at(-1)).toBe('UID FETCH 1 (UID FLAGS)');
+    });
+
     it('never takes a mail for gone that SEARCH still knows', async () => {
-      const { outcomes } = await marked([1, 2, 3], [1, 2, 3], [1, 2, 3, 4]);
+      const { outcomes } = await marked({ store: naming([1, 2, 3]), left: [1, 2, 3], search: [1, 2, 3, 4] });
       expect(outcomes).toMatchObject(['done', 'done', 'done', { refused: { code: 'NO_ANSWER' } }]);
     });
   });
 
   describe('contents', () => {
+    it('says that all was asked for before the first has come: more may be asked for behind it', async () => {
+      const from = await open({});
+      const order: string[] = [];
+      const asked = () => void order.push('asked');
+      for await (const { content } of from.fetch(await listed(from), { signal: never, asked }))
+        order.push(content.kind);
+      expect(order.slice(0, order.indexOf('bytes'))).toContain('asked');
+    });
+
+    it('asks for nothing that nobody waits for any more', async () => {
+      const from = await open({});
+      const mails = await listed(from);
+      const before = server?.commands().length;
+      for await (const _ of from.fetch(mails, { signal: never, limit: AbortSignal.abort() })) expect.unreachable();
+      expect(server?.commands().slice(before)).toEqual([]);
+    });
+
     it.each([
       ['NIL', 'BODY[] NIL'],
       ['an empty string', 'BODY[] ""'],
