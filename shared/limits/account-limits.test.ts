@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryRows } from '../../test/support/memory-rows.ts';
 import { type Account, resolveAccount } from '../accounts/rules.ts';
 import { isAcquired } from '../platform/acquired.ts';
@@ -31,6 +31,7 @@ function processes(count = 1) {
   };
   let now = 1_000_000;
   return {
+    rows,
     limits: Array.from(
       { length: count },
       () => new AccountLimits({ limits: rows, inbox: rows }, { now: () => now }, ticker),
@@ -123,6 +124,36 @@ describe('the limit of an account', () => {
   });
 });
 
+describe('rows of limits', () => {
+  it.each([
+    { of: 'a mailbox by IMAP', store: imap, prefix: 'k:', table: 'inbox' },
+    { of: 'a mailbox by POP3', store: { ...imap, protocol: 'pop3s' }, prefix: 'k:', table: 'inbox' },
+    { of: 'a mailbox on Graph', store: graph, prefix: 'k:', table: 'inbox' },
+    { of: 'an SMTP server', store: { ...imap, protocol: 'smtp' }, prefix: 'c:', table: 'limits' },
+    {
+      of: 'an SMTP server with TLS from the start',
+      store: { ...imap, protocol: 'smtps' },
+      prefix: 'c:',
+      table: 'limits',
+    },
+  ] as const)('of connections to $of are where its work is: table $table', async ({ store, prefix, table }) => {
+    const tables = { limits: new MemoryRows(), inbox: new MemoryRows() };
+    const written: string[] = [];
+    for (const [name, rows] of Object.entries(tables)) {
+      rows.onWrite = (_, writes) => void written.push(...writes.map(({ key }) => `${name} ${key.slice(0, 2)}`));
+    }
+    const limits = new AccountLimits(tables, { now: () => 1_000_000 }, () => () => undefined);
+    const isSmtp = prefix === 'c:';
+    const of = isSmtp
+      ? resolveAccount('corpus', { from: 'a@example.com', transport: { auth, ...store } }).account
+      : account(store);
+    const endpoint = isSmtp ? of.transport : of.store;
+    if (!endpoint || endpoint.protocol === 'sink') throw new Error('no endpoint');
+    expect(await take(limits.slots(of, endpoint), 1)).toHaveLength(1);
+    expect(written).toEqual([`${table} ${prefix}`]);
+  });
+});
+
 describe('at the end of a process', () => {
   it('what it does not use is released, though something else is still in use', async () => {
     const { limits, pass } = processes(2);
@@ -148,6 +179,35 @@ describe('at the end of a process', () => {
   it('what is still in use is waited for so long, and no longer', async () => {
     const [one] = processes().limits as [AccountLimits];
     expect(await take(slotsOf(one, account(imap)), 1)).toHaveLength(1);
-    await one.releaseAll(1);
+    let now = 1_000;
+    const looked: number[] = [];
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      looked.push(now);
+      now += 100;
+      return looked.at(-1) ?? 0;
+    });
+    try {
+      await one.releaseAll(250);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(looked).toEqual([1_000, 1_100, 1_200, 1_300]);
+  });
+
+  it('is over when the rows say that all is released, and not before', async () => {
+    const { limits, rows } = processes();
+    const [one] = limits as [AccountLimits];
+    const [slot] = await take(slotsOf(one, account(imap)), 1);
+    const gate = Promise.withResolvers<void>();
+    rows.onWrite = () => gate.promise;
+    slot?.release();
+    let over = false;
+    const released = one.releaseAll(60_000).then(() => {
+      over = true;
+    });
+    for (let n = 0; n < 20; n += 1) await new Promise(setImmediate);
+    expect(over).toBe(false);
+    gate.resolve();
+    await released;
   });
 });
