@@ -218,8 +218,14 @@ export class GraphClient {
   /** Waits where the server asks for little; else throws. Nothing is repeated that may have been done. */
   async #waitOrThrow(error: GraphError, request: GraphRequest, waits: number, signal: AbortSignal): Promise<void> {
     const repeatable = error.status === 429 || (error.status === 503 && request.method === 'GET');
+    if (!repeatable || waits >= maxWaits) throw error;
+    await this.pause(error, signal);
+  }
+
+  /** Waits as long as an answer asks for, where that is little and some patience is left; else throws the answer's error. */
+  async pause(error: GraphError, signal: AbortSignal): Promise<void> {
     const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
-    if (!repeatable || waits >= maxWaits || wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
+    if (wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
     this.#patience.leftMs -= wait;
     // A longer one is thrown, and logged by whoever puts the work back.
     log.info('provider.throttled', { code: String(error.status), retryAfterMs: wait });

@@ -4,6 +4,7 @@ import { StoreError } from '../../store.ts';
 import { missing } from '../folders.ts';
 import { GraphError } from '../graph-error.ts';
 import { type MailboxContext, messageUrl, readItem } from '../mailbox.ts';
+import { markInBatches } from './mark-in-batches.ts';
 import { noteMark } from './own-marks.ts';
 import { isGone, storeError } from './store-errors.ts';
 
@@ -26,10 +27,16 @@ export async function disposeMails(
 ): Promise<readonly DisposalOutcome[]> {
   const { signal } = options;
   const removal = disposal.action === 'markRead' ? undefined : await removalOf(context, disposal, signal);
+  const isOwn = ({ source }: DisposalTarget) => source.store === context.identity && source.scope === '';
+  // Those that are to be looked at first are asked for alone.
+  const together = removal === undefined && !options.verify ? targets.filter(isOwn) : [];
+  const ids = together.map(({ source }) => source.item);
+  const marked = ids.length > 1 ? await markInBatches(context, ids, signal) : new Set<string>();
   let troubles = 0;
   let last: StoreError | undefined;
   return await mapConcurrently(targets, concurrentDisposals, async (target) => {
-    if (target.source.store !== context.identity || target.source.scope !== '') return 'mismatch';
+    if (!isOwn(target)) return 'mismatch';
+    if (marked.has(target.source.item)) return 'done';
     if (last && troubles >= maxTroubles) return { refused: last };
     try {
       const outcome =
