@@ -57,6 +57,8 @@ export async function markInBatches(
       await client.pause(throttling(responses.get(String(at))), signal);
       waiting.unshift(throttled);
     }
+    // A place that begins none of them would be asked for ever.
+    if (notBegun.length === some.length) break;
     waiting.push(...notBegun);
   }
   return marked;
