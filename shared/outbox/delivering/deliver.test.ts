@@ -192,6 +192,26 @@ describe('a delivery whose process is gone', () => {
     expect(outbox.transport.sent).toHaveLength(sent);
   });
 
+  it.each([
+    { what: 'twice in a row', between: 0, gone: 2, after: 48 * hour },
+    { what: 'three times, with another end in between', between: 1, gone: 2, after: 48 * hour },
+    { what: 'three times in a row, within 48 hours', between: 0, gone: 3, after: 47 * hour },
+  ])('$what: the mail is tried again all the same', async ({ between, gone, after }) => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    const began = outbox.now;
+    if (between > 0) {
+      await interrupted(outbox, id, false);
+      outbox.transport.onSend = async (mail) => all(mail, 'deferred', away);
+      expect(await deliver(outbox.context, id, options)).toBe('waiting');
+      outbox.now += hour;
+    }
+    for (let n = 0; n < gone; n += 1) await interrupted(outbox, id, false);
+    outbox.now = began + after + minute;
+    expect(await deliver(outbox.context, id, options)).toBe('ended');
+    expect((await outbox.record(id)).status).toBe('sent');
+  });
+
   it('after the commit point, where nothing can find out: the mail is uncertain and never sent again', async () => {
     const outbox = new MemoryOutbox();
     const id = await outbox.accept();

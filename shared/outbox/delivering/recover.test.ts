@@ -4,9 +4,10 @@ import { copyKey, localIdOf, openKey, openPartition, recordKey } from '../keys.t
 import { copyColumns, newCopy } from '../sent-copies/sent-copy-state.ts';
 import { claimMs } from './claim.ts';
 import { deliver } from './deliver.ts';
-import { recover } from './recover.ts';
+import { recover, recoverEverywhere } from './recover.ts';
 
 const minute = 60_000;
+const hour = 60 * minute;
 const options = { signal: new AbortController().signal };
 const openKeyOf = (id: string) => openKey(id.split('.')[1] ?? '');
 
@@ -161,5 +162,42 @@ describe('what the recovery timer leaves to others', () => {
     await look(outbox);
     const row = await outbox.rows.get(accountName, openKeyOf(id));
     expect(row?.columns).toEqual({ checkAt: outbox.now + 2 * minute, waitMs: 2 * minute });
+  });
+});
+
+describe('the look at every account', () => {
+  it('notes an account again whose note was lost, and whose mail would wait for ever', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await outbox.accept();
+    for (const key of outbox.rows.keys(openPartition)) {
+      const { etag = '' } = (await outbox.rows.get(openPartition, key)) ?? {};
+      await outbox.rows.write(openPartition, [{ kind: 'delete', key, etag }]);
+    }
+    outbox.now += 10 * minute;
+    expect(await recover(outbox.context, options)).toBe(0);
+    await recoverEverywhere(outbox.context, options);
+    expect(outbox.queued().map((queued) => queued.id)).toEqual([id]);
+    outbox.now += 10 * minute;
+    expect(await recover(outbox.context, options)).toBe(1);
+  });
+
+  it('notes until when mail was handed in, of an account that has none open, and no other', async () => {
+    const outbox = new MemoryOutbox();
+    outbox.account({ name: 'quiet' });
+    const handedIn = outbox.now;
+    const id = await outbox.accept();
+    await deliver(outbox.context, id, options);
+    const handedUntil = async () => (await outbox.open.noted(options)).handedUntil;
+    outbox.now += hour;
+    await recoverEverywhere(outbox.context, options);
+    const first = await handedUntil();
+    expect(first.get(accountName)).toBeGreaterThanOrEqual(handedIn);
+    let written = 0;
+    outbox.rows.onWrite = () => {
+      written += 1;
+    };
+    await recoverEverywhere(outbox.context, options);
+    expect(await handedUntil()).toEqual(first);
+    expect(written).toBe(0);
   });
 });
