@@ -180,7 +180,10 @@ describe('what comes after commits', () => {
       await expect(pipeline.idle()).rejects.toBe(failure);
     });
 
-    it('is idle only when the events that were under way have ended', async () => {
+    it.each([
+      { fails: 'disposal a', other: 'events b' },
+      { fails: 'events b', other: 'disposal a' },
+    ])('of $fails is idle only when $other, which was under way, has ended', async ({ fails, other }) => {
       await pipeline.next(pageOf('a'));
       await end('events a');
       await pipeline.next(pageOf('b'));
@@ -189,26 +192,11 @@ describe('what comes after commits', () => {
       const idle = pipeline.idle().catch(() => {
         ended = true;
       });
-      await fail('disposal a');
+      await fail(fails);
       expect(ended).toBe(false);
-      await end('events b');
+      await end(other);
       await idle;
       expect(ended).toBe(true);
-    });
-
-    it('of events is idle only when the disposal that was under way has ended', async () => {
-      await pipeline.next(pageOf('a'));
-      await end('events a');
-      await pipeline.next(pageOf('b'));
-      await pause();
-      let ended = false;
-      const idle = pipeline.idle().catch(() => {
-        ended = true;
-      });
-      await fail('events b');
-      expect(ended).toBe(false);
-      await end('disposal a');
-      await idle;
       expect(begun()).toEqual(['events a', 'disposal a', 'events b']);
     });
 

@@ -20,7 +20,8 @@ interface PageInLine {
 /**
  * The pages of a folder that are in work at one time: a page is noted and fetched while those before it are written.
  * What has an order keeps it: contents are asked for page by page, no more than two pages hold contents at a time unless
- * they are small, and a page is committed, with its checkpoint, when all before it are. Where one fails, those behind it are abandoned.
+ * they are small, and a page is committed, with its checkpoint, when all before it are. Where one fails, those behind it are
+ * abandoned.
  */
 export class PageLine {
   readonly #pipeline: Pipeline;
