@@ -1,9 +1,8 @@
-import { createRequire } from 'node:module';
-import { basename } from 'node:path';
+import LokiExtentMetadataStore from 'azurite/dist/src/common/persistence/LokiExtentMetadataStore.js';
 
 /**
- * Preloaded into Azurite alone (`NODE_OPTIONS=--import`): takes two costs out of its in-memory store that no real storage
- * account has, and that grow with all it holds. What it answers stays the same.
+ * Azurite without two costs of its in-memory store that no real storage account has, and that grow with all it holds.
+ * What it answers stays the same.
  *
  * It asks for an entity by partition and row key, and for a blob by account, container and name; the store uses its index
  * for the first of these only, which all entities share, and looks through the rest one by one. Here the condition that
@@ -15,38 +14,52 @@ type Expression = Readonly<Record<string, unknown>>;
 type FindAnd = (this: object, expressions: readonly Expression[]) => object;
 type Remove = (this: object, documents: unknown) => unknown;
 
-interface Store {
-  readonly Resultset: { readonly prototype: { findAnd: FindAnd; $and: FindAnd } };
-  readonly Collection: { readonly prototype: { remove: Remove } };
+/** What the store is made of: `Resultset` and `Collection` of LokiJS. */
+interface Prototypes {
+  readonly resultset: { findAnd: FindAnd; $and: FindAnd };
+  readonly collection: { remove: Remove };
 }
 
-function isStore(module: unknown): module is Store {
-  return (
-    typeof module === 'function' &&
-    ['Resultset', 'Collection'].every((name) => typeof Reflect.get(module, name) === 'function')
-  );
-}
+/** Azurite's class `LokiExtentMetadataStore`, in memory. */
+type StoreClass = new (
+  path: string,
+  inMemory: true,
+) => { readonly db: { addCollection(name: string): object & { chain(): object } } };
 
 /** Row keys and blob names are all but unique; both have an index. */
 const tellsMost = (expression: Expression) => 'RowKey' in expression || 'name' in expression;
 
-function tune({ Resultset, Collection }: Store): void {
-  const { findAnd } = Resultset.prototype;
+function tune({ resultset, collection }: Prototypes): void {
+  const { findAnd } = resultset;
   const selectiveFirst: FindAnd = function (expressions) {
     const first = expressions.filter(tellsMost);
     return findAnd.call(this, [...first, ...expressions.filter((expression) => !tellsMost(expression))]);
   };
-  Resultset.prototype.findAnd = selectiveFirst;
-  Resultset.prototype.$and = selectiveFirst;
-  const { remove } = Collection.prototype;
-  Collection.prototype.remove = function (documents) {
+  resultset.findAnd = selectiveFirst;
+  resultset.$and = selectiveFirst;
+  const { remove } = collection;
+  collection.remove = function (documents) {
     return Array.isArray(documents) && documents.length === 0 ? undefined : remove.call(this, documents);
   };
 }
 
-if (basename(process.argv[1] ?? '') === 'azurite-process.ts') {
-  const azurite = createRequire(createRequire(import.meta.url).resolve('azurite/package.json'));
-  const store: unknown = azurite('lokijs');
-  if (!isStore(store)) throw new Error('this version of Azurite keeps its data in another way');
-  tune(store);
+/** Azurite's own store is asked: another copy of LokiJS would be changed without any effect. */
+function prototypes(): Prototypes {
+  const Store = LokiExtentMetadataStore.default as StoreClass;
+  const { db } = new Store('', true);
+  const collection = db.addCollection('any');
+  const found: unknown = {
+    resultset: Object.getPrototypeOf(collection.chain()),
+    collection: Object.getPrototypeOf(collection),
+  };
+  if (!arePrototypes(found)) throw new Error('this version of Azurite keeps its data in another way');
+  return found;
 }
+
+function arePrototypes(found: unknown): found is Prototypes {
+  const { resultset, collection } = found as Record<string, Readonly<Record<string, unknown>>>;
+  return [resultset?.findAnd, resultset?.$and, collection?.remove].every((method) => typeof method === 'function');
+}
+
+tune(prototypes());
+await import('../local/azurite-process.ts');

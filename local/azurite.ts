@@ -21,6 +21,8 @@ export interface AzuriteOptions {
    * times, and not at their signature.
    */
   readonly https?: Pick<StoredCertificate, 'certFile' | 'keyFile'> | undefined;
+  /** TypeScript file of a program that changes something of Azurite and then imports `azurite-process.ts`. */
+  readonly program?: string | undefined;
 }
 
 /** Addresses of the services, with the account in their path. */
@@ -72,7 +74,7 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   });
   const { AZURITE_ACCOUNTS: _accounts, AZURITE_DB: _database, ...env } = process.env;
   // A process group of its own: Ctrl-C in a terminal must not end it before the functions that still write to it.
-  const child = fork(await bundled(program), [argument], {
+  const child = fork(await bundled(options.program ?? program), [argument], {
     env: { ...env, ...compiledOnce() },
     execArgv: [],
     detached: true,

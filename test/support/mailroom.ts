@@ -61,6 +61,8 @@ export interface MailroomOptions {
   readonly env?: Environment | ((azurite: Azurite) => Environment);
   /** Storage on disk, so that Azurite can be stopped and started again. */
   readonly durable?: boolean;
+  /** Another Azurite: see `AzuriteOptions`. */
+  readonly azuriteProgram?: string;
   /** App registrations beside the test's own. */
   readonly apps?: readonly RegisteredApp[];
   /** Microsoft Graph beside it, with these mailboxes. */
@@ -150,6 +152,7 @@ export class Mailroom {
     const azurite = await startAzurite({
       ...(options.durable ? { location: join(directory, 'azurite') } : {}),
       https: options.storageBy && certificate,
+      program: options.azuriteProgram,
     });
     const own = { ...identity, roles: ['Mail.ReadWrite', 'Mail.Send'] };
     const entra = await startEntra({ certificate, apps: [own, ...(options.apps ?? [])] });
@@ -350,6 +353,7 @@ export class Mailroom {
       location: join(this.directory, 'azurite'),
       ports: { blob, queue, table },
       https: this.#options.storageBy && this.#certificate,
+      program: this.#options.azuriteProgram,
     });
   }
 
