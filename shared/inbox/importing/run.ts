@@ -1,5 +1,6 @@
 import { newestFirstId } from '../../platform/ids.ts';
 import { inLogScope, log } from '../../platform/log.ts';
+import { ignoreConflict } from '../../platform/rows.ts';
 import type { InboxContext } from '../context.ts';
 import { runKey } from '../keys.ts';
 import { anotherWaits, type Run, runRow, writeRun } from '../ledger/runs.ts';
@@ -128,7 +129,8 @@ async function whenNoConnection(
   log.info('inbox.noConnectionFree', { account, run: run.id });
   const promisedRun = options.runId !== undefined;
   if (!promisedRun && (await anotherWaits(inbox, account, run.id, { signal }))) {
-    await inbox.rows.write(account, [{ kind: 'delete', key: runKey(run.id) }]);
+    // It has a row only if it has written anything.
+    await inbox.rows.write(account, [{ kind: 'delete', key: runKey(run.id) }]).catch(ignoreConflict);
     return;
   }
   await writeRun(inbox, account, { ...run, begun: false });

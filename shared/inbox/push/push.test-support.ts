@@ -71,12 +71,20 @@ export class Process {
 
 const ids = { tenantId: 'contoso.onmicrosoft.com', clientId: '66666666-7777-8888-9999-aaaaaaaaaaaa' };
 
-/** The account, with push or without. */
-export function accountWith(push: boolean): StoredAccount['account'] {
-  const credential = { type: 'clientSecret', ...ids, secret: 'corpus-graph' };
-  const store = { protocol: 'graph', userId: 'corpus@example.com', credential, push };
+/** The account, with push or without. `other`: how it signs in instead. */
+export function accountWith(
+  push: boolean,
+  folders: readonly string[] = ['inbox'],
+  other: { readonly userId?: string; readonly clientId?: string; readonly secret?: string } = {},
+): StoredAccount['account'] {
+  const { userId = 'corpus@example.com', clientId = ids.clientId, secret = 'corpus-graph' } = other;
+  const credential = { type: 'clientSecret', tenantId: ids.tenantId, clientId, secret };
+  const store = { protocol: 'graph', userId, credential, push, folders };
   return resolveAccount('corpus', { from: 'corpus@example.com', transport: null, store }).account;
 }
+
+/** What Graph is asked for. */
+export type GraphCall = 'open' | 'create' | 'renew' | 'remove' | 'list';
 
 interface Made extends KnownSubscription {
   readonly clientState: string;
@@ -90,7 +98,14 @@ export class PushStage {
   readonly made = new Map<string, Made>();
   /** Imports that were queued, by the time. */
   readonly imports: number[] = [];
-  readonly #looks: string[] = [];
+  /** Accounts whose subscriptions are to be looked after. */
+  readonly looks: string[] = [];
+  /** What Graph was asked, in order. */
+  readonly asked: GraphCall[] = [];
+  /** What fails, and with what. */
+  readonly faults = new Map<GraphCall, Error>();
+  /** Sessions with Graph that are open. */
+  sessions = 0;
   readonly #secrets: string[] = [];
   account = accountWith(true);
   /** Whether Graph refuses a second one of the same folder at another address: its page and its users disagree. */
@@ -128,8 +143,12 @@ export class PushStage {
       shutdown: new Shutdown(),
       account: async () => account,
       accounts: async () => [account],
-      enqueue: async (name) => void this.#looks.push(name),
-      open: async () => this.#graph(process),
+      enqueue: async (name) => void this.looks.push(name),
+      open: async () => {
+        this.#note('open');
+        this.sessions += 1;
+        return this.#graph(process);
+      },
     };
   }
 
@@ -138,7 +157,7 @@ export class PushStage {
     for (let minute = 0; minute < count; minute += 1) {
       this.now += 60_000;
       await schedule.run({ signal });
-      for (const name of new Set(this.#looks.splice(0)))
+      for (const name of new Set(this.looks.splice(0)))
         await tendSubscriptions(this.context(new Process()), name, { signal });
     }
   }
@@ -170,18 +189,36 @@ export class PushStage {
       create: (wish) => process.call(async () => this.#create(wish), lost),
       renew: (id, expiresAt) =>
         process.call(async () => {
+          this.#note('renew');
           const known = made.get(id);
           if (!known) return undefined;
           made.set(id, { ...known, expiresAt });
           return { ...known, expiresAt };
         }, lost),
-      remove: (id) => process.call(async () => void made.delete(id), lost),
-      list: () => process.call(async () => [...made.values()], lost),
-      close: () => undefined,
+      remove: (id) =>
+        process.call(async () => {
+          this.#note('remove');
+          made.delete(id);
+        }, lost),
+      list: () =>
+        process.call(async () => {
+          this.#note('list');
+          return [...made.values()];
+        }, lost),
+      close: () => {
+        this.sessions -= 1;
+      },
     };
   }
 
+  #note(call: GraphCall): void {
+    this.asked.push(call);
+    const fault = this.faults.get(call);
+    if (fault) throw fault;
+  }
+
   #create({ folder, notificationUrl, clientState, expiresAt }: SubscriptionWish): Created {
+    this.#note('create');
     const resource = `users/corpus@example.com/mailFolders('${folder}')/messages`;
     const isSame = (each: Made) => this.#refusesSecond || each.notificationUrl === notificationUrl;
     if ([...this.made.values()].some(isSame)) return { kind: 'exists', resource };
