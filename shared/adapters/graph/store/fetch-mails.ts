@@ -1,59 +1,100 @@
 import type { MailContent } from '../../mail-content.ts';
 import type { FetchedMail, FetchOptions, ListedMail } from '../../store.ts';
 import type { MailboxContext } from '../mailbox.ts';
+import type { ContentPlaces } from './content-places.ts';
 import { readContent } from './mail-content.ts';
 
 /**
- * Contents under way at a time. One fewer than the session may ask for at once: what waits here for its reader keeps
- * its place, and the reader may want something else of the session before it reads on.
+ * `StoreSession.fetch`: contents in the order asked for, the next ones on their way while one is read.
  */
-const concurrency = 2;
-
-/** `StoreSession.fetch`: contents in the order asked for, the next on its way while one is read. */
 export async function* fetchMails(
   context: MailboxContext,
+  places: ContentPlaces,
   mails: readonly ListedMail[],
   options: FetchOptions,
 ): AsyncGenerator<FetchedMail> {
   const cut = new AbortController();
   const signal = AbortSignal.any([options.signal, cut.signal, ...(options.limit ? [options.limit] : [])]);
-  const ahead: { readonly mail: ListedMail; readonly content: Promise<MailContent> }[] = [];
+  const read = async (mail: ListedMail): Promise<MailContent> =>
+    // Not of this mailbox, so this mailbox does not have it.
+    mail.source.store === context.identity && mail.source.scope === ''
+      ? await readContent(context, mail, { ...options, signal })
+      : { kind: 'gone' };
+  const ahead: ContentAhead[] = [];
   let next = 0;
   let current: MailContent | undefined;
-  const start = () => {
-    const mail = mails[next];
-    if (mail === undefined) return;
-    next += 1;
-    // Not of this mailbox, so this mailbox does not have it.
-    const content: Promise<MailContent> =
-      mail.source.store === context.identity && mail.source.scope === ''
-        ? readContent(context, mail, { ...options, signal })
-        : Promise.resolve({ kind: 'gone' });
-    // Its failure is seen when its turn comes; if the consumer leaves before, nobody needs it.
-    content.catch(() => undefined);
-    ahead.push({ mail, content });
+  const fill = () => {
+    // A stream is one of them until it has been read.
+    while (ahead.length + (current?.kind === 'stream' ? 1 : 0) < places.atOnce) {
+      const mail = mails[next];
+      if (mail === undefined) break;
+      next += 1;
+      ahead.push(new ContentAhead(places, mail, read(mail)));
+    }
   };
   try {
-    while (ahead.length < concurrency && next < mails.length) start();
+    fill();
     for (let one = ahead.shift(); one !== undefined; one = ahead.shift()) {
-      const content = await one.content;
-      current = content;
-      // A stream is one of the two until it has been read.
-      if (content.kind !== 'stream') start();
-      yield { mail: one.mail, content };
-      if (content.kind === 'stream') {
-        content.stream.destroy();
-        start();
-      }
+      const { mail } = one;
+      current = (await one.take()) ?? (await read(mail));
+      fill();
+      yield { mail, content: current };
+      if (current.kind === 'stream') current.stream.destroy();
+      current = undefined;
+      fill();
     }
   } finally {
     if (current?.kind === 'stream') current.stream.destroy();
     cut.abort(new Error('the reader left'));
-    for (const { content } of ahead) {
-      content.then(
-        (left) => left.kind === 'stream' && left.stream.destroy(),
-        () => undefined,
-      );
-    }
+    for (const one of ahead) one.drop();
+  }
+}
+
+/** A content that was asked for before its turn. */
+class ContentAhead {
+  readonly mail: ListedMail;
+  readonly #places: ContentPlaces;
+  readonly #content: Promise<MailContent | undefined>;
+  #isTaken = false;
+  #waits = false;
+
+  constructor(places: ContentPlaces, mail: ListedMail, content: Promise<MailContent>) {
+    this.#places = places;
+    this.mail = mail;
+    this.#content = content.then((read) => this.#keep(read));
+    // Its failure is seen when its turn comes; if the reader leaves before, nobody needs it.
+    this.#content.catch(() => undefined);
+  }
+
+  /** The content, whose turn it is; undefined: it could not wait, and is to be asked for again. */
+  async take(): Promise<MailContent | undefined> {
+    this.#isTaken = true;
+    const content = await this.#content;
+    this.#endWaiting();
+    return content;
+  }
+
+  /** Nobody reads it. */
+  drop(): void {
+    this.#content.then(
+      (left) => {
+        if (left?.kind === 'stream') left.stream.destroy();
+        this.#endWaiting();
+      },
+      () => undefined,
+    );
+  }
+
+  #keep(content: MailContent): MailContent | undefined {
+    if (content.kind !== 'stream' || this.#isTaken) return content;
+    this.#waits = this.#places.wait();
+    if (this.#waits) return content;
+    content.stream.destroy();
+    return undefined;
+  }
+
+  #endWaiting(): void {
+    if (this.#waits) this.#places.waited();
+    this.#waits = false;
   }
 }

@@ -15,6 +15,7 @@ import { StoreError } from '../../store.ts';
 import type { StoreFolder } from '../../store-folder.ts';
 import { abortedError } from '../../store-troubles.ts';
 import type { MailboxContext } from '../mailbox.ts';
+import { ContentPlaces } from './content-places.ts';
 import { listChanges } from './delta.ts';
 import { disposeMails } from './dispose.ts';
 import { fetchMails } from './fetch-mails.ts';
@@ -25,10 +26,13 @@ import { storeError } from './store-errors.ts';
 /** A session on a mailbox. Graph knows none: it is a token, what was learned of folders, and requests under way. */
 export class GraphSession implements StoreSession {
   readonly #context: MailboxContext;
+  readonly #places: ContentPlaces;
   #closed = false;
 
-  constructor(context: MailboxContext) {
+  /** `concurrency`: requests at a time, as the client's. */
+  constructor(context: MailboxContext, concurrency: number) {
     this.#context = context;
+    this.#places = new ContentPlaces(concurrency);
   }
 
   /** Ids do not depend on the folder. Whether the folder is there shows when it is listed: an idle poll is one request. */
@@ -64,7 +68,7 @@ export class GraphSession implements StoreSession {
   }
 
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail> {
-    return this.#withStoreErrors(options.signal, () => fetchMails(this.#context, mails, options));
+    return this.#withStoreErrors(options.signal, () => fetchMails(this.#context, this.#places, mails, options));
   }
 
   async dispose(

@@ -62,10 +62,11 @@ export function createGraphStore(config: GraphStoreConfig, context: GraphContext
     connections: importConcurrency,
     open: async ({ signal, cut, connections = importConcurrency }) => {
       try {
-        const { client } = await connect(signal, Math.min(importConcurrency, connections));
+        const concurrency = Math.min(importConcurrency, connections);
+        const { client } = await connect(signal, concurrency);
         cut?.addEventListener('abort', () => client.close(), { once: true });
         if (cut?.aborted) client.close();
-        return new GraphSession({ client, folders: new Folders(client, userId), identity, userId });
+        return new GraphSession({ client, folders: new Folders(client, userId), identity, userId }, concurrency);
       } catch (error) {
         throw storeError(error, signal);
       }
