@@ -99,6 +99,26 @@ describe('contents', () => {
     expect(await reading).toEqual(listed.map(({ source }) => [source.item, small.length]));
     expect(askedFor()).toHaveLength(listed.length);
   });
+
+  it('of what is fetched next may be asked for once the last has come', async () => {
+    const { session, mails } = await opened();
+    const askedAt: number[] = [];
+    const contents = session.fetch(mails.slice(0, 3), {
+      signal: never,
+      asked: () => void askedAt.push(waiting.length),
+    });
+    const reading = contents[Symbol.asyncIterator]();
+    const first = reading.next();
+    for (let count = 3; count > 0; count -= 1) {
+      await vi.waitFor(() => expect(waiting).toHaveLength(count), 30_000);
+      expect(askedAt).toEqual([]);
+      waiting.shift()?.response.writeHead(200, { 'content-type': 'text/plain' }).end(small);
+      if (count === 3) await first;
+    }
+    // Nobody has read the others yet.
+    await vi.waitFor(() => expect(askedAt).toEqual([0]), 30_000);
+    await reading.return?.(undefined);
+  });
 });
 
 describe('large mails', () => {

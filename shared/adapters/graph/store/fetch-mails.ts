@@ -5,7 +5,8 @@ import type { ContentPlaces } from './content-places.ts';
 import { readContent } from './mail-content.ts';
 
 /**
- * `StoreSession.fetch`: contents in the order asked for, the next ones on their way while one is read.
+ * `StoreSession.fetch`: contents in the order asked for, the next ones on their way while one is read. Once the last has
+ * come, and none waits that is too large to be held, what is fetched next may be asked for.
  */
 export async function* fetchMails(
   context: MailboxContext,
@@ -29,8 +30,14 @@ export async function* fetchMails(
       const mail = mails[next];
       if (mail === undefined) break;
       next += 1;
-      ahead.push(new ContentAhead(places, mail, read(mail)));
+      const one = new ContentAhead(places, mail, read(mail));
+      ahead.push(one);
+      one.whenHeld(tellAsked);
     }
+  };
+  const tellAsked = () => {
+    const hasAll = next === mails.length && ahead.every(({ isHeld }) => isHeld);
+    if (hasAll && current?.kind !== 'stream') options.asked?.();
   };
   try {
     fill();
@@ -57,6 +64,7 @@ class ContentAhead {
   readonly #content: Promise<MailContent | undefined>;
   #isTaken = false;
   #waits = false;
+  #isHeld = false;
 
   constructor(places: ContentPlaces, mail: ListedMail, content: Promise<MailContent>) {
     this.#places = places;
@@ -64,6 +72,19 @@ class ContentAhead {
     this.#content = content.then((read) => this.#keep(read));
     // Its failure is seen when its turn comes; if the reader leaves before, nobody needs it.
     this.#content.catch(() => undefined);
+  }
+
+  /** It has come, and takes no place any more. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** `tell` is called once it is. */
+  whenHeld(tell: () => void): void {
+    this.#content.then(
+      () => this.#isHeld && tell(),
+      () => undefined,
+    );
   }
 
   /** The content, whose turn it is; undefined: it could not wait, and is to be asked for again. */
@@ -86,7 +107,11 @@ class ContentAhead {
   }
 
   #keep(content: MailContent): MailContent | undefined {
-    if (content.kind !== 'stream' || this.#isTaken) return content;
+    if (content.kind !== 'stream') {
+      this.#isHeld = true;
+      return content;
+    }
+    if (this.#isTaken) return content;
     this.#waits = this.#places.wait();
     if (this.#waits) return content;
     content.stream.destroy();
