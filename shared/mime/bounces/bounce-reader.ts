@@ -7,7 +7,7 @@ import type { MailHeader } from '../mail-header.ts';
 import { firstMessageId } from '../message-ids.ts';
 import type { PartHeader } from '../part-header.ts';
 import { readDeliveryStatus } from './delivery-status.ts';
-import { isCoded, type Notice, readNotice } from './notice-text.ts';
+import { isCoded, Notice } from './notice-text.ts';
 import { isFailureSubject, saysDelayed, saysDelivered } from './notice-words.ts';
 import { type DeliveryReport, diagnosticOf, type ReportedRecipient, statusIn } from './report.ts';
 import { type Origin, originOf } from './sender.ts';
@@ -64,7 +64,7 @@ export class BounceReader {
   finish(block: HeaderBlock, header: MailHeader, text: string | undefined): Automatic {
     const origin = originOf(block, header.subject);
     const own = new Set([...header.to, ...header.cc].map(({ address }) => address.toLowerCase()));
-    const notice = readNotice(text ?? '', own);
+    const notice = new Notice(text ?? '', own);
     const status = readStatuses(this.#statuses);
     const failed = (block.first('x-failed-recipients') ?? '')
       .split(/[\s,;]+/, 200)

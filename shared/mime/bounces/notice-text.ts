@@ -10,19 +10,6 @@ const MAX_LINE = 1_000;
 const MAX_RECIPIENTS = 100;
 const MAX_REASON_LINES = 12;
 
-/** The text of a notice, read. */
-export interface Notice {
-  readonly recipients: readonly Omit<ReportedRecipient, 'action'>[];
-  readonly messageId: string | undefined;
-  /** The words say that a mail could not be delivered. */
-  readonly saysFailed: boolean;
-  readonly lines: readonly string[];
-  /** Lines of a dialogue between servers stand in it. */
-  readonly hasDialogue: boolean;
-  /** Who the mail that came back was for, where its header stands in the text. */
-  readonly returnedTo: string | undefined;
-}
-
 /** Where a notice ends and the mail that came back begins. */
 const copyBegins =
   /^[\s\-=_*>#|+.:]{0,80}(?:this is a copy of|below (?:this line )?is |(?:the )?(?:beginning of |start of |headers? of )?(?:the |your )?(?:original|returned|undelivered|unsent|failed|bounced) (?:message|mail|e-?mail)|message headers?(?: follow| from)|(?:the )?headers? (?:of|from) |included (?:below )?is (?:a|the) (?:copy|message|headers)|a copy of (?:the|your)|your (?:original )?message (?:text |headers? )?(?:follows|is (?:attached|below|reproduced))|(?:the )?(?:text|body) of (?:the|your) (?:original )?message|diagnostic information for administrators|original message details|-{2,} ?forwarded|原始邮件)/i;
@@ -42,28 +29,73 @@ const led =
 const noRecipient =
   /\b(?:contact|help|support|report|questions?|administrator|abuse|unsubscribe|from|sender|message-id|reply to|assistance|in-reply-to|references|return-path|subject|date)\b[^@]{0,80}$/i;
 
-/** Reads what a server wrote for people. `own`: addresses of those it wrote to, in lower case. */
-export function readNotice(text: string, own: ReadonlySet<string>): Notice {
+/** What a server wrote for people. Most mail is no such thing: each finding is read when it is first asked for. */
+export class Notice {
+  readonly #text: string;
+  readonly #own: ReadonlySet<string>;
+  #split: { readonly all: readonly string[]; readonly end: number } | undefined;
+  #spoken: readonly string[] | undefined;
+  #recipients: readonly Omit<ReportedRecipient, 'action'>[] | undefined;
+  #saysFailed: boolean | undefined;
+
+  /** `own`: addresses of those it wrote to, in lower case. */
+  constructor(text: string, own: ReadonlySet<string>) {
+    this.#text = text;
+    this.#own = own;
+  }
+
+  get recipients(): readonly Omit<ReportedRecipient, 'action'>[] {
+    const { all, end } = this.#parts;
+    this.#recipients ??= fieldsIn(all.join('\n')) ?? recipientsOf(all.slice(0, end), this.#own);
+    return this.#recipients;
+  }
+
+  get messageId(): string | undefined {
+    return this.#parts.all.map((line) => messageIdLine.exec(line)?.[1]).find((id) => id !== undefined);
+  }
+
+  /** The words say that a mail could not be delivered. */
+  get saysFailed(): boolean {
+    // Words go on in the next line; no pattern looks further.
+    this.#saysFailed ??= this.lines.some((line, index) => saysFailed(`${line} ${this.lines[index + 1] ?? ''}`));
+    return this.#saysFailed;
+  }
+
+  /** Before the mail that came back, without what is quoted. */
+  get lines(): readonly string[] {
+    const { all, end } = this.#parts;
+    this.#spoken ??= all.slice(0, end).filter((line) => !/^\s{0,3}>/.test(line));
+    return this.#spoken;
+  }
+
+  /** Lines of a dialogue between servers stand in it. */
+  get hasDialogue(): boolean {
+    return this.lines.some((line) => dialogueLine.test(line));
+  }
+
+  /** Who the mail that came back was for, where its header stands in the text. */
+  get returnedTo(): string | undefined {
+    const { all, end } = this.#parts;
+    return all
+      .slice(end)
+      .map((line) => toLine.exec(line)?.[1])
+      .find((to) => to !== undefined);
+  }
+
+  get #parts() {
+    this.#split ??= splitNotice(this.#text);
+    return this.#split;
+  }
+}
+
+/** The lines of a notice, and where the mail that came back begins. */
+function splitNotice(text: string): { readonly all: readonly string[]; readonly end: number } {
   const all = text
     .slice(0, MAX_TEXT)
     .split(/\r\n|\r|\n/)
     .map((line) => line.slice(0, MAX_LINE));
-  let end = all.findIndex((line, index) => index > 0 && (copyBegins.test(line) || copyHeader.test(line)));
-  if (end < 0) end = all.length;
-  const lines = all.slice(0, end);
-  const spoken = lines.filter((line) => !/^\s{0,3}>/.test(line));
-  return {
-    recipients: fieldsIn(all.join('\n')) ?? recipientsOf(lines, own),
-    messageId: all.map((line) => messageIdLine.exec(line)?.[1]).find((id) => id !== undefined),
-    // Words go on in the next line; no pattern looks further.
-    saysFailed: spoken.some((line, index) => saysFailed(`${line} ${spoken[index + 1] ?? ''}`)),
-    lines: spoken,
-    hasDialogue: spoken.some((line) => dialogueLine.test(line)),
-    returnedTo: all
-      .slice(end)
-      .map((line) => toLine.exec(line)?.[1])
-      .find((to) => to !== undefined),
-  };
+  const end = all.findIndex((line, index) => index > 0 && (copyBegins.test(line) || copyHeader.test(line)));
+  return { all, end: end < 0 ? all.length : end };
 }
 
 /** The fields of a delivery status that stand in the text. */
