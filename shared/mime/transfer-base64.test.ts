@@ -68,6 +68,14 @@ describe('base64', () => {
     }
   });
 
+  it('goes on behind padding at the end of each line, wherever the pieces end', () => {
+    const lines = Array.from({ length: 300 }, (_, n) => bytes.subarray(n * 10, n * 10 + 10));
+    const text = lines.map((line) => `${line.toString('base64')}\r\n`).join('');
+    for (const sizes of [[1], [255, 256, 257], [1_024], [100_000]]) {
+      expect(decode(text, sizes).bytes.equals(bytes.subarray(0, 3_000)), `pieces of ${sizes}`).toBe(true);
+    }
+  });
+
   it('goes on behind empty lines where letters do', () => {
     const text = linesOf(bytes.subarray(0, 5_000)).replaceAll('\r\n', '\r\n\r\n');
     for (const sizes of [[256], [257], [999], [20_000]]) {

@@ -21,6 +21,12 @@ const MIN_PLAIN = 256;
 /** Bytes behind padding or an empty line that show whether base64 goes on. */
 const MAX_HELD = 1_024;
 
+/** What came of a piece, and how much of it that was. */
+interface Decoded {
+  readonly bytes: Buffer;
+  readonly read: number;
+}
+
 /**
  * Base64 in chunks of any size. White space is skipped, and so is what is no base64, once `invalid` was called. Padding
  * ends a piece, and another may follow: senders join pieces that were encoded one by one, and the runtime's decoder
@@ -48,9 +54,13 @@ export class Base64Decoder {
   write(bytes: Buffer): Buffer {
     const out: Buffer[] = [];
     let rest: Buffer = bytes;
+    // What is not plain once is not looked at again: a mail of nothing but padding would be, behind each.
+    let isPlain = true;
     while (rest.length > 0 && !this.#ended) {
       if (this.#held === undefined) {
-        const decoded = this.#decodePlain(rest) ?? this.#decode(rest, false);
+        const plain: Decoded | undefined = isPlain ? this.#decodePlain(rest) : undefined;
+        isPlain = plain !== undefined;
+        const decoded = plain ?? this.#decode(rest, false);
         out.push(decoded.bytes);
         rest = rest.subarray(decoded.read);
         continue;
@@ -90,9 +100,12 @@ export class Base64Decoder {
    * Has the runtime decode whole groups of letters, where nothing else stands in all of it but line ends: most base64 is
    * so, and this takes a fraction of the time. Undefined where it is not so, or is not worth it.
    */
-  #decodePlain(bytes: Buffer): { readonly bytes: Buffer; readonly read: number } | undefined {
+  #decodePlain(bytes: Buffer): Decoded | undefined {
     if (bytes.length < MIN_PLAIN) return undefined;
-    if (this.#letters !== 0) return this.#decode(bytes.subarray(0, 4 - this.#letters), false);
+    if (this.#letters !== 0) {
+      const group = bytes.subarray(0, 4 - this.#letters);
+      return group.every(isLetter) ? this.#decode(group, false) : undefined;
+    }
     // Two line ends in a row may be the end.
     if (this.#lineEnds > 1 || (this.#lineEnds === 1 && !isLetter(bytes[0]))) return undefined;
     if (emptyLines.some((each) => bytes.includes(each)) || bytes.includes('-') || bytes.includes('_')) return undefined;
@@ -106,7 +119,7 @@ export class Base64Decoder {
   }
 
   /** Stops in front of what may be a footer, but with `through`, which is known to have none at its beginning. */
-  #decode(bytes: Buffer, through: boolean): { readonly bytes: Buffer; readonly read: number } {
+  #decode(bytes: Buffer, through: boolean): Decoded {
     const out = Buffer.allocUnsafe(((bytes.length + 3) >> 2) * 3 + 3);
     let length = 0;
     let bits = this.#bits;

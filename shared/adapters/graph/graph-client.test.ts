@@ -212,6 +212,18 @@ describe('GraphClient', () => {
     expect(server.requests.length - before).toBe(1);
   });
 
+  it('spends what it may wait once for requests that wait at the same time', async () => {
+    let asked = 0;
+    answering((_, response) => {
+      asked += 1;
+      if (asked <= 3) refuse(response, 429, 'ApplicationThrottled', { 'retry-after': '1' });
+      else json(response, 200, {});
+    });
+    const patient = await client({ patienceMs: 2_500 });
+    await Promise.all(Array.from({ length: 3 }, () => patient.json(get(patient), anything)));
+    expect(asked).toBe(6);
+  });
+
   it('stops waiting when it is asked to', async () => {
     answering((_, response) => refuse(response, 429, 'ApplicationThrottled', { 'retry-after': '9' }));
     const made = await client({ patienceMs: 20_000 });

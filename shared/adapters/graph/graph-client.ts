@@ -30,6 +30,8 @@ function mailboxSlots(key: string): Semaphore {
 /** How long a user of the client is ready to wait for Retry-After, all in all. Spent as it is used. */
 export interface Patience {
   leftMs: number;
+  /** What waits now does so until then, by `performance.now()`: waits at the same time are spent once. */
+  waitsUntil?: number;
 }
 
 /** Longest single wait within a run; a longer one is handed back. */
@@ -225,8 +227,12 @@ export class GraphClient {
   /** Waits as long as an answer asks for, where that is little and some patience is left; else throws the answer's error. */
   async pause(error: GraphError, signal: AbortSignal): Promise<void> {
     const wait = error.retryAfterMs ?? (error.status === 429 ? unknownWaitMs : Number.POSITIVE_INFINITY);
-    if (wait > Math.min(maxWaitMs, this.#patience.leftMs)) throw error;
-    this.#patience.leftMs -= wait;
+    const now = performance.now();
+    const waitsUntil = this.#patience.waitsUntil ?? now;
+    const spent = Math.max(0, now + wait - Math.max(now, waitsUntil));
+    if (wait > maxWaitMs || spent > this.#patience.leftMs) throw error;
+    this.#patience.leftMs -= spent;
+    this.#patience.waitsUntil = Math.max(waitsUntil, now + wait);
     // A longer one is thrown, and logged by whoever puts the work back.
     log.info('provider.throttled', { code: String(error.status), retryAfterMs: wait });
     try {

@@ -1,3 +1,6 @@
+/** Small mails in a row after which large ones are no longer reckoned with. */
+const forgetAfter = 20;
+
 /**
  * How many contents a session asks for at a time. Those of most mails are read at once, and may use every place that the
  * session has. One that is too large to be held keeps its place until its reader has come to it, and the reader may want
@@ -6,7 +9,8 @@
 export class ContentPlaces {
   readonly #places: number;
   #waiting = 0;
-  #hasLarge = false;
+  /** Contents in a row that were read at once, since a large one found no place to wait. */
+  #heldInARow = Number.POSITIVE_INFINITY;
 
   /** `places`: requests of the session at a time. */
   constructor(places: number) {
@@ -15,7 +19,7 @@ export class ContentPlaces {
 
   /** Contents under way at a time, of one fetch. */
   get atOnce(): number {
-    return this.#hasLarge ? Math.max(1, this.#places - 1) : this.#places;
+    return this.#heldInARow < forgetAfter ? Math.max(1, this.#places - 1) : this.#places;
   }
 
   /** Whether a large mail may wait for its reader. False: it is to give its place back, and is asked for when it is read. */
@@ -24,8 +28,13 @@ export class ContentPlaces {
       this.#waiting += 1;
       return true;
     }
-    this.#hasLarge = true;
+    this.#heldInARow = 0;
     return false;
+  }
+
+  /** A content was read at once. */
+  held(): void {
+    this.#heldInARow += 1;
   }
 
   /** A large mail that waited is read now, or by nobody. */

@@ -11,6 +11,7 @@ import {
 } from '../../../../test/support/scripted-graph.ts';
 import { allMails, mail, never } from '../../../../test/support/store-helpers.ts';
 import type { ListedMail, StoreSession } from '../../store.ts';
+import { ContentPlaces } from './content-places.ts';
 import { createGraphStore } from './graph-store.ts';
 
 /** How many contents are asked for at a time, and what large ones do meanwhile. */
@@ -69,6 +70,13 @@ async function answerAll(bodyOf: (item: string) => Buffer, until: Promise<unknow
   return most;
 }
 
+/** Answers the request for a content, once it is there. */
+async function answer(item: string, body: Buffer): Promise<void> {
+  await vi.waitFor(() => expect(waiting.map((one) => one.item)).toContain(item), 30_000);
+  const at = waiting.findIndex((one) => one.item === item);
+  waiting.splice(at, 1)[0]?.response.writeHead(200, { 'content-type': 'text/plain' }).end(body);
+}
+
 const askedFor = () => server.requests.flatMap(({ url }) => /messages\/([^/?]+)\/\$value/.exec(url)?.[1] ?? []);
 
 async function readAll(session: StoreSession, mails: readonly ListedMail[]) {
@@ -100,23 +108,27 @@ describe('contents', () => {
     expect(askedFor()).toHaveLength(listed.length);
   });
 
-  it('of what is fetched next may be asked for once the last has come', async () => {
+  it.each([
+    ['the last', ['mail0', 'mail1', 'mail2']],
+    ['the first', ['mail2', 'mail1', 'mail0']],
+  ])('of what is fetched next may be asked for once %s has come, and no sooner', async (_, order) => {
     const { session, mails } = await opened();
-    const askedAt: number[] = [];
+    let asked = 0;
     const contents = session.fetch(mails.slice(0, 3), {
       signal: never,
-      asked: () => void askedAt.push(waiting.length),
+      asked: () => {
+        asked += 1;
+      },
     });
     const reading = contents[Symbol.asyncIterator]();
     const first = reading.next();
-    for (let count = 3; count > 0; count -= 1) {
-      await vi.waitFor(() => expect(waiting).toHaveLength(count), 30_000);
-      expect(askedAt).toEqual([]);
-      waiting.shift()?.response.writeHead(200, { 'content-type': 'text/plain' }).end(small);
-      if (count === 3) await first;
+    for (const item of order) {
+      expect(asked).toBe(0);
+      await answer(item, small);
     }
     // Nobody has read the others yet.
-    await vi.waitFor(() => expect(askedAt).toEqual([0]), 30_000);
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(0), 30_000);
+    await first;
     await reading.return?.(undefined);
   });
 });
@@ -153,5 +165,38 @@ describe('large mails', () => {
     const all = Promise.all([readAll(session, one), readAll(session, other)]);
     await answerAll(() => large, all);
     expect((await all).flat().map(([, size]) => size)).toEqual(Array(6).fill(large.length));
+  });
+
+  it('hold back what is fetched next until they are read, and no longer', async () => {
+    const { session, mails } = await opened();
+    let asked = 0;
+    const contents = session.fetch(mails.slice(0, 2), {
+      signal: never,
+      asked: () => {
+        asked += 1;
+      },
+    });
+    const reading = contents[Symbol.asyncIterator]();
+    const first = reading.next();
+    await answer('mail1', small);
+    await answer('mail0', large);
+    const { content } = (await first).value ?? expect.fail('no mail');
+    if (content.kind !== 'stream') return expect.fail('it was held');
+    expect(asked).toBe(0);
+    await content.stream.toArray();
+    expect((await reading.next()).value?.mail.source.item).toBe('mail1');
+    expect(asked).toBeGreaterThan(0);
+    await reading.return?.(undefined);
+  });
+
+  it('are no longer reckoned with after twenty small ones', () => {
+    const places = new ContentPlaces(3);
+    expect([places.atOnce, places.wait(), places.wait(), places.atOnce]).toEqual([3, true, false, 2]);
+    for (let n = 1; n < 20; n += 1) places.held();
+    expect(places.atOnce).toBe(2);
+    places.held();
+    expect(places.atOnce).toBe(3);
+    places.waited();
+    expect(places.wait()).toBe(true);
   });
 });

@@ -23,7 +23,13 @@ export async function* fetchMails(
       : { kind: 'gone' };
   const ahead: ContentAhead[] = [];
   let next = 0;
+  /** The one whose turn it is, until its content is `current`. */
+  let awaited: ContentAhead | undefined;
   let current: MailContent | undefined;
+  const tellAsked = () => {
+    const hasAll = next === mails.length && ahead.every(({ isHeld }) => isHeld) && (awaited?.isHeld ?? true);
+    if (hasAll && current?.kind !== 'stream') options.asked?.();
+  };
   const fill = () => {
     // A stream is one of them until it has been read.
     while (ahead.length + (current?.kind === 'stream' ? 1 : 0) < places.atOnce) {
@@ -34,16 +40,14 @@ export async function* fetchMails(
       ahead.push(one);
       one.whenHeld(tellAsked);
     }
-  };
-  const tellAsked = () => {
-    const hasAll = next === mails.length && ahead.every(({ isHeld }) => isHeld);
-    if (hasAll && current?.kind !== 'stream') options.asked?.();
+    tellAsked();
   };
   try {
     fill();
-    for (let one = ahead.shift(); one !== undefined; one = ahead.shift()) {
-      const { mail } = one;
-      current = (await one.take()) ?? (await read(mail));
+    for (awaited = ahead.shift(); awaited !== undefined; awaited = ahead.shift()) {
+      const { mail } = awaited;
+      current = (await awaited.take()) ?? (await read(mail));
+      awaited = undefined;
       fill();
       yield { mail, content: current };
       if (current.kind === 'stream') current.stream.destroy();
@@ -109,6 +113,7 @@ class ContentAhead {
   #keep(content: MailContent): MailContent | undefined {
     if (content.kind !== 'stream') {
       this.#isHeld = true;
+      this.#places.held();
       return content;
     }
     if (this.#isTaken) return content;
