@@ -234,7 +234,7 @@ describe.skipIf(missing !== undefined)(
     }
 
     // The control: how far a page has got when it is looked at is up to a busy browser.
-    it('does all of it where nothing keeps it from it', { retry: 2 }, async () => {
+    it('does all of it where nothing keeps it from it', { retry: 5 }, async () => {
       const pages = bodies.map((html, n) => `<!doctype html><title>letter ${n}</title>${html}`);
       const seen = await look(barely('raw', pages), {});
       expect(seen.dialogs).toContain('1');
