@@ -22,6 +22,24 @@ const deferring = () => {
   });
 };
 
+/** The server answers when the answer of this is called. */
+function holding(): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  outbox.transport.onSend = async (mail, { beforeCommit }) => {
+    await promise;
+    await beforeCommit();
+    return accepted(mail);
+  };
+  return resolve;
+}
+
+/** Somebody delivers a mail already. */
+async function delivering(id: string): Promise<{ readonly ended: Promise<unknown> }> {
+  const ended = deliver(outbox.context, id, { signal });
+  await expect.poll(async () => (await outbox.record(id)).status).toBe('sending');
+  return { ended };
+}
+
 describe('a caller who waits', () => {
   it('has the mail delivered, and its end answered, with the attempt', async () => {
     const id = await outbox.accept();
@@ -38,49 +56,32 @@ describe('a caller who waits', () => {
 
   it('is answered when the time is over, and the delivery goes on', async () => {
     const id = await outbox.accept();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    outbox.transport.onSend = async (mail, { beforeCommit }) => {
-      await promise;
-      await beforeCommit();
-      return accepted(mail);
-    };
+    const answer = holding();
     const waited = await wait(id, 50);
     expect(waited).toMatchObject({ ended: false, record: { status: 'sending' } });
     expect(waited.attempt).toBeUndefined();
-    resolve();
+    answer();
     await expect.poll(async () => (await outbox.record(id)).status).toBe('sent');
   });
 
   it('waits for whoever delivers it already', async () => {
     const id = await outbox.accept();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    outbox.transport.onSend = async (mail, { beforeCommit }) => {
-      await promise;
-      await beforeCommit();
-      return accepted(mail);
-    };
-    const delivering = deliver(outbox.context, id, { signal });
-    await expect.poll(async () => (await outbox.record(id)).status).toBe('sending');
+    const answer = holding();
+    const { ended } = await delivering(id);
     const waiting = wait(id, 60_000);
-    setTimeout(resolve, 150);
+    setTimeout(answer, 150);
     expect(await waiting).toMatchObject({ ended: true, record: { status: 'sent' } });
-    await delivering;
+    await ended;
     expect(outbox.transport.sent).toHaveLength(1);
   });
 
   it('is answered in time where whoever delivers it takes longer', async () => {
     const id = await outbox.accept();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    outbox.transport.onSend = async (mail, { beforeCommit }) => {
-      await promise;
-      await beforeCommit();
-      return accepted(mail);
-    };
-    const delivering = deliver(outbox.context, id, { signal });
-    await expect.poll(async () => (await outbox.record(id)).status).toBe('sending');
+    const answer = holding();
+    const { ended } = await delivering(id);
     expect(await wait(id, 150)).toMatchObject({ ended: false, record: { status: 'sending' } });
-    resolve();
-    await delivering;
+    answer();
+    await ended;
   });
 
   it('is not told of a failure of storage in the delivery, but of the mail as it is', async () => {
