@@ -81,7 +81,7 @@ describe('a refusal while the body is still coming', () => {
     },
   );
 
-  it('on every route it is the same, be the call taken or not', { timeout: 400_000 }, async () => {
+  it('on every route it is the same, be the call taken or not', { timeout: 180_000 }, async () => {
     for (const { name, method, path } of await registeredRoutes(mailroom)) {
       for (const asked of [`${path}?wrong=1`, path.replace('/corpus', '/nobody')]) {
         await send(mailroom, method, asked, { first: '[', headers: json });
@@ -91,7 +91,7 @@ describe('a refusal while the body is still coming', () => {
     }
   });
 
-  it('with the role missing it is the same on every route', { timeout: 400_000 }, async () => {
+  it('with the role missing it is the same on every route', { timeout: 180_000 }, async () => {
     const signIn = await Mailroom.start({ env: { WEBSITE_AUTH_ENABLED: 'True', WEBSITE_INSTANCE_ID: 'one' } });
     try {
       for (const { name, method, path } of await registeredRoutes(signIn)) {
