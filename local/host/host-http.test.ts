@@ -59,6 +59,27 @@ test('passes request and answer through', async () => {
   });
 });
 
+test('a body that goes on after its answer is taken to its end, and the next call of its connection is answered', async () => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const get = async (body: readonly Buffer[]) => {
+    const request = http.request(`${host.host.url}/api/late`, { agent, headers: { 'transfer-encoding': 'chunked' } });
+    request.flushHeaders();
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    await response.toArray();
+    for (const piece of body) request.write(piece);
+    request.end();
+    return { status: response.statusCode, port: request.socket?.localPort };
+  };
+  try {
+    const piece = Buffer.alloc(1_000_000);
+    const large = await get(Array.from({ length: 12 }, () => piece));
+    expect(large.status).toBe(200);
+    expect(await get([])).toEqual(large);
+  } finally {
+    agent.destroy();
+  }
+});
+
 test('no match is 404, be it the constraint, the method or the path', async () => {
   for (const [method, path] of [
     ['GET', '/api/echo/seven'],

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
 import { answer, discardBody, withoutHopByHop, writeHead } from './http-answer.ts';
 import { withBackPressure } from './http-back-pressure.ts';
 import { contentLength, type HttpInvocation, httpTriggerMetadata, traceOf } from './http-invocation.ts';
@@ -127,7 +128,7 @@ export function createStreamForwarder({ invoker, log, library, activityTimeout }
           return;
         }
         // Before the end this is a caller who went away; the library passes no signal on to the function (issue 294).
-        req.unpipe(upstream);
+        req.unpipe();
         upstream.destroy();
         discardBody(req);
       });
@@ -184,7 +185,7 @@ async function readBody(req: IncomingMessage, length: number): Promise<Buffer> {
   return body;
 }
 
-/** Pipes the body, counting it: a chunked body announces no length. */
+/** Passes the body on, counting it: a chunked body announces no length. */
 function relayBody(
   req: IncomingMessage,
   upstream: ClientRequest,
@@ -195,10 +196,17 @@ function relayBody(
   req.on('data', (chunk: Buffer) => {
     received += chunk.length;
     if (received > bodyLimit && received - chunk.length <= bodyLimit) {
-      req.unpipe(upstream);
+      req.unpipe();
       tooLarge(new Error(`Request body too large: the limit is ${bodyLimit} bytes`));
     }
   });
   req.on('error', () => upstream.destroy());
-  req.pipe(upstream);
+  // Node.js tells a client no `drain` any more once its answer has come whole, so what goes on is known by each write.
+  const sink = new Writable({
+    write: (chunk: Buffer, _encoding, done) => void upstream.write(chunk, done),
+    final: (done) => void upstream.end(done),
+  });
+  // Whatever ends it early is told by the request to the app itself.
+  sink.on('error', () => req.resume());
+  req.pipe(sink);
 }
