@@ -100,12 +100,7 @@ export class Maildrop {
   async sizes(numbers: readonly number[], signal: AbortSignal): Promise<ReadonlyMap<number, number>> {
     const missing = this.#allSizes ? [] : numbers.filter((number) => !this.#sizes.has(number));
     if (missing.length > MAX_SINGLE_SIZES) {
-      await this.connection.ok('LIST', signal);
-      for (const line of await this.connection.lines('LIST', signal)) {
-        const pair = parsePair(line);
-        if (pair) this.#sizes.set(...pair);
-      }
-      this.#allSizes = true;
+      await this.#listSizes(signal);
     } else {
       await this.connection.each(
         missing.map((number) => `LIST ${number}`),
@@ -117,6 +112,27 @@ export class Maildrop {
       );
     }
     return this.#sizes;
+  }
+
+  /** All sizes, by one question. Who asks for so many will fetch mails: what `canMark` asks goes with it. */
+  async #listSizes(signal: AbortSignal): Promise<void> {
+    const last = this.#canMark === undefined ? this.entries.at(-1)?.number : undefined;
+    await this.connection.each(
+      ['LIST', ...(last === undefined ? [] : [this.mark(last)])],
+      async (reply, index) => {
+        if (index > 0) {
+          this.#canMark = last !== undefined && this.isMark(last, reply);
+          return;
+        }
+        if (reply.status !== 'ok') throw replyError(reply, 'LIST');
+        for (const line of await this.connection.lines('LIST', signal)) {
+          const pair = parsePair(line);
+          if (pair) this.#sizes.set(...pair);
+        }
+      },
+      signal,
+    );
+    this.#allSizes = true;
   }
 
   /** Whether the server answers `UIDL n` so that the answer cannot be taken for another command's; asked once a session. */

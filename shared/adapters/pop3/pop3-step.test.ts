@@ -125,8 +125,26 @@ describe('answers out of step', () => {
     });
   });
 
-  it('a server that knows UIDL for all mails only is served without the check', async () => {
+  const many = Array.from({ length: 70 }, (_, n) => ({ uidl: `id-${n}`, bytes: mail(`mail ${n}`) }));
+
+  it.each([
+    ['few', small],
+    ['many', many],
+  ])('a server that knows UIDL for all mails only is served without the check: %s mails', async (_, mails) => {
     const script: Pop3Script = { UIDL: (line) => (line.includes(' ') ? '-ERR no arguments\r\n' : 'ordinary') };
-    expect((await fetched({ script })).map(({ content }) => content.kind)).toEqual(['bytes', 'bytes', 'bytes']);
+    const kinds = (await fetched({ script, mails })).map(({ content }) => content.kind);
+    expect(kinds).toEqual(mails.map(() => 'bytes'));
+    expect(server?.lines().filter((line) => line.startsWith('UIDL '))).toHaveLength(1);
+  });
+
+  it('whether a server can be checked is asked with the sizes of many mails: no question more', async () => {
+    await fetched({ script: {}, mails: many });
+    const asked = server?.lines().filter((line) => /^(LIST|UIDL|RETR (1|64|65|70)$)/.test(line));
+    expect(asked).toEqual(['UIDL', 'LIST', 'UIDL 70', 'RETR 1', 'RETR 64', 'UIDL 64', 'RETR 65', 'RETR 70', 'UIDL 70']);
+  });
+
+  it('a server that refuses the sizes of many mails fails the listing', async () => {
+    const script: Pop3Script = { LIST: () => '-ERR [SYS/TEMP] not now\r\n' };
+    expect(await failure(fetched({ script, mails: many }))).toMatchObject({ code: 'SYS/TEMP' });
   });
 });

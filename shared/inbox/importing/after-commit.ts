@@ -14,11 +14,11 @@ export interface AfterCommit {
 /** Nothing is left to do. */
 export const nothingLeft: AfterCommit = { items: [], verify: false };
 
-/** Commits whose events and disposals may wait; then the pages wait for them. */
+/**
+ * Commits whose events and disposals may wait; then the pages wait for them. Their originals are disposed of by one command:
+ * where the line is lost meanwhile, each of these mails is tried again alone.
+ */
 const maxWaiting = 4;
-
-/** Commits whose originals are disposed of by one command: where the line is lost meanwhile, each mail is tried again alone. */
-const maxTogether = 2;
 
 /** The two halves of what comes after a commit: see `finish`. */
 export interface AfterCommitSteps {
@@ -97,7 +97,7 @@ export class Pipeline {
     const end = this.#waiting.findIndex((one) => one.last !== undefined || one.verify !== verify);
     // One that has more to do ends what is done together.
     const count = end < 0 ? this.#waiting.length : this.#waiting[end]?.verify === verify ? end + 1 : end;
-    const some = this.#waiting.splice(0, Math.min(count, maxTogether));
+    const some = this.#waiting.splice(0, count);
     const items = (await Promise.all(some.map((one) => one.published))).flat();
     if (items.length > 0) await this.#steps.dispose(items, { verify });
     await some.at(-1)?.last?.();

@@ -1,5 +1,6 @@
 import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
 import { StoreError } from '../../adapters/store.ts';
+import { type AccountRows, readAccountRows } from '../ledger/account-rows.ts';
 import { type CheckpointRow, Checkpoints } from '../ledger/checkpoints.ts';
 import { readTurnAndOpen } from '../ledger/open-rows.ts';
 import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
@@ -39,8 +40,11 @@ export interface Round {
   readonly mayGoRound: boolean;
 }
 
-/** Everything an import does with its session: what earlier runs left, then the folders. */
-export async function importEverything(context: ImportContext): Promise<Round> {
+/**
+ * Everything an import does with its session: what earlier runs left, then the folders. `ahead`: what the round begins with,
+ * as it is read since the turn was taken; absent: it is read now, where it is not known.
+ */
+export async function importEverything(context: ImportContext, ahead?: Promise<AccountRows>): Promise<Round> {
   const time = new RunTime(context);
   const found = context.found ?? { open: (await readTurnAndOpen(context)).open, quiet: undefined };
   const { interrupted, unfinished, refused } = found.open;
@@ -48,8 +52,10 @@ export async function importEverything(context: ImportContext): Promise<Round> {
   await publishUnfinished(context, unfinished);
   const pipeline = pipelineOf(context);
   try {
-    const known = interrupted.length === 0 ? found.quiet : undefined;
-    const { left, quiet } = await importRound(context, { pipeline, time, known });
+    // What was left in work is pending by now.
+    const known = interrupted.length > 0 ? undefined : found.quiet ? { ...found.quiet, pending: [] } : await ahead;
+    const rows = known ?? (await readAccountRows(context));
+    const { left, quiet } = await importRound(context, { pipeline, time, rows });
     await pipeline.idle();
     // Never before an import: whatever is wrong with an original must not keep new mail out.
     if (unfinished.length > 0) await finishUnfinished(context);
@@ -61,14 +67,14 @@ export async function importEverything(context: ImportContext): Promise<Round> {
 }
 
 interface RoundOptions extends Pick<RoundContext, 'pipeline' | 'time'> {
-  readonly known: Quiet | undefined;
+  readonly rows: AccountRows;
 }
 
 async function importRound(
   context: ImportContext,
-  { pipeline, time, known }: RoundOptions,
+  { pipeline, time, rows }: RoundOptions,
 ): Promise<Pick<Round, 'left' | 'quiet'>> {
-  const checkpoints = await Checkpoints.read(context, known?.checkpoints);
+  const checkpoints = await Checkpoints.read(context, rows.checkpoints);
   const failures = new FolderFailures(context);
   const folders = checkpoints.troubledLast(context.folders);
   const scopes = new Map<string, string>();
@@ -80,7 +86,7 @@ async function importRound(
       scopes.set(folder, scope);
     }
   }
-  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures, known: known?.scopes });
+  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures, known: rows.scopes });
   const evidence = new ServerEvidence(context);
   const starts = new StartingPoints(context, checkpoints);
   for (const folder of scopes.keys()) {
@@ -92,8 +98,7 @@ async function importRound(
   const round: RoundContext = { context, time, evidence, reconciler, failures, starts, pipeline, progress };
   // Nothing may be imported of a folder before it is noted what it held.
   const begun = [...scopes.keys()].filter((folder) => !starts.isMissing(folder));
-  const waiting = known ? [] : await readPending(context.inbox, context.account, context);
-  const left = await importFolders(round, begun, { checkpoints, waiting });
+  const left = await importFolders(round, begun, { checkpoints, waiting: rows.pending });
   if (failures.lostAt !== undefined) {
     const lost = checkpoints.lostRow(failures.lostAt);
     await context.fence.write([lost]);
@@ -144,14 +149,17 @@ async function importFolders(
     await finishUnfinished(context);
   }
   if (touched) {
-    const again = await readPending(context.inbox, context.account, context);
-    sawPending ||= again.length > 0;
-    if (!more) {
-      // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
-      await retryIndividually(round, again, 'first');
+    let left = await readPending(context.inbox, context.account, context);
+    if (left.length > 0) {
+      sawPending = true;
+      if (!more) {
+        // Mail that only had to be fetched once more, and what this round made pending and may be tried at once.
+        await retryIndividually(round, left, 'first');
+        left = await readPending(context.inbox, context.account, context);
+      }
+      // Last, so that a mail that takes all the time there is keeps no other out.
+      await retryIndividually(round, left, 'last');
     }
-    // Last, so that a mail that takes all the time there is keeps no other out.
-    await retryIndividually(round, await readPending(context.inbox, context.account, context), 'last');
   }
   return { more, sawPending, backlog, ...(oldestWaitingAt === undefined ? {} : { oldestWaitingAt }) };
 }

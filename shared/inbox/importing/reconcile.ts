@@ -8,7 +8,6 @@ import {
   fingerprintPrefix,
   ledgerKey,
   ledgerKeyBehind,
-  prefixes,
   reboundKey,
   scopeKey,
   scopeRowKey,
@@ -37,8 +36,8 @@ export interface PrepareOptions {
   readonly checkpoints: Checkpoints;
   /** Folders that are out of reach: their mails are no orphans. */
   readonly failures: FolderFailures;
-  /** The rows of scopes as they are known to be; absent: they are read. */
-  readonly known?: readonly QuietRow[] | undefined;
+  /** The rows of scopes, as they are. */
+  readonly known: readonly QuietRow[];
 }
 
 interface Orphan {
@@ -82,7 +81,7 @@ export class Reconciler {
       [...current].map(([folder, scope]) => [scopeKey({ store: context.store.identity, scope }), { folder, scope }]),
     );
     let newestScopeAt = 0;
-    for (const row of known ?? (await scopeRows(context))) {
+    for (const row of known) {
       const key = tail(row.key);
       const { store, scope, folder, seenAt } = row.columns;
       const orphan = { store: String(store), scope: String(scope), folder: String(folder) };
@@ -244,12 +243,6 @@ export class Reconciler {
       throw error;
     }
   }
-}
-
-async function scopeRows({ inbox, account, signal }: ImportContext): Promise<readonly QuietRow[]> {
-  const rows: QuietRow[] = [];
-  for await (const row of inbox.rows.prefix(account, prefixes.scope, { signal })) rows.push(row);
-  return rows;
 }
 
 /** Rows of a sample that must have gone without a reason before new ids are suspected: half of it. */

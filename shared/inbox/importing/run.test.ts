@@ -52,6 +52,33 @@ describe('a run', () => {
     expect(last).toMatchObject({ status: 'done', backlog: 0, startedAt: inbox.now });
   });
 
+  it('reads what it begins with while the server is called, and checkpoints and scopes no more than once', async () => {
+    const asked: string[] = [];
+    const { rows, store } = inbox;
+    const { range } = { range: rows.range.bind(rows) };
+    rows.range = async function* (partition, from, before, given) {
+      asked.push(from);
+      yield* range(partition, from, before, given);
+    };
+    const { open } = store;
+    store.open = async (given) => {
+      await vi.waitFor(() =>
+        expect(asked).toEqual(expect.arrayContaining([prefixes.checkpoint, prefixes.scope, prefixes.pending])),
+      );
+      return await open.call(store, given);
+    };
+    await run();
+    expect(
+      [prefixes.checkpoint, prefixes.scope, prefixes.pending].map((each) => asked.filter((one) => one === each).length),
+    ).toEqual([1, 1, 2]);
+    // It is known from the run before.
+    asked.length = 0;
+    store.open = open;
+    inbox.now += 1_000;
+    await run();
+    expect(asked).not.toContain(prefixes.checkpoint);
+  });
+
   it('that a caller was promised has its row while it goes on, and when it has ended', async () => {
     const { id } = await announceRun(inbox.context, inbox.name);
     let during: unknown;

@@ -3,6 +3,7 @@ import { inLogScope, log } from '../../platform/log.ts';
 import { ignoreConflict } from '../../platform/rows.ts';
 import type { InboxContext } from '../context.ts';
 import { runKey } from '../keys.ts';
+import { type AccountRows, readAccountRows } from '../ledger/account-rows.ts';
 import { anotherWaits, type Run, runRow, writeRun } from '../ledger/runs.ts';
 import { noCounts } from '../run-counts.ts';
 import { askAgain } from '../session/ask-again.ts';
@@ -48,6 +49,7 @@ async function importOnce(
   // The run ends by itself before its time: see SessionOptions.budgetMs.
   const signal = AbortSignal.timeout(inbox.budgetMs + finishGraceMs);
   const promised = options.runId !== undefined;
+  let ahead: Promise<AccountRows> | undefined;
   const run = new RunRecord(inbox, account, { ...noCounts(), id, startedAt, status: 'running', begun: true }, promised);
   try {
     const result = await withSession<Outcome>(
@@ -60,12 +62,19 @@ async function importOnce(
         signal,
         ...(options.folder === undefined ? {} : { folder: options.folder }),
         first: () => [runRow(run.now)],
-        begin: (lease) => run.begin(lease, signal),
+        begin: async (lease) => {
+          // While the server is called: signing in takes longer.
+          ahead = lease.before.quiet ? undefined : readAccountRows({ inbox, account, signal });
+          ahead?.catch(() => undefined);
+          await run.begin(lease, signal);
+        },
         end: (ended, lease) => run.end(ended, lease),
       },
       async (context, notes) => {
         try {
-          const round = await importEverything(context);
+          const round = await importEverything(context, ahead);
+          // Another round begins with what this one has left.
+          ahead = undefined;
           return { round, ...notes() };
         } finally {
           run.counted(context.counts);

@@ -3,10 +3,10 @@ import { newestFirstId } from '../../platform/ids.ts';
 import { errorText, inLogScope, log, msSince } from '../../platform/log.ts';
 import type { InboxContext } from '../context.ts';
 import { ledgerKey, scopeKey } from '../keys.ts';
+import { readAccountRows } from '../ledger/account-rows.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
 import { knownItems } from '../ledger/ledger.ts';
 import { recoverInterrupted } from '../ledger/pages-in-progress.ts';
-import { readPending } from '../ledger/pending.ts';
 import { eachAccount } from '../session/each-account.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { type Notes, withSession } from '../session/with-session.ts';
@@ -69,9 +69,10 @@ async function sweep(
 }
 
 async function sweepFolders(context: ImportContext, notes: () => Notes) {
-  const { inbox, account, session, signal, folders } = context;
+  const { session, signal, folders } = context;
   await recoverInterrupted(context, context.found?.open.interrupted ?? []);
-  const checkpoints = await Checkpoints.read(context);
+  const rows = await readAccountRows(context);
+  const checkpoints = await Checkpoints.read(context, rows.checkpoints);
   const failures = new FolderFailures(context);
   const scopes = new Map<string, string>();
   for (const folder of folders) {
@@ -80,7 +81,7 @@ async function sweepFolders(context: ImportContext, notes: () => Notes) {
       scopes.set(folder, scope);
     }
   }
-  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures });
+  const reconciler = await Reconciler.prepare(context, scopes, { checkpoints, failures, known: rows.scopes });
   const round: RoundContext = {
     context,
     reconciler,
@@ -90,7 +91,7 @@ async function sweepFolders(context: ImportContext, notes: () => Notes) {
     starts: new StartingPoints(context, checkpoints),
     pipeline: pipelineOf(context),
   };
-  const pendingKeys = pendingLedgerKeys(await readPending(inbox, account, context));
+  const pendingKeys = pendingLedgerKeys(rows.pending);
   for (const [folder, scope] of scopes) {
     if (round.starts.isMissing(folder)) {
       // Nothing may be imported of it before its first run.

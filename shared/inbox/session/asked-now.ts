@@ -1,6 +1,7 @@
 import { StoreError } from '../../adapters/store.ts';
 import { sentencesOf } from '../../adapters/store-troubles.ts';
 import { Refusal } from '../../platform/refusal.ts';
+import type { LeaseView } from './turn-row.ts';
 import type { SessionResult } from './with-session.ts';
 
 /**
@@ -12,7 +13,7 @@ export function resultOf<T>(session: SessionResult<T>): T {
     case 'done':
       return session.result;
     case 'leased':
-      throw new Refusal('conflict', `The account is busy (${session.holder.purpose}); try again when that has ended.`);
+      throw new Refusal('conflict', busyText(session.holder));
     case 'noConnection':
       throw new Refusal(
         'conflict',
@@ -21,6 +22,11 @@ export function resultOf<T>(session: SessionResult<T>): T {
     case 'inactive':
       throw new Refusal('conflict', 'The account is disabled or has no store.');
   }
+}
+
+function busyText({ purpose }: LeaseView): string {
+  // Whoever was faster may have gone again before it could be asked for its name.
+  return `The account is busy${purpose === '' ? '' : ` (${purpose})`}; try again when that has ended.`;
 }
 
 /** A server's trouble as a Refusal `unavailable`, with what can be done about it; any other error as it is. */

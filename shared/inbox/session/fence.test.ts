@@ -4,11 +4,14 @@ import { systemClock } from '../../platform/clock.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { RowConflict, type RowWrite } from '../../platform/rows.ts';
 import type { InboxContext } from '../context.ts';
+import { closeDeadRuns } from '../housekeeping.ts';
 import { TestInbox } from '../inbox.test-support.ts';
 import { singleKeys } from '../keys.ts';
+import { getRun } from '../ledger/runs.ts';
 import { askAgain } from './ask-again.ts';
-import { Superseded } from './fence.ts';
+import { Fence, Superseded } from './fence.ts';
 import { type AccountLease, acquireLease } from './lease.ts';
+import { leaseMs } from './turn-row.ts';
 
 const account = 'corpus';
 const put = (n: number): RowWrite => ({ kind: 'put', key: 'a', columns: { n } });
@@ -46,6 +49,21 @@ describe('a write behind the fence', () => {
     await fence.write([put(1)]);
     expect((await rows.get(account, singleKeys.turn))?.columns).toMatchObject({ run: 'run' });
     expect(rows.keys(account)).toEqual(['a', singleKeys.turn]);
+  });
+
+  it('that is the first to be carried out, and no other, takes along what is to be known first', async () => {
+    const written: string[][] = [];
+    let away = true;
+    const write = async (writes: readonly RowWrite[]) => {
+      if (away) throw new Error('storage is away');
+      written.push(writes.map(({ key }) => key));
+    };
+    const fence = new Fence({ write }, () => [{ kind: 'put', key: 'first', columns: {} }]);
+    await expect(fence.write([put(1)])).rejects.toThrow('storage is away');
+    away = false;
+    await fence.write([put(1)]);
+    await fence.write([put(2)]);
+    expect(written).toEqual([['first', 'a'], ['a']]);
   });
 
   it('is tried again where an own write was carried out although its answer was lost', async () => {
@@ -117,7 +135,7 @@ describe('asking a run to go round once more', () => {
     const lease = await leaseOf(context, name, run);
     const ask = async (id = run) => (await askAgain(context, name, id, { signal })) !== undefined;
     const ended = () => lease.end({}, () => [], { heedsAsks: true });
-    return { rows, lease, ask, ended };
+    return { inbox, rows, lease, ask, ended };
   }
 
   it('is heard once for all that asked in one round', async () => {
@@ -146,6 +164,35 @@ describe('asking a run to go round once more', () => {
       else await lease.fence.write([put(1)]);
     };
     expect(await ask()).toBe(heard);
+  });
+
+  it('is given up where the row is written all the time', async () => {
+    const { inbox, rows, ask } = await running();
+    let tries = 0;
+    rows.onWrite = async (_, writes) => {
+      if (writes.length === 1) return;
+      tries += 1;
+      if (tries > 100) throw new Error('it goes on and on');
+      await rows.write(inbox.name, [{ kind: 'merge', key: singleKeys.turn, columns: {} }]);
+    };
+    expect([await ask(), tries]).toEqual([false, 20]);
+  });
+
+  it('is of no use where the account has no rows any more', async () => {
+    const { inbox, rows, ask } = await running();
+    await rows.write(inbox.name, [{ kind: 'delete', key: singleKeys.turn }]);
+    expect(await ask()).toBe(false);
+  });
+
+  it('makes it known to whoever asked, also where it dies', async () => {
+    const { inbox } = await running();
+    const { context, name } = inbox;
+    const asked = await askAgain(context, name, run, { signal });
+    expect(asked).toMatchObject({ id: run, status: 'running', startedAt: inbox.now });
+    expect(await getRun(context, name, run, { signal })).toEqual(asked);
+    inbox.now += leaseMs + 1_000;
+    await closeDeadRuns(context, { signal });
+    expect(await getRun(context, name, run, { signal })).toMatchObject({ status: 'failed' });
   });
 
   it('fails with storage, on both sides', async () => {

@@ -29,7 +29,8 @@ export interface FoundUids {
  * before, the round is idle and ends here, without a search. What SEARCH answers is compared with EXISTS: mails stand in the
  * order of their UIDs, so where it found all above `lastUid`, the mail that stands before them has a UID of at most
  * `lastUid`. Where that is not so, the answer is cut or of another time, and the folder is listed window by window. Throws
- * StoreError `protocol` where the two do not agree in the end: then nothing is passed over. Called inside `exclusive`.
+ * StoreError `protocol` where the two do not agree in the end: then nothing is passed over. A folder of which nothing is known
+ * is asked for all its UIDs at first. Called inside `exclusive`.
  */
 export async function findUidsAbove(
   mailbox: Mailbox,
@@ -39,6 +40,8 @@ export async function findUidsAbove(
 ): Promise<FoundUids> {
   // An empty folder moves nothing on: that it is empty is one answer alone.
   if (opened.exists === 0) return { uids: [], reached: lastUid };
+  const all = lastUid === 0 ? await searchAll(mailbox, opened, signal) : undefined;
+  if (all) return { uids: all, reached: all.at(-1) ?? lastUid };
   const newest = await newestUid(mailbox, opened, signal);
   if (lastUid >= (newest ?? MAX_UID)) return { uids: [], reached: lastUid };
   const last = newest ?? (opened.uidNext === undefined ? undefined : opened.uidNext - 1);
@@ -60,6 +63,20 @@ export async function findUidsAbove(
   }
   const uids = [...found].sort((a, b) => a - b);
   return { uids, reached: uids.at(-1) ?? lastUid };
+}
+
+/**
+ * All UIDs of a folder of which nothing is known, by one question. Undefined where it would be too large, or where the answer
+ * does not have as many as there were when the folder was opened: then some are left out, or have arrived since.
+ */
+async function searchAll(
+  mailbox: Mailbox,
+  { exists }: OpenFolder,
+  signal: AbortSignal,
+): Promise<readonly number[] | undefined> {
+  if (exists === undefined || exists > MAX_SEARCHED) return undefined;
+  const found = await mailbox.search([atom('UID'), sequence('1:*')], signal);
+  return found.length === exists ? found : undefined;
 }
 
 /** The UID of the mail that stands last; undefined where the server does not say. */

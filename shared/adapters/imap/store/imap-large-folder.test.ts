@@ -54,6 +54,25 @@ it('passes over none of them where others are removed between two pieces', async
   expect(await listedOf(folderOf(120_000, 5_000))).toBeGreaterThanOrEqual(115_000);
 });
 
+it.each([
+  ['by one question', 0, ['UID SEARCH UID 1:*']],
+  // What arrived after the folder was opened is left to the next round.
+  [
+    'up to the last mail, where others arrive meanwhile',
+    2,
+    ['UID SEARCH UID 1:*', 'FETCH 20 (UID)', 'UID SEARCH UID 1:40'],
+  ],
+])('lists a folder of which nothing is known %s', async (_, arriving, asked) => {
+  const script = folderOf(20);
+  const arrived = Array.from({ length: arriving }, (_, n) => 41 + n);
+  const found = (line: string) =>
+    [...Array.from({ length: 20 }, (_, n) => 2 * (n + 1)), ...(line.endsWith('*') ? arrived : [])].join(' ');
+  expect(
+    await listedOf({ ...script, 'UID SEARCH': (tag, line) => `* SEARCH ${found(line)}\r\n${tag} OK done\r\n` }),
+  ).toBe(20);
+  expect(server?.commands().filter((line) => /SEARCH|^FETCH/.test(line))).toEqual(asked);
+});
+
 it('lists several pages by one command, each with its own checkpoint, so that a page need not wait for its listing', async () => {
   server = await startScriptedImap(folderOf(100));
   session = await imapStore({ port: server.port, tls: { starttls: 'never' } }).open({ signal: never });
