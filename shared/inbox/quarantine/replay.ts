@@ -19,7 +19,7 @@ import { type LedgerRow, ledgerColumns, sourceOf } from '../ledger/ledger.ts';
 import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-progress.ts';
 import { listedMail, quarantinePath } from '../ledger/pending.ts';
 import { publishCheckedIn } from '../originals/events.ts';
-import { resultOf, storeRefusal } from '../session/asked-now.ts';
+import { busyRefusal, resultOf, storeRefusal } from '../session/asked-now.ts';
 import { type Fence, Superseded } from '../session/fence.ts';
 import type { ImportContext, ImportPlace } from '../session/import-context.ts';
 import { type AccountLease, acquireLease } from '../session/lease.ts';
@@ -136,7 +136,7 @@ async function leaseOf(
     const lease = await acquireLease(inbox, account, { purpose: 'replay', runId });
     if (isAcquired(lease)) return lease;
     if (performance.now() > until) {
-      throw new Refusal('conflict', `The account is busy (${lease.purpose}); try again when that has ended.`);
+      throw busyRefusal(lease);
     }
     await sleep(askEveryMs, signal);
   }

@@ -13,7 +13,7 @@ export function resultOf<T>(session: SessionResult<T>): T {
     case 'done':
       return session.result;
     case 'leased':
-      throw new Refusal('conflict', busyText(session.holder));
+      throw busyRefusal(session.holder);
     case 'noConnection':
       throw new Refusal(
         'conflict',
@@ -24,9 +24,11 @@ export function resultOf<T>(session: SessionResult<T>): T {
   }
 }
 
-function busyText({ purpose }: LeaseView): string {
+/** A Refusal `conflict`: somebody else works on the account. */
+export function busyRefusal({ purpose }: LeaseView): Refusal {
   // Whoever was faster may have gone again before it could be asked for its name.
-  return `The account is busy${purpose === '' ? '' : ` (${purpose})`}; try again when that has ended.`;
+  const what = purpose === '' ? '' : ` (${purpose})`;
+  return new Refusal('conflict', `The account is busy${what}; try again when that has ended.`);
 }
 
 /** A server's trouble as a Refusal `unavailable`, with what can be done about it; any other error as it is. */
