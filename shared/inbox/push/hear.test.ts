@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { hearNotifications } from './hear.ts';
 import { Process, PushStage, signal } from './push.test-support.ts';
-import { readSubscriptions, replaceRow, type SubscriptionRow } from './subscription-rows.ts';
 import { tendSubscriptions } from './tend.ts';
 import { lookMs } from './timing.ts';
 
@@ -27,11 +26,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const hear = (...value: readonly unknown[]) => hearNotifications(stage.context(new Process()), { value }, { signal });
 
-async function row(): Promise<SubscriptionRow> {
-  const [found] = await readSubscriptions({ rows: stage.rows }, 'corpus', { signal });
-  if (!found) throw new Error('No subscription is noted');
-  return found;
-}
+const row = () => stage.row();
 
 describe('a mail that Graph tells of', () => {
   it('asks for one import, however many notifications of it a post has', async () => {
@@ -58,7 +53,7 @@ describe('a mail that Graph tells of', () => {
   });
 
   it('is not heard of a subscription that another has taken the place of', async () => {
-    await replaceRow({ rows: stage.rows }, await row(), { generation: 'f'.repeat(16) });
+    await stage.change({ generation: 'f'.repeat(16) });
     await hear(own);
     expect(stage.imports).toEqual([]);
     expect(warned).toEqual([]);
@@ -76,6 +71,14 @@ describe('a mail that Graph tells of', () => {
     expect(stage.imports).toEqual([]);
     await hear(...noise, own);
     expect(stage.imports).toHaveLength(1);
+  });
+});
+
+describe('a mail that Graph tells of before its subscription is known to be there', () => {
+  it('is imported', async () => {
+    await stage.change({ state: 'creating', id: undefined });
+    await hear(own);
+    expect([stage.imports.length, stage.looks]).toEqual([1, []]);
   });
 });
 
@@ -125,6 +128,18 @@ describe('what Graph tells of the subscription itself', () => {
     expect([stage.imports.length, stage.looks]).toEqual([2, ['corpus']]);
   });
 
+  it('asks for an import and for a look, where one post tells of both', async () => {
+    const events = ['subscriptionRemoved', 'missed', undefined];
+    await hear(...events.map((lifecycleEvent) => ({ ...own, lifecycleEvent })));
+    expect([stage.imports.length, stage.looks]).toEqual([2, ['corpus']]);
+  });
+
+  it('forgets no second one that is to end', async () => {
+    await stage.change({ stray: 'second' });
+    await hear({ ...own, lifecycleEvent: 'reauthorizationRequired' });
+    expect([stage.looks, (await row()).stray]).toEqual([['corpus'], 'second']);
+  });
+
   it('missed notifications ask for an import', async () => {
     await hear({ ...own, lifecycleEvent: 'missed' });
     expect([stage.imports.length, stage.looks]).toEqual([1, []]);
@@ -132,7 +147,7 @@ describe('what Graph tells of the subscription itself', () => {
 
   it('is not heard of a second one, nor while one is being made', async () => {
     await hear({ subscriptionId: 'another', clientState: own.clientState, lifecycleEvent: 'subscriptionRemoved' });
-    await replaceRow({ rows: stage.rows }, await row(), { state: 'creating' });
+    await stage.change({ state: 'creating' });
     await hear({ ...own, lifecycleEvent: 'subscriptionRemoved' });
     expect([stage.imports, stage.looks]).toEqual([[], []]);
   });
@@ -148,6 +163,12 @@ describe('a second subscription, which an answer that was lost has left', () => 
     for (const made of [...stage.made.values()]) stage.made.set('second', { ...made, id: 'second' });
     await tendSubscriptions(stage.context(new Process()), 'corpus', { signal });
     expect([[...stage.made.keys()], (await row()).stray]).toEqual([[own.subscriptionId], undefined]);
+  });
+
+  it('is noted though a look is due already', async () => {
+    await stage.change({ workAt: stage.now });
+    await hear(second());
+    expect([(await row()).stray, stage.looks]).toEqual(['second', ['corpus']]);
   });
 
   it('a third waits until the second has ended', async () => {

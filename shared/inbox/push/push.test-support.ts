@@ -3,6 +3,7 @@ import type { StoredAccount } from '../../accounts/account-row.ts';
 import { resolveAccount } from '../../accounts/rules.ts';
 import type {
   Created,
+  GraphMailbox,
   KnownSubscription,
   Subscriptions,
   SubscriptionWish,
@@ -17,6 +18,7 @@ import { ImportGate } from './import-gate.ts';
 import { NotificationKey } from './notification-key.ts';
 import { Refusals } from './refusals.ts';
 import type { PushSchedule } from './schedule.ts';
+import { readSubscriptions, replaceRow, type SubscriptionRow } from './subscription-rows.ts';
 import { tendSubscriptions } from './tend.ts';
 
 /** What befalls a process at a moment: a call fails, before or after it was carried out, or never comes back. */
@@ -69,17 +71,22 @@ export class Process {
   }
 }
 
-const ids = { tenantId: 'contoso.onmicrosoft.com', clientId: '66666666-7777-8888-9999-aaaaaaaaaaaa' };
+/** What the account signs in with, where a test says nothing else. */
+export const appCredential = {
+  type: 'clientSecret',
+  tenantId: 'contoso.onmicrosoft.com',
+  clientId: '66666666-7777-8888-9999-aaaaaaaaaaaa',
+  secret: 'corpus-graph',
+} as const;
 
 /** The account, with push or without. `other`: how it signs in instead. */
 export function accountWith(
   push: boolean,
   folders: readonly string[] = ['inbox'],
-  other: { readonly userId?: string; readonly clientId?: string; readonly secret?: string } = {},
+  other: Partial<GraphMailbox> = {},
 ): StoredAccount['account'] {
-  const { userId = 'corpus@example.com', clientId = ids.clientId, secret = 'corpus-graph' } = other;
-  const credential = { type: 'clientSecret', tenantId: ids.tenantId, clientId, secret };
-  const store = { protocol: 'graph', userId, credential, push, folders };
+  const mailbox = { protocol: 'graph', userId: 'corpus@example.com', credential: appCredential, ...other };
+  const store = { ...mailbox, push, folders };
   return resolveAccount('corpus', { from: 'corpus@example.com', transport: null, store }).account;
 }
 
@@ -166,6 +173,18 @@ export class PushStage {
   async mailComes(): Promise<void> {
     const value = [...this.made.values()].map(({ id, clientState }) => ({ subscriptionId: id, clientState }));
     await hearNotifications(this.context(new Process()), { value }, { signal });
+  }
+
+  /** The subscription that is noted. */
+  async row(): Promise<SubscriptionRow> {
+    const [found] = await readSubscriptions(this, 'corpus', { signal });
+    if (!found) throw new Error('No subscription is noted');
+    return found;
+  }
+
+  /** Changes what is noted of the subscription, as another process does. */
+  async change(changes: Parameters<typeof replaceRow>[2]): Promise<void> {
+    if (!(await replaceRow(this, await this.row(), changes))) throw new Error('The row has changed meanwhile');
   }
 
   #vault(): Pick<SecretStore, 'recent' | 'set'> {

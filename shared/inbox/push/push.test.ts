@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRows } from '../../../test/support/memory-rows.ts';
+import { RowConflict } from '../../platform/rows.ts';
 import { SecretMissing, type SecretStore } from '../../secrets/secret-store.ts';
-import { clientState, isOwnCode, newGeneration, parseClientState, parseName } from './client-state.ts';
+import { clientState, isOwnCode, nameText, newGeneration, parseClientState, parseName } from './client-state.ts';
 import { gapMs, ImportGate } from './import-gate.ts';
 import { askedKey, folderKey, partition } from './keys.ts';
 import { NotificationKey } from './notification-key.ts';
@@ -20,13 +21,14 @@ describe('the state of a subscription', () => {
     expect(isOwnCode('key', name, '')).toBe(false);
   });
 
-  it.each(['', '.', 'x'.repeat(128), 'a.b.c.d', `corpus.${'0'.repeat(24)}.${'0'.repeat(16)}`, 'ä'.repeat(64)])(
-    '%s is none',
-    (text) => {
-      expect(parseClientState(text)).toBeUndefined();
-      expect(parseName(`${text}!`)).toBeUndefined();
-    },
-  );
+  const [text, code] = [nameText(name), 'x'.repeat(43)];
+  it.each([
+    ...['', '.', 'x'.repeat(128), 'a.b.c.d', text, 'ä'.repeat(64)],
+    ...[`x.${code}`, `.${code}`, `${text}!${code}`, `${text}..${code}`],
+  ])('%s is none', (given) => {
+    expect(parseClientState(given)).toBeUndefined();
+    expect(parseName(`${given}!`)).toBeUndefined();
+  });
 });
 
 describe('the gate of imports', () => {
@@ -66,11 +68,35 @@ describe('the gate of imports', () => {
     expect(queued.slice(2)).toEqual([now]);
   });
 
+  it('costs storage one read and one write for each import, however many ask', async () => {
+    const one = gate();
+    await burst([one]);
+    expect([queued.length, rows.requests]).toEqual([2, 4]);
+    expect([await one.ask('corpus'), rows.requests]).toEqual([false, 4]);
+  });
+
+  it.each([
+    ['at once where storage is away', new Error('storage is away'), 1],
+    ['where others are faster time and again', new RowConflict('exists'), 5],
+  ])('gives up %s, and nothing is queued', async (_, error, times) => {
+    let tries = 0;
+    rows.onWrite = () => {
+      tries += 1;
+      if (tries <= times) throw error;
+    };
+    const one = gate();
+    await expect(one.ask('corpus')).rejects.toBe(error);
+    expect([tries, queued]).toEqual([times, []]);
+    // The next one that asks is none the worse for it.
+    rows.onWrite = () => undefined;
+    expect([await one.ask('corpus'), queued]).toEqual([true, [now]]);
+  });
+
   it('loses nothing that comes when the queued one begins', async () => {
     await burst([gate()]);
     const [first = 0, second = 0] = queued;
     // It may have begun by another clock.
-    for (const at of [second - 100, second, second + 100]) {
+    for (const at of [second - 250, second, second + 100]) {
       now = at;
       rows = await copyOf(first, second);
       queued = [];
@@ -113,41 +139,122 @@ describe('the gate of imports', () => {
 });
 
 describe('the key of notifications', () => {
-  /** A vault with this one secret; how often it was read. */
-  function vault() {
-    const versions: string[] = [];
-    const asked = { recent: 0, set: 0 };
-    const store: Pick<SecretStore, 'recent' | 'set'> = {
-      recent: async (name) => {
-        asked.recent += 1;
-        if (versions.length === 0) throw new SecretMissing(name, 'is not in Key Vault');
-        return versions.map((value) => ({ value, tags: {} }));
-      },
-      set: async (name, value) => {
-        asked.set += 1;
-        versions.unshift(value);
-        return { name, version: '', expiresAt: null };
-      },
-    };
-    return { asked, versions, store };
-  }
+  const dayMs = 24 * 3_600_000;
+  let now: number;
+  /** The newest first, and since when each is the current one. */
+  let versions: { readonly value: string; readonly since: number }[];
+  let asked: { recent: number; set: number };
+  /** What Key Vault fails with. */
+  let away: { recent?: Error; set?: Error };
+  let key: NotificationKey;
+
+  beforeEach(() => {
+    for (const level of ['info', 'warn'] as const) vi.spyOn(console, level).mockReturnValue(undefined);
+    now = 1_790_000_000_000;
+    versions = [];
+    asked = { recent: 0, set: 0 };
+    away = {};
+    key = new NotificationKey(vault, { now: () => now });
+    return () => vi.restoreAllMocks();
+  });
+
+  const vault: Pick<SecretStore, 'recent' | 'set'> = {
+    recent: async (name, since, { signal } = {}) => {
+      signal?.throwIfAborted();
+      asked.recent += 1;
+      if (away.recent) throw away.recent;
+      if (versions.length === 0) throw new SecretMissing(name, 'is not in Key Vault');
+      // One is the current one until the next.
+      const ended = (n: number) => versions[n - 1]?.since ?? Number.POSITIVE_INFINITY;
+      return versions.filter((_, n) => ended(n) >= since).map(({ value }) => ({ value, tags: {} }));
+    },
+    set: async (name, value, { signal } = {}) => {
+      signal?.throwIfAborted();
+      asked.set += 1;
+      if (away.set) throw away.set;
+      replaceBy(value);
+      return { name, version: '', expiresAt: null };
+    },
+  };
+  const replaceBy = (value: string) => versions.unshift({ value, since: now });
   const signal = AbortSignal.timeout(60_000);
+  const fits = (own: string) => key.fits((value) => value === own, signal);
+  const newest = async () => (await key.newest(signal)).value;
 
   it('is made once, and a newer one fits as soon as it is met, at the price of one read a minute', async () => {
-    let now = 0;
-    const { asked, versions, store } = vault();
-    const key = new NotificationKey(store, { now: () => now });
     const made = await Promise.all([key.newest(signal), key.newest(signal)]);
     expect([made[0], asked.set]).toEqual([made[1], 1]);
     const before = asked.recent;
-    for (let n = 0; n < 1_000; n += 1) expect(await key.fits((value) => value === 'forged', signal)).toBe(false);
+    for (let n = 0; n < 1_000; n += 1) expect(await fits('forged')).toBe(false);
     expect(asked.recent - before).toBe(0);
     // Somebody replaces it; both fit for a while.
-    versions.unshift('newer');
+    replaceBy('newer');
     now += 61_000;
-    expect(await key.fits((value) => value === 'newer', signal)).toBe(true);
-    expect(await key.fits((value) => value === made[0]?.value, signal)).toBe(true);
-    expect((await key.newest(signal)).value).toBe('newer');
+    expect(await fits('newer')).toBe(true);
+    expect(await fits(made[0].value)).toBe(true);
+    expect(await newest()).toBe('newer');
     expect(asked.recent - before).toBe(1);
+    // A forged code is none for having been looked up.
+    now += 61_000;
+    expect(await fits('forged')).toBe(false);
+    expect(asked.recent - before).toBe(2);
+  });
+
+  it('fits for a day after it was replaced', async () => {
+    const first = await newest();
+    replaceBy('newer');
+    now += dayMs;
+    expect([await fits(first), await newest()]).toEqual([true, 'newer']);
+    now += 5 * 60_000;
+    expect([await fits(first), await newest()]).toEqual([false, 'newer']);
+  });
+
+  it('is made though somebody has looked for it in vain just before, which costs one read a minute too', async () => {
+    for (let n = 0; n < 1_000; n += 1) expect(await fits('forged')).toBe(false);
+    expect(asked.recent).toBe(1);
+    const made = await newest();
+    expect(versions).toEqual([{ value: made, since: now }]);
+  });
+
+  it('is made by the next one that asks, where it could not be written', async () => {
+    away.set = new Error('Key Vault is away');
+    await expect(newest()).rejects.toThrow('is away');
+    away = {};
+    expect(await newest()).toBe(versions[0]?.value);
+  });
+
+  it('is not made where Key Vault cannot say whether there is one, and no code is refused', async () => {
+    replaceBy('there');
+    away.recent = new Error('Key Vault is away');
+    await expect(newest()).rejects.toThrow('is away');
+    await expect(fits('there')).rejects.toThrow('is away');
+    expect(asked.set).toBe(0);
+  });
+
+  it('is believed as it was for as long as Key Vault is away, which is asked every five minutes', async () => {
+    const made = await newest();
+    away.recent = new Error('Key Vault is away');
+    const before = asked.recent;
+    for (let minute = 1; minute <= 60; minute += 1) {
+      now += 60_000;
+      expect([await fits(made), await newest()]).toEqual([true, made]);
+    }
+    expect([asked.recent - before, asked.set]).toEqual([12, 1]);
+    expect(await fits('forged')).toBe(false);
+  });
+
+  it('is no other than what is in Key Vault', async () => {
+    away.recent = new SecretMissing('MailroomNotificationsKey', 'is not in Key Vault');
+    await expect(newest()).rejects.toThrow('is not there');
+  });
+
+  it('is neither read nor made once the time of the caller is over', async () => {
+    await expect(key.newest(AbortSignal.abort())).rejects.toThrow('abort');
+    expect(asked).toEqual({ recent: 0, set: 0 });
+    const end = new AbortController();
+    const recent: SecretStore['recent'] = (...args) => vault.recent(...args).finally(() => end.abort());
+    const slow = new NotificationKey({ ...vault, recent }, { now: () => now });
+    await expect(slow.newest(end.signal)).rejects.toThrow('abort');
+    expect(asked).toEqual({ recent: 1, set: 0 });
   });
 });

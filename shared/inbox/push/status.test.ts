@@ -33,7 +33,7 @@ beforeEach(async () => {
   const states = [
     { folder: 'inbox', state: 'active', id: '1', expiresAt: now + hourMs },
     { folder: 'archive', state: 'creating', ...refused },
-    { folder: 'inbox/Invoices', state: 'active', id: '2', expiresAt: now - hourMs },
+    { folder: 'inbox/Invoices', state: 'active', id: '2', expiresAt: now },
   ] as const;
   for (const each of states) await insertRow({ rows }, { ...common, ...each, key: key(each.folder) });
   await rows.write(partition, [
@@ -58,8 +58,17 @@ it('the status has for each folder how long its subscription lives, or why there
   });
 });
 
+it('the status says so where Graph never told of mail', async () => {
+  await rows.write(partition, [{ kind: 'delete', key: askedKey('corpus') }]);
+  expect(await pushStatus({ ...context, rows }, account, { signal })).toMatchObject({ lastNotification: null });
+});
+
 it('a verification has a step for each, which fails where Graph refuses', async () => {
+  const began = performance.now();
   const steps = await subscriptionSteps({ ...context, rows }, account, { isStored: true, signal });
+  const tookMs = Math.ceil(performance.now() - began);
+  // What a step took cannot be more than what all took.
+  for (const { ms } of steps) expect(ms).toBeLessThanOrEqual(tookMs);
   expect(steps.map(({ step, status, detail, code }) => ({ step, status, detail, code }))).toEqual([
     { step: 'subscription', status: 'ok', detail: 'inbox: until 2026-03-02T09:00:00.000Z', code: undefined },
     { step: 'subscription', status: 'failed', detail: 'archive', code: 'ErrorAccessDenied' },
@@ -72,6 +81,11 @@ it('a verification has a step for each, which fails where Graph refuses', async 
     expect.stringContaining('in a minute'),
     expect.stringContaining('in a minute'),
   ]);
+});
+
+it('a verification ends with the time for it', async () => {
+  const options = { isStored: true, signal: AbortSignal.abort() };
+  await expect(subscriptionSteps({ ...context, rows }, account, options)).rejects.toThrow('abort');
 });
 
 it('an account that is only described has no subscription yet', async () => {

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { validationError } from '../../adapters/graph/subscription-errors.ts';
+import type { GraphMailbox } from '../../adapters/graph/subscriptions.ts';
 import { StoreError } from '../../adapters/store.ts';
-import { accountWith, Process, PushStage, signal } from './push.test-support.ts';
-import { readSubscriptions, replaceRow, type SubscriptionRow } from './subscription-rows.ts';
+import { RowConflict } from '../../platform/rows.ts';
+import { accountWith, appCredential, Process, PushStage, signal } from './push.test-support.ts';
+import { readSubscriptions, type SubscriptionRow } from './subscription-rows.ts';
 import { endSubscriptions, tendFromQueue, tendSubscriptions } from './tend.ts';
 import { attemptMs, lifetimeMs, renewEveryMs, retryWait, undecidedMs } from './timing.ts';
 
@@ -19,10 +22,8 @@ const rowsNow = () => readSubscriptions({ rows: stage.rows }, 'corpus', { signal
 
 /** The one that is noted, also with what it does not say. */
 async function row(): Promise<SubscriptionRow> {
-  const [found] = await rowsNow();
-  if (!found) throw new Error('No subscription is noted');
   const silent = { id: undefined, attemptAt: undefined, stray: undefined, code: undefined, hint: undefined };
-  return { ...silent, ...found };
+  return { ...silent, ...(await stage.row()) };
 }
 
 /** What Graph has under an id. */
@@ -62,10 +63,22 @@ describe('a subscription that is to be there', () => {
 
   it('is renewed though its row names a time far ahead: a clock that was wrong wrote it', async () => {
     await tend();
-    await replaceRow({ rows: stage.rows }, await row(), { workAt: stage.now + 2 * renewEveryMs });
+    await stage.change({ workAt: stage.now + 2 * renewEveryMs });
     expect(await asked()).toEqual([]);
-    await replaceRow({ rows: stage.rows }, await row(), { workAt: stage.now + 2 * renewEveryMs + 1 });
+    await stage.change({ workAt: stage.now + 2 * renewEveryMs + 1 });
     expect(await asked()).toEqual(['open', 'renew']);
+  });
+
+  it('is not asked for, and neither is a key made, where Graph cannot call the app', async () => {
+    const push = { ...stage.context(new Process()), publicUrl: undefined };
+    await tendSubscriptions(push, 'corpus', { signal });
+    expect([stage.asked, await rowsNow()]).toEqual([[], []]);
+  });
+
+  it('is not looked after once the time for it is over', async () => {
+    const push = stage.context(new Process());
+    await expect(tendSubscriptions(push, 'corpus', { signal: AbortSignal.abort() })).rejects.toThrow('abort');
+    expect(stage.asked).toEqual([]);
   });
 
   it('is made anew, under another name, where Graph has it no more', async () => {
@@ -84,7 +97,7 @@ describe('a subscription that is to be there', () => {
     await tend();
     stage.made.clear();
     const creating = { state: 'creating', id: undefined, attemptAt: stage.now, workAt: stage.now } as const;
-    await replaceRow({ rows: stage.rows }, await row(), creating);
+    await stage.change(creating);
     stage.now += undecidedMs - 1;
     expect(await asked()).toEqual(['open']);
     stage.now += 1;
@@ -96,7 +109,7 @@ describe('a subscription that is to be there', () => {
     await tend();
     const { id } = await row();
     const attempt = { state: 'creating', id: undefined, attemptAt: stage.now, workAt: stage.now } as const;
-    await replaceRow({ rows: stage.rows }, await row(), attempt);
+    await stage.change(attempt);
     stage.now += attemptMs;
     expect(await asked()).toEqual(['open', 'list']);
     expect(await row()).toMatchObject({ state: 'active', id });
@@ -160,6 +173,9 @@ describe('what fails', () => {
 
   it.each([
     ['refused', refused(), undefined],
+    ['not signed in', new StoreError('signIn', 'no'), undefined],
+    ['without its folder', new StoreError('folderMissing', 'no such folder'), undefined],
+    ['not confirmed, since Graph could not call the app', validationError(), undefined],
     ['throttled', new StoreError('throttled', 'slow down', { retryAfterMs: 5_000 }), undefined],
     ['unanswered', new StoreError('connection', 'gone'), expect.any(Number)],
     ['answered with nonsense', new StoreError('protocol', 'oops'), expect.any(Number)],
@@ -190,6 +206,25 @@ describe('what fails', () => {
     expect(stage.sessions).toBe(0);
   });
 
+  it('is thrown where storage is away', async () => {
+    stage.rows.onWrite = () => Promise.reject(new Error('storage is away'));
+    await expect(tend()).rejects.toThrow('storage is away');
+    expect(stage.asked).toEqual([]);
+  });
+
+  it.each([
+    ['is gone', async () => stage.rows.write('push', [{ kind: 'delete', key: (await row()).key }]), []],
+    ['is of another one', () => stage.change({ generation: 'f'.repeat(16) }), [{ tries: 0, code: undefined }]],
+  ])('is not noted on a row that %s meanwhile', async (_, meanwhile, noted) => {
+    const push = stage.context(new Process());
+    const open = async () => {
+      await meanwhile();
+      throw refused();
+    };
+    await tendSubscriptions({ ...push, open }, 'corpus', { signal });
+    expect((await rowsNow()).map(({ tries, code }) => ({ tries, code }))).toEqual(noted);
+  });
+
   it('of one folder stops no other, and folders share a session', async () => {
     stage.account = accountWith(true, ['inbox', 'archive', 'junkemail']);
     stage.faults.set('create', refused());
@@ -216,18 +251,20 @@ describe('a subscription that is to end', () => {
 
   it('ends with a second one that is known, and with what an attempt may have made', async () => {
     const noted = { stray: 'second', attemptAt: stage.now - undecidedMs };
-    await replaceRow({ rows: stage.rows }, await row(), noted);
+    await stage.change(noted);
     const { id = '' } = await row();
     const made = madeNow(id);
     stage.made.set('second', { ...made, id: 'second' });
     stage.made.set('third', { ...made, id: 'third' });
     stage.made.set('other', { ...made, id: 'other', notificationUrl: 'https://mail.example.com/other?subscription=x' });
+    // Of another service of the app, which tells something else than an address.
+    stage.made.set('strange', { ...made, id: 'strange', notificationUrl: '' });
     expect(await asked()).toEqual(['open', 'remove', 'remove', 'list', 'remove']);
-    expect([...stage.made.keys()]).toEqual(['other']);
+    expect([...stage.made.keys()]).toEqual(['other', 'strange']);
   });
 
   it('waits while Graph may still be making it', async () => {
-    await replaceRow({ rows: stage.rows }, await row(), { attemptAt: stage.now - undecidedMs + 1 });
+    await stage.change({ attemptAt: stage.now - undecidedMs + 1 });
     expect(await asked()).toEqual([]);
     expect(await rowsNow()).toHaveLength(1);
   });
@@ -242,13 +279,19 @@ describe('a subscription that is to end', () => {
     expect([(await rowsNow()).length, stage.made.size]).toEqual([0, 1]);
   });
 
-  it('stops with what is not the trouble of Graph', async () => {
+  it.each([0, 11])('stops with what is not the trouble of Graph, after %i failures', async (tries) => {
+    await stage.change({ tries });
     stage.faults.set('remove', new Error('storage is away'));
     await expect(tend()).rejects.toThrow('storage is away');
     expect(await rowsNow()).toHaveLength(1);
   });
 
-  it('ends with its account, which is gone', async () => {
+  it('ends where its account is gone', async () => {
+    await tendSubscriptions({ ...stage.context(new Process()), account: async () => undefined }, 'corpus', { signal });
+    expect([stage.made.size, (await rowsNow()).length]).toEqual([0, 0]);
+  });
+
+  it('ends with its account, which is being deleted', async () => {
     await endSubscriptions(stage.context(new Process()), 'corpus', { signal });
     expect([stage.made.size, (await rowsNow()).length]).toEqual([0, 0]);
     stage.asked.length = 0;
@@ -262,29 +305,56 @@ describe('a subscription whose account signs in otherwise', () => {
     ['as the same app: one may be there, so the old one gets two tries to end', { userId: 'info@example.com' }, 2],
     [
       'as another app: both may be there, so one try is enough',
-      { clientId: '99999999-7777-8888-9999-aaaaaaaaaaaa' },
+      { credential: { ...appCredential, clientId: '99999999-7777-8888-9999-aaaaaaaaaaaa' } },
       1,
     ],
-  ])('%s', async (_, { userId, clientId }: { userId?: string; clientId?: string }, tries) => {
+  ])('%s', async (_, other: Partial<GraphMailbox>, tries) => {
     await tend();
     const before = await row();
-    stage.account = accountWith(true, ['inbox'], {
-      ...(userId === undefined ? {} : { userId }),
-      ...(clientId === undefined ? {} : { clientId }),
-    });
+    // It would be renewed now.
+    stage.now += renewEveryMs;
+    stage.account = accountWith(true, ['inbox'], other);
     stage.faults.set('remove', new StoreError('connection', 'gone'));
     for (let n = 1; n < tries; n += 1) {
-      await tend();
+      expect(await asked()).toEqual(['open', 'remove']);
       expect((await row()).generation).toBe(before.generation);
     }
     await tend();
     expect((await row()).fingerprint).not.toBe(before.fingerprint);
   });
 
+  const identity = (clientId?: string): Partial<GraphMailbox> => ({
+    credential: { type: 'managedIdentity', ...(clientId && { clientId }) },
+  });
+  const [one, another] = ['11111111-7777-8888-9999-aaaaaaaaaaaa', '22222222-7777-8888-9999-aaaaaaaaaaaa'];
+  it.each<[string, Partial<GraphMailbox>, Partial<GraphMailbox>]>([
+    ['in another mailbox', {}, { userId: 'info@example.com' }],
+    ['in another cloud', {}, { cloud: 'usgov' }],
+    ['in another tenant', {}, { credential: { ...appCredential, tenantId: 'fabrikam.onmicrosoft.com' } }],
+    ['as another app', {}, { credential: { ...appCredential, clientId: one } }],
+    ['as the identity of the service', {}, identity()],
+    ['as an identity of its own', identity(), identity(one)],
+    ['as another identity', identity(one), identity(another)],
+  ])('%s: it is ended and made anew in one go', async (_, before, now) => {
+    stage.account = accountWith(true, ['inbox'], before);
+    await tend();
+    const [old] = stage.made.keys();
+    stage.account = accountWith(true, ['inbox'], now);
+    expect(await asked()).toEqual(['open', 'remove', 'open', 'create']);
+    expect([...stage.made.keys()]).toEqual([expect.not.stringMatching(`^${old}$`)]);
+    expect(await row()).toMatchObject({ state: 'active', tries: 0, mailbox: now });
+    // And what is signed in to now is renewed.
+    stage.now += renewEveryMs;
+    expect(await asked()).toEqual(['open', 'renew']);
+  });
+
   it('stays where only the secret is another one, or letters are of another case', async () => {
     await tend();
     const before = await row();
-    stage.account = accountWith(true, ['inbox'], { userId: 'Corpus@Example.com', secret: 'corpus-graph-2' });
+    stage.account = accountWith(true, ['inbox'], {
+      userId: 'Corpus@Example.com',
+      credential: { ...appCredential, secret: 'corpus-graph-2' },
+    });
     stage.now += renewEveryMs;
     expect(await asked()).toEqual(['open', 'renew']);
     expect(await row()).toMatchObject({ id: before.id, fingerprint: before.fingerprint });
@@ -303,5 +373,35 @@ describe('a look that the queue asks for', () => {
     stage.asked.length = 0;
     await tendFromQueue(ending, 'corpus');
     expect([stage.asked, stage.looks]).toEqual([[], ['corpus']]);
+  });
+
+  it('is given up after three minutes', async () => {
+    const ends = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort(new Error('the time is over')));
+    await expect(tendFromQueue(stage.context(new Process()), 'corpus')).rejects.toThrow('the time is over');
+    expect([ends.mock.calls, stage.asked]).toEqual([[[3 * minuteMs]], []]);
+  });
+});
+
+describe('a second subscription that is to end', () => {
+  beforeEach(async () => {
+    await tend();
+    await stage.change({ stray: 'second', workAt: stage.now });
+  });
+
+  it('ends before the one that is known is renewed', async () => {
+    expect(await asked()).toEqual(['open', 'remove', 'renew']);
+    expect(await row()).toMatchObject({ stray: undefined, workAt: stage.now + renewEveryMs });
+  });
+
+  it('is not the one that is known', async () => {
+    const { id } = await row();
+    await stage.change({ stray: id });
+    expect(await asked()).toEqual(['open', 'renew']);
+    expect([[...stage.made.keys()], (await row()).stray]).toEqual([[id], undefined]);
+  });
+
+  it('is left to whoever changed the row meanwhile', async () => {
+    stage.rows.onWrite = () => Promise.reject(new RowConflict('changed'));
+    expect(await asked()).toEqual(['open', 'remove']);
   });
 });
