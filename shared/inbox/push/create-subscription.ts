@@ -66,7 +66,7 @@ async function keep({ push, subscriptions, signal }: Creation, row: Subscription
   const { id, expiresAt } = made;
   const kept = await replaceRow(push, row, {
     ...{ state: 'active', id, expiresAt, attemptAt: undefined },
-    ...{ tries: 0, code: undefined, hint: undefined },
+    ...{ tries: 0, endTries: undefined, code: undefined, hint: undefined },
     ...dueAt(now + renewEveryMs, now),
   });
   if (kept) {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { untilAborted } from '../../platform/abort.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { digest } from '../../platform/ids.ts';
 import { errorText, log } from '../../platform/log.ts';
@@ -12,6 +13,10 @@ const believeMs = 5 * 60_000;
 
 /** A code that does not fit is looked up with newer keys at most this often, however many such codes come. */
 const askAgainMs = 60_000;
+
+/** How long Key Vault may take to answer, and to make a key where one of that name was deleted before. */
+const askMs = 30_000;
+const makeMs = 90_000;
 
 /** Earlier keys still fit for this long: every subscription is made anew with the newest key long before. */
 const keepMs = 24 * 3_600_000;
@@ -40,10 +45,10 @@ export class NotificationKey {
   async newest(signal: AbortSignal): Promise<CodeKey> {
     const [known] = await this.#read(believeMs, signal);
     if (known) return known;
-    this.#making ??= this.#make(signal).finally(() => {
+    this.#making ??= this.#make().finally(() => {
       this.#making = undefined;
     });
-    return await this.#making;
+    return await untilAborted(this.#making, signal);
   }
 
   /** Whether a code fits one of the keys. Asks Key Vault once a minute at most. Throws where it has never been reached. */
@@ -54,9 +59,13 @@ export class NotificationKey {
     return newer !== believed && newer.some(({ value }) => isOwn(value));
   }
 
-  async #make(signal: AbortSignal): Promise<CodeKey> {
+  /** For all who wait for it: the signal of none of them ends it. */
+  async #make(): Promise<CodeKey> {
+    const signal = AbortSignal.timeout(makeMs);
     await this.#secrets.set(keyName, randomBytes(32).toString('base64url'), { signal });
     log.info('push.keyMade');
+    // What is being read since before the key was there does not have it.
+    await this.#asking?.catch(() => undefined);
     // Another process may have made one at the same time: the newest counts, and both fit.
     const [made] = await this.#read(0, signal);
     if (!made) throw new Error('The key of notifications was written, and is not there');
@@ -66,16 +75,18 @@ export class NotificationKey {
   async #read(mayBeOldMs: number, signal: AbortSignal): Promise<readonly CodeKey[]> {
     const known = this.#known;
     if (known && Math.abs(this.#clock.now() - known.at) < mayBeOldMs) return known.keys;
-    this.#asking ??= this.#ask(signal).finally(() => {
+    signal.throwIfAborted();
+    this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
-    return await this.#asking;
+    return await untilAborted(this.#asking, signal);
   }
 
-  async #ask(signal: AbortSignal): Promise<readonly CodeKey[]> {
+  /** For all who wait for it, as `#make`. */
+  async #ask(): Promise<readonly CodeKey[]> {
     const now = this.#clock.now();
     try {
-      const recent = await this.#secrets.recent(keyName, now - keepMs, { signal });
+      const recent = await this.#secrets.recent(keyName, now - keepMs, { signal: AbortSignal.timeout(askMs) });
       const keys = recent.map(({ value }) => ({ value, id: digest(8, 'notifications', value) }));
       this.#known = { keys, at: now };
       return keys;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRows } from '../../../test/support/memory-rows.ts';
+import { untilAborted } from '../../platform/abort.ts';
 import { RowConflict } from '../../platform/rows.ts';
 import { SecretMissing, type SecretStore } from '../../secrets/secret-store.ts';
 import { clientState, isOwnCode, nameText, newGeneration, parseClientState, parseName } from './client-state.ts';
@@ -147,6 +148,9 @@ describe('the key of notifications', () => {
   /** What Key Vault fails with. */
   let away: { recent?: Error; set?: Error };
   let key: NotificationKey;
+  /** Key Vault answers when this has settled. */
+  let answers: Promise<void>;
+  let whileSet: () => void;
 
   beforeEach(() => {
     for (const level of ['info', 'warn'] as const) vi.spyOn(console, level).mockReturnValue(undefined);
@@ -154,6 +158,8 @@ describe('the key of notifications', () => {
     versions = [];
     asked = { recent: 0, set: 0 };
     away = {};
+    answers = Promise.resolve();
+    whileSet = () => undefined;
     key = new NotificationKey(vault, { now: () => now });
     return () => vi.restoreAllMocks();
   });
@@ -163,7 +169,9 @@ describe('the key of notifications', () => {
       signal?.throwIfAborted();
       asked.recent += 1;
       if (away.recent) throw away.recent;
-      if (versions.length === 0) throw new SecretMissing(name, 'is not in Key Vault');
+      const found = versions.length;
+      await untilAborted(answers, signal);
+      if (found === 0) throw new SecretMissing(name, 'is not in Key Vault');
       // One is the current one until the next.
       const ended = (n: number) => versions[n - 1]?.since ?? Number.POSITIVE_INFINITY;
       return versions.filter((_, n) => ended(n) >= since).map(({ value }) => ({ value, tags: {} }));
@@ -172,6 +180,7 @@ describe('the key of notifications', () => {
       signal?.throwIfAborted();
       asked.set += 1;
       if (away.set) throw away.set;
+      await whileSet();
       replaceBy(value);
       return { name, version: '', expiresAt: null };
     },
@@ -198,6 +207,43 @@ describe('the key of notifications', () => {
     now += 61_000;
     expect(await fits('forged')).toBe(false);
     expect(asked.recent - before).toBe(2);
+  });
+
+  it('is found once it is made, also where somebody looked for it meanwhile', async () => {
+    const slow = Promise.withResolvers<void>();
+    let looking: Promise<boolean> | undefined;
+    whileSet = () => {
+      answers = slow.promise;
+      now += 61_000;
+      looking = fits('forged');
+      setImmediate(slow.resolve);
+    };
+    const made = await newest();
+    expect(versions).toEqual([{ value: made, since: now }]);
+    expect([await looking, await fits(made), asked.set]).toEqual([false, true, 1]);
+  });
+
+  it.each([
+    ['read', true],
+    ['made', false],
+  ])('is %s for all who wait for it, also where the first of them goes away', async (_, there) => {
+    if (there) replaceBy('known');
+    const slow = Promise.withResolvers<void>();
+    answers = slow.promise;
+    const first = new AbortController();
+    const gone = key.newest(first.signal).catch((error: unknown) => error);
+    const second = newest();
+    // The second of them waits for the same read, or for the key that is made.
+    if (!there) {
+      whileSet = () => first.abort(new Error('it went away'));
+      slow.resolve();
+    } else {
+      first.abort(new Error('it went away'));
+    }
+    expect(await gone).toMatchObject({ message: 'it went away' });
+    slow.resolve();
+    expect(await second).toBe(versions[0]?.value);
+    expect(asked).toEqual(there ? { recent: 1, set: 0 } : { recent: 2, set: 1 });
   });
 
   it('fits for a day after it was replaced', async () => {

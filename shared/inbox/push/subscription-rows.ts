@@ -38,6 +38,8 @@ const columnsSchema = z.object({
   attemptAt: z.number().optional(),
   /** Failures in a row, and what the last was. */
   tries: z.number(),
+  /** Failures to end it, of one that is not to be there any more. */
+  endTries: z.number().optional(),
   code: z.string().optional(),
   hint: z.string().optional(),
 });

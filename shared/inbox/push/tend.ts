@@ -10,6 +10,7 @@ import {
   readSubscription,
   readSubscriptions,
   replaceRow,
+  type SubscriptionColumns,
   type SubscriptionRow,
 } from './subscription-rows.ts';
 import { lifetimeMs, renewEveryMs, retryWait, tendingMs } from './timing.ts';
@@ -155,7 +156,7 @@ async function noteRenewed(
   expiresAt: number,
 ) {
   const now = push.clock.now();
-  const well = { tries: 0, code: undefined, hint: undefined };
+  const well = { tries: 0, endTries: undefined, code: undefined, hint: undefined };
   await replaceRow(push, row, { mailbox, expiresAt, ...well, ...dueAt(now + renewEveryMs, now) });
 }
 
@@ -174,25 +175,30 @@ async function end(tending: Tending, row: SubscriptionRow, wish: WantedSubscript
     return true;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const tries = row.tries + 1;
-    if (tries >= endTries(row, wish)) {
+    const endTries = (row.endTries ?? 0) + 1;
+    if (endTries >= mostEndTries(row, wish)) {
       // Without its row nothing that it tells of is heard, and it ends by itself.
       log.warn('push.subscriptionLeft', { account, code: error.code });
       await deleteRow(push, row);
       return true;
     }
-    await noteFailure(tending, row, error);
+    await noteFailure(tending, row, error, { endTries });
     return false;
   }
 }
 
-function endTries(row: SubscriptionRow, wish: WantedSubscription | undefined): number {
+function mostEndTries(row: SubscriptionRow, wish: WantedSubscription | undefined): number {
   if (!wish) return maxEndTries;
   return isSameApp(row.mailbox, wish.mailbox) ? maxReplaceTries : 1;
 }
 
 /** Notes a failure for `status`, and when to come again. Throws what is not Graph's trouble. */
-async function noteFailure({ push, account }: Tending, row: SubscriptionRow, error: unknown): Promise<void> {
+async function noteFailure(
+  { push, account }: Tending,
+  row: SubscriptionRow,
+  error: unknown,
+  changes: Pick<SubscriptionColumns, 'endTries'> = {},
+): Promise<void> {
   const trouble = error instanceof NotMade ? error.reason : error;
   if (!(trouble instanceof StoreError)) throw error;
   const now = push.clock.now();
@@ -202,7 +208,7 @@ async function noteFailure({ push, account }: Tending, row: SubscriptionRow, err
   const current = await readSubscription(push, row.key);
   if (current?.generation !== row.generation) return;
   await replaceRow(push, current, {
-    ...{ tries, code, hint },
+    ...{ tries, code, hint, ...changes },
     ...(error instanceof NotMade ? { attemptAt: undefined } : {}),
     ...dueAt(now + retryWait(tries, retryAfterMs), now),
   });
