@@ -9,6 +9,7 @@ const alone = [
   'shared/adapters/sign-in/entra/sign-in.test.ts',
   'shared/inbox/importing/{run-time,server-evidence}.test.ts',
   'shared/inbox/push/tend.test.ts',
+  'shared/inbox/quarantine/replay.test.ts',
   'shared/limits/process-*.test.ts',
   'shared/mime/torture.test.ts',
   'shared/outbox/delivering/{deliver,policy-refusals,worker-quota}.test.ts',

@@ -1,9 +1,10 @@
 import { text } from 'node:stream/consumers';
+import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { accepted, accountName, MemoryOutbox, mailText } from '../../test/support/memory-outbox.ts';
-import { acceptedCopy } from './accepted-copy.ts';
+import { acceptedCopy, readAccepted } from './accepted-copy.ts';
 import { deliver, deliverFromQueue } from './delivering/deliver.ts';
-import { recordKey } from './keys.ts';
+import { mimePath, recordKey } from './keys.ts';
 import { cancelMessage } from './messages.ts';
 
 const options = { signal: new AbortController().signal };
@@ -118,5 +119,38 @@ describe('the first delivery of a mail', () => {
     expect(await deliverFromQueue(outbox.context, id, { ...options, accepted: etag })).toBe('requeued');
     outbox.workers.acquire = acquire;
     expect(outbox.queued()).toMatchObject([{ id, accepted: etag }]);
+  });
+});
+
+describe('a mail as it was accepted', () => {
+  async function accept() {
+    const outbox = new MemoryOutbox();
+    const record = await outbox.record(await outbox.accept());
+    const read = (asked = options) => readAccepted(outbox.context, record, 'its etag', asked);
+    return { outbox, record, read };
+  }
+
+  it('has its text, and the record with which that was written', async () => {
+    const { record, read } = await accept();
+    expect(await read()).toMatchObject({ record, row: { etag: 'its etag' }, text: Buffer.from(mailText) });
+  });
+
+  it('is not there any more where its text was removed', async () => {
+    const { outbox, record, read } = await accept();
+    outbox.blobs.remove(mimePath(record.account, record.localId));
+    expect(await read()).toBeUndefined();
+  });
+
+  it('is not said to be removed where storage is away', async () => {
+    const { outbox, read } = await accept();
+    outbox.blobs.onRequest = () => {
+      throw new RestError('storage is away', { statusCode: 503 });
+    };
+    await expect(read()).rejects.toThrow('storage is away');
+  });
+
+  it('is not read for a caller who has gone', async () => {
+    const { read } = await accept();
+    await expect(read({ signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
   });
 });

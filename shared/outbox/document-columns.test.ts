@@ -74,6 +74,22 @@ describe('the columns of a record', () => {
     });
   });
 
+  it('keep as much of each reply as there is room for, and no half of a character', () => {
+    const said = `a${'🦊'.repeat(150)}`;
+    const recipients = Array.from({ length: 500 }, (_, n) => ({
+      address: `recipient-${n}@example.com`,
+      status: 'rejected' as const,
+      reply: said,
+    }));
+    const whole = { ...record('a'), bcc: [], bounces: [], attempts: [], recipients };
+    const columns = withoutUndefined(recordColumns(whole));
+    const read = recordOf(whole.account, { key: `m:${whole.localId}`, etag: '', columns });
+    // Of 100 the last one would be the first half of a pair.
+    expect(new Set(read.recipients.map(({ reply: kept = '' }) => kept))).toEqual(
+      new Set([`${said.slice(0, 99)}\ufffd`]),
+    );
+  });
+
   it('keep every reply of an ordinary mail to 500', () => {
     const whole = {
       ...record('a'),

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
+import { newestFirstId } from '../platform/ids.ts';
 import { keepKeyMs } from './accepting/idempotency-lock.ts';
 import { deliver } from './delivering/deliver.ts';
-import { findingPrefixes } from './finding/index-rows.ts';
+import { endedRows, findingPrefixes } from './finding/index-rows.ts';
 import { removeOldMail } from './housekeeping.ts';
 import {
   failureKey,
@@ -91,9 +92,13 @@ describe('a mail that has ended', () => {
     ['is being sent', { status: 'sending' }],
     ['owes a copy', { status: 'sent', sentCopy: 'pending' }],
     ['owes an event', { status: 'sent', event: 'mailroom.message.sent' }],
+    ['owes the event of a failure', { status: 'failed', event: 'mailroom.message.failed' }],
   ])('is not one that %s: it stays for any time', async (_, fields) => {
     const id = await outbox.accept(fields);
+    await outbox.rows.write(accountName, endedRows(await outbox.record(id)));
+    const rows = rowsLeft();
     await daysLater(400);
+    expect(rowsLeft()).toEqual(rows);
     expect([hasRecord(id), mime(id) !== undefined]).toEqual([true, true]);
   });
 
@@ -142,6 +147,39 @@ it('many are removed in one run, and newer ones stay', async () => {
   // Rows by which the others are found have gone with them.
   for (const key of rowsLeft()) expect(key).toContain(localId(newer));
   expect(Object.values(findingPrefixes).length).toBeGreaterThan(0);
+});
+
+it('is removed of every account there is', async () => {
+  outbox.account({ name: 'other' });
+  const { account, localId: other } = await outbox.record(await sent({ account: 'other' }));
+  await daysLater(11);
+  expect(outbox.blobs.text(mimePath(account, other))).toBeUndefined();
+});
+
+it('rows by which a mail was found, and which it has left, go as well', async () => {
+  const key = findingPrefixes.ended + newestFirstId(outbox.now);
+  await outbox.rows.write(accountName, [{ kind: 'put', key, columns: { at: outbox.now } }]);
+  await daysLater(29);
+  expect(rowsLeft()).toEqual([key]);
+  await daysLater(2);
+  expect(rowsLeft()).toEqual([]);
+});
+
+it('what is too much for one run goes with the next', async () => {
+  const ids = Array.from({ length: 2_001 }, () => newestFirstId(outbox.now));
+  for (const id of ids) outbox.blobs.put(mimePath(accountName, id), 'text');
+  await outbox.rows.write(
+    accountName,
+    ids.flatMap((id) => [
+      { kind: 'put', key: failureKey(outbox.now, id), columns: { at: outbox.now } },
+      { kind: 'put', key: idempotencyRowKey(id), columns: { at: outbox.now } },
+    ]),
+  );
+  const left = () => [failurePrefix, idempotencyPrefix].map((prefix) => outbox.rows.keys(accountName, prefix).length);
+  await daysLater(31);
+  expect([...left(), outbox.blobs.names().length]).toEqual([1, 1, 1]);
+  await daysLater(0);
+  expect([...left(), outbox.blobs.names().length]).toEqual([0, 0, 0]);
 });
 
 it('what tells of failures goes with the records', async () => {

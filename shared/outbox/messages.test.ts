@@ -2,9 +2,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
 import { refusalOf } from '../../test/support/refusal-of.ts';
 import { deliver } from './delivering/deliver.ts';
+import { findInAccounts } from './finding/find-messages.ts';
 import { mimePath, recordKey } from './keys.ts';
 import { getMessageMime } from './message-mime.ts';
 import { cancelMessage, getMessage, retryMessage } from './messages.ts';
+import { recordId } from './record.ts';
 
 const minute = 60_000;
 const options = { signal: AbortSignal.timeout(120_000) };
@@ -55,6 +57,28 @@ describe('a message that is not wanted any more', () => {
       expect(outbox.transport.sent).toEqual([]);
     },
   );
+
+  it('is told to have failed where some have it already, and is open until then', async () => {
+    const recipients = [
+      { address: 'anna@example.org', status: 'accepted' as const },
+      { address: 'bert@example.org', status: 'deferred' as const },
+    ];
+    const id = await outbox.accept({ recipients });
+    expect((await cancelMessage(outbox.context, id, options)).event).toBe('mailroom.message.failed');
+    expect(outbox.isOpen(id)).toBe(true);
+    expect(await deliver(outbox.context, id, options)).toBe('ended');
+    expect(outbox.events.map(({ type }) => type)).toEqual(['mailroom.message.failed']);
+    expect(outbox.isOpen(id)).toBe(false);
+  });
+
+  it('is found among those that were canceled', async () => {
+    const id = await outbox.accept();
+    await cancelMessage(outbox.context, id, options);
+    const { records } = await findInAccounts(outbox.context, [{ name: accountName }], {
+      ...{ ...options, top: 5, status: 'canceled' },
+    });
+    expect(records.map((record) => recordId(record))).toEqual([id]);
+  });
 
   it('is canceled once, however often that is asked for', async () => {
     const id = await outbox.accept();

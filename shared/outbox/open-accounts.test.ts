@@ -102,7 +102,113 @@ describe('the accounts that have open mail', () => {
     expect(await notes()).toBe(3);
   });
 
-  it('are not forgotten by a timer that looked before the note', async () => {
+  it('are named, and those that have none open any more with the time until when they had', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await accept(outbox);
+    await outbox.open.note('another');
+    outbox.now += 2 * minute;
+    await close(outbox, id);
+    const rows = await outbox.open.due(options);
+    for (const row of rows) await outbox.open.looked(row, row.key === accountName ? undefined : outbox.now + minute);
+    expect([...(await outbox.open.names(options))]).toEqual(['another']);
+    const { open, handedUntil } = await outbox.open.noted(options);
+    expect([[...open], [...handedUntil]]).toEqual([['another'], [[accountName, outbox.now]]]);
+  });
+
+  it.each([
+    ['are not there', undefined, 7],
+    ['say less', 6, 7],
+    ['say the same', 7, 7],
+    ['say more', 8, 8],
+  ])('are known to have had mail until then, whose notes %s', async (_, before, until) => {
+    const outbox = new MemoryOutbox();
+    if (before !== undefined) await outbox.open.found(accountName, before, options);
+    const etags = async () => (await openRows(outbox)).map(({ etag }) => etag);
+    const noted = await etags();
+    await outbox.open.found(accountName, 7, options);
+    expect((await outbox.open.noted(options)).handedUntil.get(accountName)).toBe(until);
+    // What says enough is not written again.
+    if (before !== undefined && before >= 7) expect(await etags()).toEqual(noted);
+  });
+
+  it.each([undefined, 6])('are not known for less than another process says meanwhile (before: %s)', async (before) => {
+    const outbox = new MemoryOutbox();
+    if (before !== undefined) await outbox.open.found(accountName, before, options);
+    outbox.rows.onWrite = async () => {
+      outbox.rows.onWrite = () => undefined;
+      await outbox.open.found(accountName, 9, options);
+    };
+    await outbox.open.found(accountName, 7, options);
+    expect((await outbox.open.noted(options)).handedUntil.get(accountName)).toBe(9);
+  });
+
+  it('are looked at in time, where a clock that runs ahead wrote when', async () => {
+    const outbox = new MemoryOutbox();
+    const columns = { checkAt: outbox.now + 600 * minute, waitMs: minute };
+    await outbox.rows.write(openPartition, [{ kind: 'put', key: accountName, columns }]);
+    const due = async () => (await outbox.open.due(options)).length;
+    expect(await due()).toBe(0);
+    outbox.now += minute;
+    expect(await due()).toBe(1);
+  });
+
+  it('are kept as long as the note of a clock that runs ahead says', async () => {
+    const outbox = new MemoryOutbox();
+    await new OpenAccounts(outbox.rows, { now: () => outbox.now + 10 * minute }).note(accountName);
+    await outbox.open.note(accountName);
+    outbox.now += 11 * minute;
+    for (const row of await openRows(outbox)) await outbox.open.looked(row, undefined);
+    expect(notedIn(outbox)).toEqual([accountName]);
+  });
+
+  it('are noted also where they are forgotten, or noted by others, at that very moment', async () => {
+    const outbox = new MemoryOutbox();
+    const note = () => new OpenAccounts(outbox.rows, outbox.context.clock).note(accountName);
+    await note();
+    const get = outbox.rows.get.bind(outbox.rows);
+    outbox.rows.get = async (...asked) => {
+      outbox.rows.get = get;
+      await outbox.rows.write(openPartition, [{ kind: 'delete', key: accountName }]);
+      return await get(...asked);
+    };
+    await note();
+    expect(notedIn(outbox)).toEqual([accountName]);
+    outbox.rows.onWrite = async (_, writes) => {
+      if (!writes.some(({ kind }) => kind === 'merge')) return;
+      outbox.rows.onWrite = () => undefined;
+      await note();
+    };
+    await note();
+    expect(notedIn(outbox)).toEqual([accountName]);
+  });
+
+  it('are not taken to be noted where all others note them again and again', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.open.note(accountName);
+    outbox.now += minute;
+    let left = 40;
+    outbox.rows.onWrite = async (partition, writes) => {
+      if (left === 0 || !writes.some(({ kind, key }) => kind === 'merge' && key === accountName)) return;
+      left -= 1;
+      await outbox.rows.write(partition, [{ kind: 'put', key: accountName, columns: { checkAt: left } }]);
+    };
+    await expect(outbox.open.note(accountName)).rejects.toThrow('noted by too many others');
+  });
+
+  it.each(['insert', 'merge'])('are not taken to be noted where storage is away (%s)', async (kind) => {
+    const outbox = new MemoryOutbox();
+    if (kind === 'merge') await outbox.open.note(accountName);
+    outbox.now += minute;
+    outbox.rows.onWrite = (_, writes) => {
+      if (writes.some((write) => write.kind === kind)) throw new Error('storage is away');
+    };
+    await expect(outbox.open.note(accountName)).rejects.toThrow('storage is away');
+  });
+
+  it.each([
+    ['nothing open', undefined],
+    ['mail that waits', 9 * minute],
+  ])('are not put off by a timer that looked before the note, and found %s', async (_, waitMs) => {
     const outbox = new MemoryOutbox();
     const id = await accept(outbox);
     await close(outbox, id);
@@ -111,8 +217,19 @@ describe('the accounts that have open mail', () => {
     if (!row) throw new Error('nothing is due');
     // Another process: it does not know what this one noted.
     await new OpenAccounts(outbox.rows, outbox.context.clock).note(accountName);
-    await outbox.open.looked(row, undefined);
-    expect(notedIn(outbox)).toEqual([accountName]);
+    await outbox.open.looked(row, waitMs === undefined ? undefined : outbox.now + waitMs);
+    outbox.now += minute;
+    expect((await outbox.open.due(options)).map(({ key }) => key)).toEqual([accountName]);
+  });
+
+  it('are looked at no later for new mail', async () => {
+    const outbox = new MemoryOutbox();
+    await accept(outbox);
+    for (const row of await openRows(outbox)) await outbox.open.looked(row, outbox.now + 40_000);
+    outbox.now += 31_000;
+    await outbox.open.note(accountName);
+    outbox.now += 9_000;
+    expect((await outbox.open.due(options)).map(({ key }) => key)).toEqual([accountName]);
   });
 
   it('are looked at sooner where new mail needs it sooner', async () => {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { accepted, accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
+import { refusalOf } from '../../test/support/refusal-of.ts';
 import type { RecipientOutcome } from '../adapters/transport.ts';
 import { Refusal } from '../platform/refusal.ts';
 import { claimMs } from './delivering/claim.ts';
 import { deliver } from './delivering/deliver.ts';
 import { recover } from './delivering/recover.ts';
 import { removeOldMail } from './housekeeping.ts';
-import { openKey, recordKey } from './keys.ts';
+import { openKey, openPartition, recordKey } from './keys.ts';
 import { cancelMessage } from './messages.ts';
 import type { MessageStatus } from './record.ts';
 import { resendMessage } from './resend.ts';
@@ -112,6 +113,31 @@ describe('a resend', () => {
     expect((await outbox.record(id)).attempts.filter(({ outcome }) => outcome === 'resend')).toHaveLength(1);
   });
 
+  it('is refused where others change the message all the time, and stays as it is', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await ended(outbox, refused);
+    let left = 20;
+    outbox.rows.onWrite = async (_, writes) => {
+      if (left === 0 || !writes.some(({ kind }) => kind === 'replace')) return;
+      left -= 1;
+      const write = { kind: 'merge', key: recordKey(localId(id)), columns: { traceId: `changed-${left}` } } as const;
+      await outbox.rows.write(accountName, [write]);
+    };
+    const message = 'The message is being changed at this moment; try again.';
+    expect(await refusalOf(resendMessage(outbox.context, id, options))).toMatchObject({ reason: 'conflict', message });
+    expect((await outbox.record(id)).status).toBe('failed');
+    expect(outbox.queued()).toEqual([]);
+  });
+
+  it('is not said to be refused where storage is away', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await ended(outbox, refused);
+    outbox.rows.onWrite = (partition) => {
+      if (partition === accountName) throw new Error('storage is away');
+    };
+    await expect(resendMessage(outbox.context, id, options)).rejects.toThrow('storage is away');
+  });
+
   it('publishes first how the mail had ended, and each end under an id of its own', async () => {
     const outbox = new MemoryOutbox();
     const publish = async () => {
@@ -165,6 +191,9 @@ describe('a resend', () => {
     const enqueue = async () => {
       throw new Error('gone');
     };
+    // Nothing is open, and the timer has forgotten the account.
+    await recover(outbox.context, options);
+    expect(outbox.rows.keys(openPartition)).not.toContain(accountName);
     await resendMessage({ ...outbox.context, enqueue }, id, options);
     outbox.now += 2 * claimMs;
     expect(await recover(outbox.context, options)).toBe(1);

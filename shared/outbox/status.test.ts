@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
 import type { Receipt } from '../adapters/transport.ts';
+import { newestFirstId } from '../platform/ids.ts';
 import { dayStats } from '../stats/stats.ts';
 import { deliver } from './delivering/deliver.ts';
 import { removeOldMail } from './housekeeping.ts';
-import { openKey } from './keys.ts';
+import { failureKey, openKey } from './keys.ts';
 import { cancelMessage } from './messages.ts';
-import { transportStatus } from './status.ts';
+import { type TransportStatusOptions, transportStatus } from './status.ts';
 
 const options = { signal: new AbortController().signal };
 const hour = 3_600_000;
@@ -33,6 +34,7 @@ it('reports mail that waits, and when the oldest of it was accepted', async () =
   expect(await status()).toEqual({ waiting: 0, oldestWaiting: null, failedWithinDay: 0, lastFailure: null });
   const oldestWaiting = new Date(outbox.now).toISOString();
   await attempted(outbox, receipt('deferred'));
+  expect(await status()).toMatchObject({ waiting: 1, oldestWaiting });
   outbox.now += hour;
   await outbox.accept();
   expect(await status()).toMatchObject({ waiting: 2, oldestWaiting });
@@ -47,8 +49,75 @@ it('does not count a scheduled mail as one that waits, until its time has come',
   ]);
   const waiting = async () => (await transportStatus(outbox.context, accountName, options)).waiting;
   expect(await waiting()).toBe(0);
-  outbox.now += 2 * hour;
+  outbox.now = checkAt;
   expect(await waiting()).toBe(1);
+});
+
+it('does not count a mail as one that waits, whose end alone is still to be told', async () => {
+  const outbox = new MemoryOutbox();
+  const publish = async () => {
+    throw new Error('the queue is away');
+  };
+  const id = await outbox.accept();
+  await deliver({ ...outbox.context, events: { publish } }, id, options).catch(() => undefined);
+  expect(outbox.isOpen(id)).toBe(true);
+  expect(await transportStatus(outbox.context, accountName, options)).toMatchObject({
+    waiting: 0,
+    oldestWaiting: null,
+  });
+});
+
+it('asks storage once for each of what waits and what failed, and for nothing that is known', async () => {
+  const outbox = new MemoryOutbox();
+  await outbox.accept();
+  const requests = async (known: Partial<TransportStatusOptions>) => {
+    const before = outbox.rows.requests;
+    const status = await transportStatus(outbox.context, accountName, { ...options, ...known });
+    return { status, requests: outbox.rows.requests - before };
+  };
+  expect(await requests({})).toMatchObject({ status: { waiting: 1 }, requests: 2 });
+  const at = outbox.now - 25 * hour;
+  // Written down a while ago: what is older than a day by now does not count.
+  const failures = {
+    last: { at, message: 'zd0000000000000000000000' },
+    recent: [at, outbox.now - 24 * hour, outbox.now],
+  };
+  const lastFailure = { at: new Date(at).toISOString(), message: `${accountName}.${failures.last.message}` };
+  expect(await requests({ nothingOpen: true, failures })).toEqual({
+    status: {
+      ...{ waiting: 0, oldestWaiting: null, failedWithinDay: 1 },
+      lastFailure: { ...lastFailure, code: null, hint: null },
+    },
+    requests: 0,
+  });
+  await outbox.rows.write(accountName, [
+    { kind: 'put', key: failureKey(at, failures.last.message), columns: failures.last },
+  ]);
+  // That one is older than a day: so are all others, and they are not read.
+  expect(await requests({ nothingOpen: true })).toMatchObject({ status: { failedWithinDay: 0 }, requests: 1 });
+});
+
+it('counts 5,000 and no more', async () => {
+  const outbox = new MemoryOutbox();
+  const ids = Array.from({ length: 5_001 }, () => newestFirstId(outbox.now));
+  await outbox.rows.write(
+    accountName,
+    ids.flatMap((id) => [
+      { kind: 'put', key: openKey(id), columns: { checkAt: outbox.now, waitMs: 0 } },
+      { kind: 'put', key: failureKey(outbox.now, id), columns: { at: outbox.now, message: id } },
+    ]),
+  );
+  const status = await transportStatus(outbox.context, accountName, options);
+  expect(status).toMatchObject({ waiting: 5_000, failedWithinDay: 5_000 });
+});
+
+it.each([
+  ['what waits', { failures: { recent: [] } }],
+  ['what failed', { nothingOpen: true }],
+])('does not read %s for a caller who has gone', async (_, known) => {
+  const outbox = new MemoryOutbox();
+  const signal = AbortSignal.abort(new Error('the caller is gone'));
+  await expect(transportStatus(outbox.context, accountName, { signal, ...known })).rejects.toThrow('is gone');
 });
 
 it('says what failed within a day, and the last failure, with its code and hint, for as long as records are kept', async () => {

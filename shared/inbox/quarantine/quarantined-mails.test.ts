@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { RestError } from '@azure/storage-blob';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { refusalOf } from '../../../test/support/refusal-of.ts';
 import { leftoverPrefix } from '../../assets/leftover-row.ts';
@@ -6,6 +7,7 @@ import { accountId } from '../../platform/ids.ts';
 import { runImport } from '../importing/run.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { assetLocalId, prefixes } from '../keys.ts';
+import { removeLeftovers } from '../ledger/leftovers.ts';
 import { maxAttempts, pendingRow, quarantinePath } from '../ledger/pending.ts';
 import { QuarantinedMails } from './quarantined-mails.ts';
 
@@ -69,6 +71,14 @@ describe('a list', () => {
     ]);
     expect((await list([inbox.name], 10)).map(({ mail }) => mail.id)).toEqual([first]);
     expect(await list([], 10)).toEqual([]);
+  });
+
+  it('says how often a mail was tried since', async () => {
+    await quarantine(1);
+    const [row] = await inbox.rowsOf(prefixes.quarantine);
+    const attempts = maxAttempts + 2;
+    await inbox.rows.write(inbox.name, [{ kind: 'merge', key: row?.key ?? '', columns: { attempts } }]);
+    expect((await list([inbox.name], 1))[0]?.mail.attempts).toBe(attempts);
   });
 
   it('believes a row of an earlier version, which has no number of attempts', async () => {
@@ -142,6 +152,13 @@ describe('one mail', () => {
     expect(await refusalOf(mails.get(id, options))).toMatchObject({ reason: 'notFound', message: noneOf });
   });
 
+  it.each(['nonsense', '', 'account.', '.0123456789abcdef'])('is not looked for in storage by %j', async (id) => {
+    await quarantine(1);
+    const before = inbox.rows.requests;
+    expect(await refusalOf(mails.get(id, options))).toMatchObject({ reason: 'notFound' });
+    expect(inbox.rows.requests).toBe(before);
+  });
+
   it('is found among others', async () => {
     const ids = [await quarantine(1), await quarantine(2), await quarantine(3)];
     for (const id of ids) expect((await mails.get(id, options)).id).toBe(id);
@@ -153,16 +170,30 @@ describe('one that is dropped', () => {
     const id = await quarantine(1);
     const path = quarantinePath(inbox.name, id.slice(inbox.name.length + 1));
     expect(inbox.quarantine.text(path)).toBe(fakeMail(1).bytes.toString());
+    const before = (await inbox.rowsOf(prefixes.ledger))[0]?.columns;
     await mails.delete(id, options);
     expect(await list([inbox.name], 10)).toEqual([]);
     expect(inbox.quarantine.text(path)).toBeUndefined();
-    expect((await inbox.rowsOf(prefixes.ledger))[0]?.columns.state).toBe('deleted');
+    expect((await inbox.rowsOf(prefixes.ledger))[0]?.columns).toEqual({ ...before, state: 'deleted' });
     // Should the process have ended before the bytes were gone, somebody comes back for them.
     expect(await inbox.rowsOf(leftoverPrefix)).toHaveLength(1);
     expect(await refusalOf(mails.delete(id, options))).toMatchObject({ reason: 'notFound' });
     inbox.now += 60_000;
     await runImport(inbox.context, inbox.name, {});
     expect([inbox.store.disposed, inbox.eventTypes()]).toEqual([[], ['mailroom.mail.quarantined']]);
+  });
+
+  it('leaves also where its bytes cannot be removed now: they go later', async () => {
+    const ids = [await quarantine(1), await quarantine(2)];
+    inbox.quarantine.onRequest = () => {
+      throw new RestError('storage is away', { statusCode: 503 });
+    };
+    for (const id of ids) await expect(mails.delete(id, options)).rejects.toThrow('storage is away');
+    expect(await list([inbox.name], 10)).toEqual([]);
+    inbox.quarantine.onRequest = () => undefined;
+    expect(inbox.quarantine.names()).toHaveLength(2);
+    await removeLeftovers(inbox.context, options);
+    expect(inbox.quarantine.names()).toEqual([]);
   });
 
   it('may have no bytes', async () => {
@@ -198,5 +229,25 @@ describe('one that is dropped', () => {
       throw new Error('storage is away');
     };
     await expect(mails.delete(id, options)).rejects.toThrow('storage is away');
+  });
+});
+
+describe('a caller who goes away', () => {
+  const gone = AbortSignal.abort(new Error('the caller is gone'));
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['a list', () => mails.list([inbox.name], { top: 1, signal: gone })],
+    ['one mail', () => mails.get(accountId(inbox.name, '0'.repeat(32)), { signal: gone })],
+  ])('has %s searched for no longer', async (_, call) => {
+    await quarantine(1);
+    await expect(call()).rejects.toThrow('the caller is gone');
+  });
+
+  it('while a mail is dropped has dropped it, and leaves its bytes for later', async () => {
+    const id = await quarantine(1);
+    const caller = new AbortController();
+    inbox.rows.onWrite = () => caller.abort();
+    await expect(mails.delete(id, { signal: caller.signal })).rejects.toMatchObject({ name: 'AbortError' });
+    expect([await list([inbox.name], 10), inbox.quarantine.names()]).toEqual([[], [expect.anything()]]);
   });
 });
