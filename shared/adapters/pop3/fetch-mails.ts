@@ -113,7 +113,7 @@ async function fetchBatch(
     for (const mail of batch) if (!numbers.has(mail)) fetched.push({ mail, content: { kind: 'gone' } });
     const there = [...numbers.keys()];
     const commands = [...numbers.values()].map((number) => `RETR ${number}`);
-    const last = [...numbers.values()].at(-1);
+    const last = maildrop.markable([...numbers.values()]);
     const marked = last !== undefined && (await maildrop.canMark(last, signal));
     if (marked) commands.push(maildrop.mark(last));
     let done = 0;
@@ -201,7 +201,9 @@ async function* fetchLarge(
   let stream: MailStream | undefined;
   try {
     const number = (await locate(maildrop, context.identity, [mail], signal)).get(mail);
-    const marked = number !== undefined && (await maildrop.canMark(number, signal));
+    const every = maildrop.entries.map((entry) => entry.number);
+    const mark = number === undefined ? undefined : maildrop.markable([...every, number]);
+    const marked = mark !== undefined && (await maildrop.canMark(mark, signal));
     const reply = number === undefined ? undefined : await maildrop.connection.command(`RETR ${number}`, signal);
     if (number === undefined || reply?.status !== 'ok') {
       const content: MailContent = reply ? refused(reply) : { kind: 'gone' };
@@ -212,10 +214,10 @@ async function* fetchLarge(
     const body: Body = maildrop.connection.body(`RETR ${number}`, mail.size);
     const { doubt } = shortOf(maildrop, body);
     const atEnd = async () => {
-      if (!marked || doubt() === undefined) return;
+      if (mark === undefined || !marked || doubt() === undefined) return;
       const { connection } = maildrop;
-      const reply = await connection.command(maildrop.mark(number), signal).catch(() => undefined);
-      if (reply && maildrop.isMark(number, reply)) return;
+      const reply = await connection.command(maildrop.mark(mark), signal).catch(() => undefined);
+      if (reply && maildrop.isMark(mark, reply)) return;
       connection.fail(nonsense('RETR', 'answers that are out of step', 'OUT_OF_STEP'));
       throw new BrokenMail('cutShort');
     };

@@ -116,7 +116,8 @@ export class Maildrop {
 
   /** All sizes, by one question. Who asks for so many will fetch mails: what `canMark` asks goes with it. */
   async #listSizes(signal: AbortSignal): Promise<void> {
-    const last = this.#canMark === undefined ? this.entries.at(-1)?.number : undefined;
+    const last = this.#canMark === undefined ? this.markable([...this.#uidls.keys()]) : undefined;
+    let refusal: Reply | undefined;
     await this.connection.each(
       ['LIST', ...(last === undefined ? [] : [this.mark(last)])],
       async (reply, index) => {
@@ -124,7 +125,10 @@ export class Maildrop {
           this.#canMark = last !== undefined && this.isMark(last, reply);
           return;
         }
-        if (reply.status !== 'ok') throw replyError(reply, 'LIST');
+        if (reply.status !== 'ok') {
+          refusal = reply;
+          return;
+        }
         for (const line of await this.connection.lines('LIST', signal)) {
           const pair = parsePair(line);
           if (pair) this.#sizes.set(...pair);
@@ -132,10 +136,20 @@ export class Maildrop {
       },
       signal,
     );
+    // Thrown behind the last answer: the session can be used still.
+    if (refusal) throw replyError(refusal, 'LIST');
     this.#allSizes = true;
   }
 
-  /** Whether the server answers `UIDL n` so that the answer cannot be taken for another command's; asked once a session. */
+  /** The last of these messages that has an id, which `mark` needs; undefined: none has. */
+  markable(numbers: readonly number[]): number | undefined {
+    return numbers.findLast((number) => (this.#uidls.get(number) ?? '') !== '');
+  }
+
+  /**
+   * Whether the server answers `UIDL n` so that the answer cannot be taken for another command's; asked once a session.
+   * `number`: of a message that has an id.
+   */
   async canMark(number: number, signal: AbortSignal): Promise<boolean> {
     this.#canMark ??= this.isMark(number, await this.connection.command(this.mark(number), signal));
     return this.#canMark;

@@ -143,8 +143,16 @@ describe('answers out of step', () => {
     expect(asked).toEqual(['UIDL', 'LIST', 'UIDL 70', 'RETR 1', 'RETR 64', 'UIDL 64', 'RETR 65', 'RETR 70', 'UIDL 70']);
   });
 
-  it('a server that refuses the sizes of many mails fails the listing', async () => {
-    const script: Pop3Script = { LIST: () => '-ERR [SYS/TEMP] not now\r\n' };
+  it('is checked by the last mail that has an id', async () => {
+    await fetched({ script: {}, mails: [...many, { uidl: 'x'.repeat(501), bytes: mail('without an id') }] });
+    expect(server?.lines().find((line) => line.startsWith('UIDL '))).toBe('UIDL 70');
+  });
+
+  it('a server that refuses the sizes of many mails fails the listing, and the session goes on', async () => {
+    let refused = 0;
+    const script: Pop3Script = { LIST: () => (refused++ === 0 ? '-ERR [SYS/TEMP] not now\r\n' : 'ordinary') };
     expect(await failure(fetched({ script, mails: many }))).toMatchObject({ code: 'SYS/TEMP' });
+    const listed = session && (await allMails(session.list('INBOX', { signal: never, pageSize: 10 })));
+    expect([listed?.length, server?.sessions()]).toEqual([70, 1]);
   });
 });

@@ -1,5 +1,6 @@
 import type { Checkpoint, ListedMail } from '../../adapters/store.ts';
 import { StoreError } from '../../adapters/store.ts';
+import { untilAborted } from '../../platform/abort.ts';
 import { type AccountRows, readAccountRows } from '../ledger/account-rows.ts';
 import { type CheckpointRow, Checkpoints } from '../ledger/checkpoints.ts';
 import { readTurnAndOpen } from '../ledger/open-rows.ts';
@@ -53,7 +54,12 @@ export async function importEverything(context: ImportContext, ahead?: Promise<A
   const pipeline = pipelineOf(context);
   try {
     // What was left in work is pending by now.
-    const known = interrupted.length > 0 ? undefined : found.quiet ? { ...found.quiet, pending: [] } : await ahead;
+    const known =
+      interrupted.length > 0
+        ? undefined
+        : found.quiet
+          ? { ...found.quiet, pending: [] }
+          : ahead && (await untilAborted(ahead, context.signal));
     const rows = known ?? (await readAccountRows(context));
     const { left, quiet } = await importRound(context, { pipeline, time, rows });
     await pipeline.idle();

@@ -79,6 +79,21 @@ describe('a run', () => {
     expect(asked).not.toContain(prefixes.checkpoint);
   });
 
+  it('that stands still at what it begins with ends with its time', async () => {
+    const { rows } = inbox;
+    const range = rows.range.bind(rows);
+    const still = Promise.withResolvers<void>();
+    rows.range = async function* (partition, from, before, given) {
+      if (from === prefixes.scope) await still.promise;
+      yield* range(partition, from, before, given);
+    };
+    Object.assign(inbox.context, { budgetMs: 100 });
+    await run();
+    still.resolve();
+    const { last } = await readTurn(inbox.context, inbox.name);
+    expect([last?.status, await leaseHolder(inbox.context, inbox.name)]).toEqual(['failed', undefined]);
+  });
+
   it('that a caller was promised has its row while it goes on, and when it has ended', async () => {
     const { id } = await announceRun(inbox.context, inbox.name);
     let during: unknown;

@@ -28,6 +28,7 @@ it.each([
   ['storage that does not answer', new RestError('no answer')],
   ['the network', withCode('ECONNRESET')],
   ['a full disk', withCode('ENOSPC')],
+  ['a request that was cut', Object.assign(new Error('The operation was aborted.'), { name: 'AbortError' })],
   ['a time that is over', new DOMException('The time is over', 'TimeoutError')],
 ])('trouble of %s is nobody’s attempt', (_, error) => {
   expect(isOwnTrouble(error)).toBe(false);

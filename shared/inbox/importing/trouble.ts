@@ -41,7 +41,9 @@ export function isOwnTrouble(error: unknown): boolean {
     return false;
   }
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  // A time that is over is a DOMException; what the system or storage says has a code.
-  const others = error instanceof LeaseLost || error instanceof DOMException || error instanceof RestError;
+  // A time that is over is a DOMException, or what Azure's libraries make of it, which has a name alone; what the system or
+  // storage says has a code.
+  const cut = error instanceof DOMException || (error instanceof Error && error.name === 'AbortError');
+  const others = error instanceof LeaseLost || cut || error instanceof RestError;
   return !others && typeof code !== 'string';
 }

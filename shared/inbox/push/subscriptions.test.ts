@@ -275,7 +275,8 @@ describe('a subscription that is to end', () => {
     await stage.change({ tries: 30 });
     for (let tries = 1; tries < 12; tries += 1) {
       await tend();
-      expect((await row()).endTries).toBe(tries);
+      const { endTries, workAt } = await row();
+      expect({ endTries, waits: workAt - stage.now }).toEqual({ endTries: tries, waits: retryWait(tries, undefined) });
     }
     await tend();
     expect([(await rowsNow()).length, stage.made.size]).toEqual([0, 1]);

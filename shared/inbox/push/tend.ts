@@ -210,6 +210,6 @@ async function noteFailure(
   await replaceRow(push, current, {
     ...{ tries, code, hint, ...changes },
     ...(error instanceof NotMade ? { attemptAt: undefined } : {}),
-    ...dueAt(now + retryWait(tries, retryAfterMs), now),
+    ...dueAt(now + retryWait(changes.endTries ?? tries, retryAfterMs), now),
   });
 }

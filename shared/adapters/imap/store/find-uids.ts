@@ -66,17 +66,18 @@ export async function findUidsAbove(
 }
 
 /**
- * All UIDs of a folder of which nothing is known, by one question. Undefined where it would be too large, or where the answer
- * does not have as many as there were when the folder was opened: then some are left out, or have arrived since.
+ * All UIDs of a folder of which nothing is known, by one question. Undefined where it would be too large, where the answer
+ * does not have as many as there were when the folder was opened, or where one has arrived since, by UIDNEXT: it may stand
+ * for another that is left out.
  */
 async function searchAll(
   mailbox: Mailbox,
-  { exists }: OpenFolder,
+  { exists, uidNext }: OpenFolder,
   signal: AbortSignal,
 ): Promise<readonly number[] | undefined> {
-  if (exists === undefined || exists > MAX_SEARCHED) return undefined;
+  if (exists === undefined || exists > MAX_SEARCHED || uidNext === undefined) return undefined;
   const found = await mailbox.search([atom('UID'), sequence('1:*')], signal);
-  return found.length === exists ? found : undefined;
+  return found.length === exists && (found.at(-1) ?? 0) < uidNext ? found : undefined;
 }
 
 /** The UID of the mail that stands last; undefined where the server does not say. */
