@@ -83,11 +83,13 @@ describe('folders', () => {
     all.written(all.row('INBOX', checkpoint, [mail(7), mail(), mail(5)]));
     all.written(all.row('INBOX', checkpoint, [mail(3)]));
     await write(all.row('INBOX', checkpoint, []));
+    await write(all.firstRow('Empty', 'since3'));
     const other = all.firstRow('Other', 'since1');
     all.written(other);
     await write(all.row('Other', checkpoint, [mail(6)]));
     const moved = await read('imap:another');
-    expect([moved.newestElsewhere('since1'), moved.newestElsewhere('since2')]).toEqual([7, undefined]);
+    const newest = ['since1', 'since2', 'since3'].map((since) => moved.newestElsewhere(since));
+    expect(newest).toEqual([7, undefined, undefined]);
     expect((await read()).newestElsewhere('since1')).toBeUndefined();
   });
 });

@@ -6,7 +6,9 @@ import { jsonColumns } from '../../platform/rows.ts';
 import { runImport } from '../importing/run.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { assetLocalId, ledgerKey, pageKeys, prefixes } from '../keys.ts';
-import { removeLeftovers } from './leftovers.ts';
+import { Superseded } from '../session/fence.ts';
+import type { ImportContext } from '../session/import-context.ts';
+import { removeFailed, removeLeftovers } from './leftovers.ts';
 import { zombieMs } from './pages-in-progress.ts';
 import { quarantinePath } from './pending.ts';
 
@@ -20,6 +22,7 @@ function leftover(inbox: TestInbox, n = 1) {
   const paths = assetPaths(inbox.name, accountId(inbox.name, localId));
   const quarantined = quarantinePath(inbox.name, localId);
   return {
+    inbox,
     mail: { source, folder: 'INBOX' },
     ledger,
     paths,
@@ -34,6 +37,16 @@ function leftover(inbox: TestInbox, n = 1) {
       inbox.rows.write(inbox.name, [leftoverRow(`run:${n}`, [{ asset: localId, ledger }], from)]),
     setState: (state: string) => inbox.rows.write(inbox.name, [{ kind: 'merge', key: ledger, columns: { state } }]),
   };
+}
+
+type Leftover = ReturnType<typeof leftover>;
+
+/** Begins a page of these mails. */
+async function begin(inbox: TestInbox, mails: readonly Leftover[]): Promise<string> {
+  const { inProgress } = pageKeys(newestFirstId(inbox.now), 1);
+  const columns = jsonColumns(mails.map(({ mail }) => mail));
+  await inbox.rows.write(inbox.name, [{ kind: 'put', key: inProgress, columns }]);
+  return inProgress;
 }
 
 async function imported() {
@@ -61,29 +74,55 @@ describe('what a check-in left that was never committed', () => {
     expect(await inbox.rowsOf(leftoverPrefix)).toEqual([]);
   });
 
-  it('is a page in progress’s own', async () => {
+  it.each<[string, (own: Leftover) => void]>([
+    ['of its asset', ({ inbox, paths }) => inbox.assets.put(paths.message, 'mail')],
+    ['in quarantine', ({ inbox, quarantined }) => inbox.quarantine.put(quarantined, 'mail')],
+    [
+      'of both',
+      ({ inbox, paths, quarantined }) => {
+        inbox.assets.put(paths.message, 'mail');
+        inbox.quarantine.put(quarantined, 'mail');
+      },
+    ],
+  ])('is removed where it is no more than one blob %s', async (_, put) => {
     const inbox = new TestInbox();
     const own = leftover(inbox);
-    own.putBlobs();
+    put(own);
     await own.left();
-    const { inProgress } = pageKeys(newestFirstId(inbox.now), 1);
-    await inbox.rows.write(inbox.name, [{ kind: 'put', key: inProgress, columns: jsonColumns([own.mail]) }]);
     await remove(inbox);
-    expect(own.blobs()).toEqual([2, 1]);
+    expect(own.blobs()).toEqual([0, 0]);
+  });
+
+  it('is a page in progress’s own', async () => {
+    const inbox = new TestInbox();
+    const [own, other] = [leftover(inbox, 1), leftover(inbox, 2)];
+    own.putBlobs();
+    other.putBlobs();
+    await own.left();
+    await other.left();
+    await begin(inbox, [leftover(inbox, 3), own]);
+    await remove(inbox);
+    expect([own.blobs(), other.blobs()]).toEqual([
+      [2, 1],
+      [0, 0],
+    ]);
     // It has a row of its own for what it leaves.
     expect(await inbox.rowsOf(leftoverPrefix)).toEqual([]);
   });
 
-  it('stays where it was written anew after it was listed', async () => {
+  it('stays where it was written anew after it was listed, and may be gone by then', async () => {
     const inbox = new TestInbox();
     const own = leftover(inbox);
     own.putBlobs();
     await own.left();
     inbox.assets.onRequest = (method, path) => {
-      if (method === 'delete' && path === own.paths.message) inbox.assets.put(path, 'another');
+      if (method !== 'delete') return;
+      if (path === own.paths.message) inbox.assets.put(path, 'another');
+      else inbox.assets.remove(path);
     };
     await remove(inbox);
     expect(inbox.assets.names(own.paths.folder)).toEqual([own.paths.message]);
+    expect(await inbox.rowsOf(leftoverPrefix)).toEqual([]);
   });
 
   it('keeps no other from being removed where nobody can tell whether it is committed', async () => {
@@ -97,6 +136,20 @@ describe('what a check-in left that was never committed', () => {
     await remove(inbox);
     expect([unreadable.blobs()[0], own.blobs()]).toEqual([3, [0, 0]]);
     expect((await inbox.rowsOf(leftoverPrefix)).map(({ key }) => key)).toEqual([`${leftoverPrefix}run:1`]);
+  });
+
+  it('is tried again where the time is over while it is removed', async () => {
+    const inbox = new TestInbox();
+    const own = leftover(inbox);
+    own.putBlobs();
+    await own.left();
+    const time = new AbortController();
+    inbox.assets.onRequest = () => {
+      time.abort(new Error('the time is over'));
+      throw new Error('cut');
+    };
+    await expect(removeLeftovers(inbox.context, { signal: time.signal })).rejects.toThrow('the time is over');
+    expect(await inbox.rowsOf(leftoverPrefix)).toHaveLength(1);
   });
 
   it('is tried again where storage is away, and other accounts have their turn', async () => {
@@ -132,6 +185,15 @@ describe('what is committed', () => {
     // What was kept of an earlier failure in the quarantine goes.
     expect(own.blobs()).toEqual([before, 0]);
     expect(await inbox.rowsOf(leftoverPrefix)).toEqual([]);
+  });
+
+  it('stays: the asset of an imported mail that no list names', async () => {
+    const { inbox, own } = await imported();
+    const [before] = own.blobs();
+    for (const { key } of await inbox.rowsOf('a:')) await inbox.rows.write(inbox.name, [{ kind: 'delete', key }]);
+    await own.left();
+    await remove(inbox);
+    expect(own.blobs()[0]).toBe(before);
   });
 
   it('stays: the bytes of a mail in quarantine, not its asset', async () => {
@@ -183,8 +245,7 @@ describe('a page that no later run has ended', () => {
     const own = leftover(inbox);
     own.putBlobs();
     const begun = inbox.now;
-    const { inProgress } = pageKeys(newestFirstId(begun), 1);
-    await inbox.rows.write(inbox.name, [{ kind: 'put', key: inProgress, columns: jsonColumns([own.mail]) }]);
+    await begin(inbox, [own]);
     inbox.now = begun + zombieMs - 1;
     await remove(inbox);
     expect(await inbox.rowsOf(prefixes.inProgress)).toHaveLength(1);
@@ -195,5 +256,31 @@ describe('a page that no later run has ended', () => {
     inbox.now += zombieMs;
     await remove(inbox);
     expect(own.blobs()).toEqual([0, 0]);
+  });
+});
+
+describe('what a mail wrote that could not be imported', () => {
+  const site = async () => {
+    const inbox = new TestInbox();
+    const own = leftover(inbox);
+    const inProgress = await begin(inbox, [own]);
+    const context = { inbox: inbox.context, account: inbox.name, ...options } as ImportContext;
+    return { inbox, own, inProgress, removeOwn: () => removeFailed(context, own.mail, inProgress) };
+  };
+
+  it('is removed, but for its bytes in quarantine', async () => {
+    const { own, removeOwn } = await site();
+    own.putBlobs();
+    await removeOwn();
+    expect(own.blobs()).toEqual([0, 1]);
+  });
+
+  it('stays where another run has taken its page over', async () => {
+    const { inbox, own, inProgress, removeOwn } = await site();
+    await inbox.rows.write(inbox.name, [{ kind: 'delete', key: inProgress }]);
+    await removeOwn();
+    own.putBlobs();
+    await expect(removeOwn()).rejects.toBeInstanceOf(Superseded);
+    expect(own.blobs()).toEqual([2, 1]);
   });
 });

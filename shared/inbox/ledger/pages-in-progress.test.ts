@@ -80,6 +80,7 @@ describe('a page in progress', () => {
     await beginPage(context, inProgress, [mail('a')]);
     await checkInProgress(context, inProgress);
     await inbox.rows.write(inbox.name, [stillInProgress(inProgress)]);
+    expect((await inbox.rowsOf(prefixes.inProgress)).map(mailsInProgress)).toEqual([[mail('a')]]);
     await inbox.rows.write(inbox.name, interruptRows(context, inProgress, [mail('a')]));
     await expect(checkInProgress(context, inProgress)).rejects.toBeInstanceOf(Superseded);
     await expect(inbox.rows.write(inbox.name, [stillInProgress(inProgress)])).rejects.toMatchObject({
@@ -90,6 +91,7 @@ describe('a page in progress', () => {
   it('that is ended leaves a row for what may still be written of it, for a day', async () => {
     const { inbox, context, inProgress } = await site();
     await inbox.rows.write(inbox.name, [{ kind: 'put', key: inProgress, columns: {} }]);
+    expect((await inbox.rowsOf(prefixes.inProgress)).map(mailsInProgress)).toEqual([[]]);
     await inbox.rows.write(inbox.name, interruptRows(context, inProgress, [mail('a'), mail('b')]));
     const [left] = await inbox.rowsOf(leftoverPrefix);
     expect(left?.columns.from).toBe(inbox.now + zombieMs);
@@ -99,11 +101,13 @@ describe('a page in progress', () => {
 
 describe('a page whose process ended', () => {
   it('of one mail counts as an attempt of it', async () => {
-    const { context, inProgress, put, recover, pending } = await site();
+    const { inbox, context, inProgress, put, recover, pending } = await site();
     await put('a', { attempts: 2, cause: { kind: 'slow' } });
     await beginPage(context, inProgress, [mail('a')]);
     await recover();
     expect(await pending()).toEqual([['a', 3, 'failed']]);
+    const reason = 'The process ended while the mail was imported';
+    expect(await readPending(inbox.context, inbox.name, { signal })).toMatchObject([{ reason }]);
     expect((await openRows(context)).interrupted).toEqual([]);
   });
 

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Receipt } from '../../adapters/transport.ts';
-import { afterCopy, type CopyState, newCopy } from './sent-copy-state.ts';
+import {
+  afterCopy,
+  type CopyState,
+  checkColumns,
+  copyColumns,
+  endedCopy,
+  newCopy,
+  requeuedCopy,
+} from './sent-copy-state.ts';
 
 const now = Date.UTC(2026, 5, 1);
 const minute = 60_000;
@@ -13,6 +21,17 @@ const held: CopyState = { ...newCopy(now), note: 'where it stood' };
 describe('a copy for Sent', () => {
   it('is due at once, and looked after in a minute', () => {
     expect(newCopy(now)).toEqual({ since: now, attempts: 0, dueAt: now, checkAt: now + minute });
+  });
+
+  it.each<[string, object, object]>([
+    ['is requeued', requeuedCopy(held, now + 5), { ...held, dueAt: now + 5, checkAt: now + 5 + minute }],
+    ['is requeued unread', checkColumns(now + 5, now), { checkAt: now + 5 + minute, waitMs: 5 + minute }],
+    ['was put off', afterCopy(held, receipt('deferred'), now), { dueAt: now + minute, checkAt: now + 2 * minute }],
+    ['its record is still to tell of', endedCopy(held, 'saved', now), { dueAt: now + minute, checkAt: now + minute }],
+    ['waits', copyColumns(held, now + 5), { ...held, waitMs: minute - 5 }],
+    ['waited long', copyColumns(held, now + 2 * minute), { waitMs: 0 }],
+  ])('that %s is looked after once its queue message seems to be lost', (_, copy, times) => {
+    expect(copy).toMatchObject(times);
   });
 
   it('is tried again as a mail is, for 48 hours', () => {
