@@ -257,6 +257,17 @@ describe('a page that no later run has ended', () => {
     await remove(inbox);
     expect(own.blobs()).toEqual([0, 0]);
   });
+
+  it('keeps no other from being ended where nobody can read it', async () => {
+    const inbox = new TestInbox();
+    const own = leftover(inbox);
+    const unreadable = await begin(inbox, []);
+    await inbox.rows.write(inbox.name, [{ kind: 'merge', key: unreadable, columns: { json0: 'of another version' } }]);
+    await begin(inbox, [own]);
+    inbox.now += zombieMs;
+    await remove(inbox);
+    expect((await inbox.rowsOf(prefixes.inProgress)).map(({ key }) => key)).toEqual([unreadable]);
+  });
 });
 
 describe('what a mail wrote that could not be imported', () => {

@@ -41,9 +41,7 @@ export async function removeLeftovers(inbox: InboxContext, options: Options): Pr
       await endForgottenPages(inbox, account, options);
       await removeOfAccount(inbox, account, options);
     } catch (error) {
-      options.signal.throwIfAborted();
-      // Other accounts have their turn now.
-      log.warn('inbox.leftoversNotRemoved', { account, error: errorText(error) });
+      notRemoved(account, error, options.signal);
     }
   });
 }
@@ -55,11 +53,19 @@ async function endForgottenPages(inbox: InboxContext, account: string, { signal 
     if (begunAt(row.key) + zombieMs > clock.now()) {
       continue;
     }
-    // Their mails are listed again: the checkpoint stands before them, or they are pending still.
-    await rows
-      .write(account, interruptRows({ inbox, account: account }, row.key, mailsInProgress(row)))
-      .catch(ignoreConflict);
+    try {
+      // Their mails are listed again: the checkpoint stands before them, or they are pending still.
+      await rows.write(account, interruptRows({ inbox, account }, row.key, mailsInProgress(row))).catch(ignoreConflict);
+    } catch (error) {
+      notRemoved(account, error, signal);
+    }
   }
+}
+
+/** Logs it. The next hour tries again; one that nobody can judge must not keep the others. Throws where the time is over. */
+function notRemoved(account: string, error: unknown, signal: AbortSignal): void {
+  signal.throwIfAborted();
+  log.warn('inbox.leftoversNotRemoved', { account, error: errorText(error) });
 }
 
 async function removeOfAccount(inbox: InboxContext, account: string, options: Options): Promise<void> {
@@ -75,9 +81,7 @@ async function removeOfAccount(inbox: InboxContext, account: string, options: Op
       }
       await rows.write(account, [{ kind: 'delete', key: row.key }]).catch(ignoreConflict);
     } catch (error) {
-      options.signal.throwIfAborted();
-      // The next hour tries again; one that nobody can judge must not keep the others.
-      log.warn('inbox.leftoversNotRemoved', { account, error: errorText(error) });
+      notRemoved(account, error, options.signal);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { FrozenMail, MailTransport, Receipt, RecipientOutcome, Trouble } fr
 import { inLogScope } from '../../platform/log.ts';
 import { claimMs } from '../delivering/claim.ts';
 import { deliver } from '../delivering/deliver.ts';
-import { copyKey, recordKey } from '../keys.ts';
+import { copyKey, recordKey, recordPrefix } from '../keys.ts';
 import { earlyMs } from '../timing.ts';
 import { saveSentCopy, saveSentCopyFromQueue } from './sent-copy.ts';
 
@@ -249,6 +249,15 @@ describe('a copy for Sent', () => {
       'of an account without a mailbox',
       ({ context }) => Object.assign(context, { sentCopies: async () => undefined }),
       { event: 'outbox.copyGivenUp', code: 'noStore' },
+    ],
+    [
+      'of a message that is gone',
+      ({ rows }) => {
+        const get = rows.get.bind(rows);
+        rows.get = async (partition, key, given) =>
+          key.startsWith(recordPrefix) ? undefined : await get(partition, key, given);
+      },
+      { event: 'outbox.copyGivenUp', code: 'messageDeleted' },
     ],
     [
       'of a deleted account',

@@ -104,7 +104,10 @@ async function attempt(context: OutboxContext, lease: SentCopyLease, signal: Abo
   const account = await context.account(lease.account, signal);
   const transport = account && (await context.sentCopies(account));
   if (!row || !transport) {
-    const trouble = { scope: 'account' as const, code: account ? 'noStore' : 'accountDeleted' };
+    const trouble = {
+      scope: 'account' as const,
+      code: account ? (row ? 'noStore' : 'messageDeleted') : 'accountDeleted',
+    };
     return { state: endedCopy(lease.state, 'failed', now()), trouble };
   }
   if (!account.enabled) {
