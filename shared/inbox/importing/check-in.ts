@@ -16,7 +16,7 @@ import type { BounceReceiver } from '../context.ts';
 import { assetLocalId, sourceText } from '../keys.ts';
 import { KeptParts, uploading } from './kept-parts.ts';
 import { isSubstitute } from './substitute.ts';
-import { Doubtful, MailTrouble, Oversize, ToBeReread } from './trouble.ts';
+import { Doubtful, Oversize, ToBeReread } from './trouble.ts';
 
 /** A mail whose blobs are all written and which only the commit is missing. */
 export interface CheckedIn {
@@ -65,7 +65,7 @@ export interface CheckInOptions {
 /**
  * Writes a mail's blobs: `message.eml` byte for byte as it came, its attachments, and last `asset.json`. Every path
  * follows from account and source, so that doing it again after a crash overwrites the same blobs. Memory: a few chunks.
- * Throws MailTrouble, Oversize, ToBeReread for what is the mail's own.
+ * Throws Oversize, ToBeReread for what is the mail's own.
  */
 export async function checkIn(
   { container, account }: AssetPlace,
@@ -82,9 +82,6 @@ export async function checkIn(
   const raw = Buffer.isBuffer(content)
     ? await whole(blob, within(content, options.maxBytes), kept, options)
     : await streamed(blob, content, kept, options);
-  if (!oversize && mail.size !== undefined && raw.size === 0 && mail.size > 0) {
-    throw new MailTrouble('The server sent an empty mail');
-  }
   const { parsed } = raw;
   const doubts = doubtsOf(raw, options);
   const bounce = parsed.bounce ? await bounceOf(parsed.bounce, parsed.flags.bounce, options) : null;

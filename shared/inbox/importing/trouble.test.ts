@@ -5,7 +5,7 @@ import { StoreError } from '../../adapters/store.ts';
 import { EmptyMailError } from '../../mime/mail.ts';
 import { LeaseLost } from '../../platform/row-lease.ts';
 import { Superseded } from '../session/fence.ts';
-import { Doubtful, isOwnTrouble, MailTrouble } from './trouble.ts';
+import { Doubtful, isOwnTrouble } from './trouble.ts';
 
 const withCode = (code: string) => Object.assign(new Error('of the system'), { code });
 
@@ -13,7 +13,6 @@ it.each([
   ['a mail that cannot be read', new BrokenMail('notMail')],
   ['a mail without content', new EmptyMailError()],
   ['bytes that are not those announced', new Doubtful('cutShort', 17)],
-  ['something else about the mail', new MailTrouble('too many parts')],
   ['a fault of our own that its content brings about', new TypeError('undefined is not a function')],
   ['what a library throws that is no error', 'text'],
 ])('%s is the mail’s own trouble', (_, error) => {

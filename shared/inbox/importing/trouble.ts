@@ -6,13 +6,9 @@ import { LeaseLost } from '../../platform/row-lease.ts';
 import { storageStatus } from '../../platform/storage.ts';
 import { Superseded } from '../session/fence.ts';
 
-/** Something is wrong with this one mail: counts as an attempt of it. */
-export class MailTrouble extends Error {
-  override readonly name = 'MailTrouble';
-}
-
-/** The mail's bytes are not what its server had announced. */
-export class Doubtful extends MailTrouble {
+/** The mail's bytes are not what its server had announced: counts as an attempt of it. */
+export class Doubtful extends Error {
+  override readonly name = 'Doubtful';
   /** How many came. */
   readonly bytes: number;
 
@@ -34,7 +30,7 @@ export class Oversize extends Error {
 
 /** Trouble that this one mail makes, as against servers, storage, network, time. */
 export function isOwnTrouble(error: unknown): boolean {
-  if (error instanceof MailTrouble || error instanceof BrokenMail || error instanceof EmptyMailError) {
+  if (error instanceof Doubtful || error instanceof BrokenMail || error instanceof EmptyMailError) {
     return true;
   }
   if (error instanceof StoreError || error instanceof Superseded || storageStatus(error) !== undefined) {
