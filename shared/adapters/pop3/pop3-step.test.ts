@@ -31,7 +31,7 @@ interface Serving {
 async function fetched({ script, mails = small, pipelining = true }: Serving): Promise<readonly FetchedMail[]> {
   const capabilities = usualCapabilities.filter((name) => pipelining || name !== 'PIPELINING');
   server = await startScriptedPop3({ script, mails, capabilities });
-  session = await pop3Store({ port: server.port, tls: { starttls: 'never' }, timeout: 2_000 }).open({ signal: never });
+  session = await pop3Store({ port: server.port, tls: { starttls: 'never' }, timeout: 60_000 }).open({ signal: never });
   const listed = await allMails(session.list('INBOX', { signal: never, pageSize: 10 }));
   const found: FetchedMail[] = [];
   for await (const one of session.fetch(listed, { signal: never })) {

@@ -19,7 +19,7 @@ import { StartingPoints } from './starting-points.ts';
 
 /** One page of an import, on a mailbox in memory. */
 
-const forever = AbortSignal.timeout(120_000);
+const forever = new AbortController().signal;
 
 const listed = ({ store }: TestInbox, n: number): ListedMail => {
   const { item, bytes, receivedAt } = fakeMail(n);
@@ -34,7 +34,12 @@ async function withPage(
   use: (page: PageImport) => Promise<void>,
   signal = forever,
 ): Promise<void> {
-  const session = { runId: newestFirstId(inbox.now), purpose: 'import' as const, budgetMs: 60_000, signal };
+  const session = {
+    runId: newestFirstId(inbox.now),
+    purpose: 'import' as const,
+    budgetMs: inbox.context.budgetMs,
+    signal,
+  };
   await withSession(inbox.context, inbox.name, session, async (context) => {
     const checkpoints = await Checkpoints.read(context);
     const failures = new FolderFailures(context);
@@ -55,11 +60,10 @@ function changeSession(inbox: TestInbox, change: (session: StoreSession) => Part
   };
 }
 
-/** A mail that begins to come, and stands still; the time of its page is long. */
+/** A mail that begins to come, and stands still. */
 function standStill(inbox: TestInbox): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   inbox.store.content = () => ({ kind: 'stream', stream: new Readable({ read: () => resolve() }) });
-  Object.assign(inbox.context, { budgetMs: 24 * 3_600_000 });
   return promise;
 }
 

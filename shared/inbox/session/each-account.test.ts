@@ -48,7 +48,7 @@ describe('accounts that others work on', () => {
         cut.abort(new Error('come back to at once'));
         throw cut.signal.reason;
       }
-      setImmediate(() => cut.abort(new Error('the process is to end')));
+      queueMicrotask(() => cut.abort(new Error('the process is to end')));
       return 'leased';
     };
     await expect(each(['busy'], task)).rejects.toThrow('the process is to end');

@@ -8,7 +8,7 @@ import { takenBy } from './lease.test-support.ts';
 import { type AccountLease, acquireLease, leaseHolder } from './lease.ts';
 import { leaseMs, readTurn } from './turn-row.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const another = { runId: 'another', purpose: 'sweep' };
 
 afterEach(() => vi.useRealTimers());

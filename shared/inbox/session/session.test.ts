@@ -15,7 +15,7 @@ import { type AccountLease, acquireLease, leaseHolder } from './lease.ts';
 import { leaseMs, readTurn } from './turn-row.ts';
 import { withSession } from './with-session.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 const options = { signal };
 const minuteMs = 60_000;
 

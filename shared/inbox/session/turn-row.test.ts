@@ -39,7 +39,7 @@ describe('the row of a turn', () => {
       runId: 'looks',
       purpose: 'retention' as const,
       budgetMs: 60_000,
-      signal: AbortSignal.timeout(60_000),
+      signal: new AbortController().signal,
     };
     await withSession(context, name, looks, async () => undefined);
     expect(await readTurn(context, name)).toMatchObject({ unclear: true, died: dead });
