@@ -86,9 +86,9 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
     account: name,
     draft,
     secrets,
-    onSecret: (secret: string, value: string) => setSecrets({ ...secrets, [secret]: value }),
+    onSecret: (secret: string, value: string) => setSecrets((before) => ({ ...before, [secret]: value })),
     ends: secretEnds,
-    onEnd: (secret: string, end: string) => setSecretEnds({ ...secretEnds, [secret]: end }),
+    onEnd: (secret: string, end: string) => setSecretEnds((before) => ({ ...before, [secret]: end })),
     stored: true,
     verification: live.verification,
   };

@@ -62,9 +62,9 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
     account: name,
     draft,
     secrets,
-    onSecret: (secret: string, value: string) => setSecrets({ ...secrets, [secret]: value }),
+    onSecret: (secret: string, value: string) => setSecrets((before) => ({ ...before, [secret]: value })),
     ends: secretEnds,
-    onEnd: (secret: string, end: string) => setSecretEnds({ ...secretEnds, [secret]: end }),
+    onEnd: (secret: string, end: string) => setSecretEnds((before) => ({ ...before, [secret]: end })),
     stored: false,
     verification: live.verification,
   };

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, frozenMail, longBody, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
 import { onThisMachine } from '../../../test/support/on-this-machine.ts';
@@ -333,7 +334,11 @@ describe('stopping while the commit is under way', () => {
   it('answers deferred when the server goes away meanwhile', async () => {
     const { transport, server } = await start({ answer: (step) => (step === 'TEXT' ? cut : undefined) });
     const options = sendOptions({
-      beforeCommit: () => eventually('the connection ends', () => server.openConnections() === 0),
+      beforeCommit: async () => {
+        await eventually('the connection ends', () => server.openConnections() === 0);
+        // The client hears of it in a later turn of the same loop.
+        for (let turns = 0; turns < 20; turns += 1) await setImmediate();
+      },
     });
     expect(outcomes(await transport.send(frozenMail({ body: longBody(50_000) }), options))).toEqual(['deferred']);
     expect(server.mails).toEqual([]);
