@@ -204,6 +204,24 @@ describe('the first minute', () => {
     });
   });
 
+  it('passwords that are filled in at once, as password managers do, are all kept', async () => {
+    await inTab('/connect?kind=imap', async ({ page }) => {
+      await field(page, 'Sending signs in as importing does').uncheck();
+      const passwords = ['Importing', 'Sending'].map((side) =>
+        field(page.getByRole('group', { name: side }), 'Password'),
+      );
+      await passwords[1]?.waitFor();
+      await page.evaluate(`
+        for (const [n, input] of document.querySelectorAll('fieldset input[type=password]').entries()) {
+          input.value = 'password ' + n;
+          input.dispatchEvent(new Event('input', { bubbles: true }));
+        }`);
+      // A change of another field draws all of them anew, by what was kept.
+      await field(page, 'Address').fill('corpus@example.com');
+      expect(await Promise.all(passwords.map((each) => each.inputValue()))).toEqual(['password 0', 'password 1']);
+    });
+  });
+
   it('a wrong port and a wrong password of POP3 and of SMTP are told beside their fields', async () => {
     const plain = Buffer.from(`\0tester\0${password}`).toString('base64');
     const smtp = await startScriptedSmtp({

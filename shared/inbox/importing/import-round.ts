@@ -53,14 +53,8 @@ export async function importEverything(context: ImportContext, ahead?: Promise<A
   await publishUnfinished(context, unfinished);
   const pipeline = pipelineOf(context);
   try {
-    // What was left in work is pending by now.
-    const known =
-      interrupted.length > 0
-        ? undefined
-        : found.quiet
-          ? { ...found.quiet, pending: [] }
-          : ahead && (await untilAborted(ahead, context.signal));
-    const rows = known ?? (await readAccountRows(context));
+    // What was left in work is pending by now: nothing that was read before holds.
+    const rows = interrupted.length > 0 ? await readAccountRows(context) : await firstRows(context, found.quiet, ahead);
     const { left, quiet } = await importRound(context, { pipeline, time, rows });
     await pipeline.idle();
     // Never before an import: whatever is wrong with an original must not keep new mail out.
@@ -70,6 +64,16 @@ export async function importEverything(context: ImportContext, ahead?: Promise<A
   } finally {
     await pipeline.idle().catch(() => undefined);
   }
+}
+
+/** What a round begins with, where no page was left in work: as it is known, as it is being read, or as it is read now. */
+async function firstRows(
+  context: ImportContext,
+  quiet: Quiet | undefined,
+  ahead: Promise<AccountRows> | undefined,
+): Promise<AccountRows> {
+  if (quiet) return { ...quiet, pending: [] };
+  return await (ahead ? untilAborted(ahead, context.signal) : readAccountRows(context));
 }
 
 interface RoundOptions extends Pick<RoundContext, 'pipeline' | 'time'> {
