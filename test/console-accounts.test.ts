@@ -86,12 +86,20 @@ const button = (page: Page | Locator, name: string) => page.getByRole('button', 
 const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
 const field = (page: Page | Locator, name: string | RegExp) => page.getByLabel(name, { exact: true });
 
-/** What stands below a field as its mistake. */
-async function mistakeOf(of: Locator): Promise<string> {
-  const ids = (await of.getAttribute('aria-describedby'))?.split(' ') ?? [];
-  const wrong = ids.find((id) => id.endsWith('-wrong'));
-  return wrong === undefined ? '' : ((await of.page().locator(`[id="${wrong}"]`).textContent()) ?? '');
+/** Of an element in the page. */
+interface InPage {
+  readonly ariaDescribedByElements: readonly { readonly id: string; readonly textContent: string }[] | null;
+  readonly ownerDocument: { readonly activeElement: unknown };
 }
+
+/** What stands below a field as its mistake: read at one time, since it may go between two looks. */
+const mistakeOf = (of: Locator): Promise<string> =>
+  of.evaluate(
+    (field: InPage) => field.ariaDescribedByElements?.find(({ id }) => id.endsWith('-wrong'))?.textContent ?? '',
+  );
+
+const hasFocus = (of: Locator): Promise<boolean> =>
+  of.evaluate((element: InPage) => element.ownerDocument.activeElement === element);
 
 /** The tab of whoever may do everything: most tests begin in it, with another address. */
 let everyday: ConsoleTab | undefined;
@@ -219,6 +227,29 @@ describe('the first minute', () => {
       // A change of another field draws all of them anew, by what was kept.
       await field(page, 'Address').fill('corpus@example.com');
       expect(await Promise.all(passwords.map((each) => each.inputValue()))).toEqual(['password 0', 'password 1']);
+    });
+  });
+
+  it('what is found wrong while somebody types takes the focus from no field', async () => {
+    await inTab('/connect?kind=imap', async ({ page }) => {
+      const importing = page.getByRole('group', { name: 'Importing' });
+      const sending = page.getByRole('group', { name: 'Sending' });
+      await field(page, 'Address').fill('corpus@example.com');
+      await field(importing, 'Host').fill('127.0.0.1');
+      await field(importing, 'Port').fill('99999');
+      await field(importing, 'Password').fill(password);
+      await field(sending, 'Host').fill('127.0.0.1');
+      await field(sending, 'Port').focus();
+      await expect.poll(() => mistakeOf(field(importing, 'Port'))).toContain('65535');
+      // The focus would move with the next picture.
+      await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100)))');
+      expect(await hasFocus(field(sending, 'Port'))).toBe(true);
+      // Whoever saves it is brought there.
+      await button(page, 'Save and choose folders').click();
+      await expect.poll(() => hasFocus(field(importing, 'Port'))).toBe(true);
+      // What was refused is said until something else is typed.
+      await field(importing, 'Port').fill(String(await closedPort()));
+      await expect.poll(() => page.getByText('The request has mistakes.').count()).toBe(0);
     });
   });
 

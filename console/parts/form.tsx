@@ -12,21 +12,23 @@ interface Claims {
 const FormContext = createContext<Claims>({ problem: undefined, claimed: new Map(), changed: () => undefined });
 
 export interface FormProps {
-  /** What the service said of what was sent last: each field shows its own mistakes. */
+  /** What the service said of what was sent last: each field shows its own mistakes, and the first has the focus. */
   readonly problem: Problem | undefined;
+  /** What it finds wrong while somebody types: shown as well, where `problem` is not. Their focus stays where it is. */
+  readonly found?: Problem | undefined;
   readonly onSubmit: () => unknown;
   readonly label?: string;
   readonly children: ComponentChildren;
 }
 
-/** A form whose fields show the mistakes that the service found, by their pointers. The first of them gets the focus. */
-export function Form({ problem, onSubmit, label, children }: FormProps) {
+/** A form whose fields show the mistakes that the service found, by their pointers. */
+export function Form({ problem, found, onSubmit, label, children }: FormProps) {
   const element = useRef<HTMLFormElement>(null);
   const claimed = useRef(new Map<string, number>());
   const [version, setVersion] = useState(0);
   const claims = useMemo(
-    () => ({ problem, claimed: claimed.current, changed: () => setVersion((before) => before + 1) }),
-    [problem, version],
+    () => ({ problem: problem ?? found, claimed: claimed.current, changed: () => setVersion((before) => before + 1) }),
+    [problem, found, version],
   );
   useEffect(() => {
     if (problem) element.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();

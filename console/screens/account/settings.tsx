@@ -1,7 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useLocation, useRoute } from 'preact-iso';
 import type { Account } from '../../api/account.ts';
-import type { Problem } from '../../api/problem.ts';
 import { base } from '../../parts/address.ts';
 import { Button } from '../../parts/button.tsx';
 import { Confirm } from '../../parts/dialog.tsx';
@@ -12,6 +11,7 @@ import { forget, isKept, useKept } from '../../parts/kept.ts';
 import { ListField } from '../../parts/list-field.tsx';
 import { Page } from '../../parts/page.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
+import { useRefusal } from '../../parts/refusal.ts';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, putSecrets, type SecretEnds, type Secrets } from './account-requests.ts';
 import { EndForm } from './end-form.tsx';
@@ -61,7 +61,7 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
   }, [draft.value]);
   const [secrets, setSecrets] = useKept<Secrets>(`${form} secrets`, {});
   const [secretEnds, setSecretEnds] = useKept<SecretEnds>(`${form} ends`, {});
-  const [refused, setRefused] = useState<Problem>();
+  const [refused, setRefused] = useRefusal(draft.value, secrets, secretEnds);
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
   const live = useLiveVerify(name, draft.value, secrets, true);
@@ -93,7 +93,7 @@ function SettingsForm({ name, version }: { readonly name: string; readonly versi
     verification: live.verification,
   };
   return (
-    <Form problem={refused ?? live.problem} onSubmit={submit} label="Settings of the account">
+    <Form problem={refused} found={live.problem} onSubmit={submit} label="Settings of the account">
       <div class="columns">
         <TextField
           label="Sender"

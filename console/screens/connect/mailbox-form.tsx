@@ -1,6 +1,5 @@
 import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import type { Problem } from '../../api/problem.ts';
 import { base } from '../../parts/address.ts';
 import { Button } from '../../parts/button.tsx';
 import { at, type Draft, type Json, useDraft, withAt } from '../../parts/draft.ts';
@@ -8,6 +7,7 @@ import { CheckField, TextField } from '../../parts/field.tsx';
 import { Form } from '../../parts/form.tsx';
 import { forget, useKept } from '../../parts/kept.ts';
 import { ProblemBox } from '../../parts/problem-box.tsx';
+import { useRefusal } from '../../parts/refusal.ts';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, putSecrets, type SecretEnds, type Secrets } from '../account/account-requests.ts';
 import { EndForm } from '../account/end-form.tsx';
@@ -29,7 +29,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
   const [secretEnds, setSecretEnds] = useKept<SecretEnds>(`${form} ends`, {});
   const [same, setSame] = useKept(`${form} same`, true);
   const [etag, setEtag] = useKept<string | undefined>(`${form} version`, undefined);
-  const [refused, setRefused] = useState<Problem>();
+  const [refused, setRefused] = useRefusal(name, draft.value, secrets, secretEnds, same);
   const [busy, setBusy] = useState(false);
 
   const { account, values } = same
@@ -70,9 +70,8 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
   };
   const provider = providerOf(draft.text('/from'));
   const bothSides = draft.get('/store') !== undefined && draft.get('/transport') !== undefined;
-  const problem = refused ?? live.problem;
   return (
-    <Form problem={problem} onSubmit={submit} label={kind.name}>
+    <Form problem={refused} found={live.problem} onSubmit={submit} label={kind.name}>
       <div class="columns">
         <TextField
           label="Name of the account"
@@ -99,7 +98,7 @@ export function MailboxForm({ kind }: { readonly kind: Kind }) {
         {live.busy && <p>Trying what you typed …</p>}
         {live.verification && <VerifyResult found={live.verification} />}
       </div>
-      <ProblemBox problem={problem} />
+      <ProblemBox problem={refused ?? live.problem} />
       <div class="actions">
         <Button submit kind="main" needs="account-put" busy={busy}>
           Save and choose folders

@@ -10,6 +10,7 @@ import { Form } from '../../parts/form.tsx';
 import { forget, useKept } from '../../parts/kept.ts';
 import { Pill } from '../../parts/pill.tsx';
 import { ProblemBox } from '../../parts/problem-box.tsx';
+import { useRefusal } from '../../parts/refusal.ts';
 import { Table } from '../../parts/table.tsx';
 import { tell } from '../../parts/toast.tsx';
 import { putAccount, verifyDraft } from '../account/account-requests.ts';
@@ -36,10 +37,9 @@ export function PropertiesForm() {
   const [name, setName] = useKept('properties name', firstName);
   const [text, setText] = useKept('properties text', '');
   const [tried, setTried] = useState<Tried>({});
-  const [refused, setRefused] = useState<Problem>();
+  const [refused, setRefused] = useRefusal(name, text);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
-    setRefused(undefined);
     if (text.trim() === '' || name === '') return setTried({});
     const controller = new AbortController();
     const timer = setTimeout(async () => {
@@ -74,9 +74,8 @@ export function PropertiesForm() {
     tell(`${name} is connected`);
     route(answer.data.account.store ? `${base}/accounts/${name}/import` : `${base}/accounts/${name}`);
   };
-  const problem = refused ?? tried.problem;
   return (
-    <Form problem={problem} onSubmit={submit} label="Jakarta-Mail properties">
+    <Form problem={refused} found={tried.problem} onSubmit={submit} label="Jakarta-Mail properties">
       <TextField
         label="Name of the account"
         pointer="/name"
@@ -92,7 +91,7 @@ export function PropertiesForm() {
         placeholder={'mail.store.protocol=imaps\nmail.imaps.host=mail.example.com'}
         hint="Passwords in them go to Key Vault, and into no table."
       />
-      <ProblemBox problem={problem} />
+      <ProblemBox problem={refused ?? tried.problem} />
       <div role="status">
         {tried.report && <p>{tried.report.length} properties were read.</p>}
         {tried.busy && <p>Trying what you typed …</p>}
