@@ -4,10 +4,13 @@ import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail, type MailContent } from '../../adapters/mail-content.ts';
 import type { ListedMail } from '../../adapters/store.ts';
+import { newestFirstId } from '../../platform/ids.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { assetLocalId, prefixes } from '../keys.ts';
-import { maxAttempts, pendingRow, quarantinePath } from '../ledger/pending.ts';
+import { maxAttempts, pendingRow, quarantinePath, readPending } from '../ledger/pending.ts';
 import { listRuns } from '../ledger/runs.ts';
+import { withSession } from '../session/with-session.ts';
+import { giveUp } from './give-up.ts';
 import { runImport } from './run.ts';
 
 const signal = AbortSignal.timeout(120_000);
@@ -31,6 +34,17 @@ async function importNow(inbox: TestInbox) {
   return (await listRuns(inbox.context, inbox.name, { signal, top: 1 }))[0];
 }
 
+/** Begins to come, and breaks off by the mail's own fault. */
+const breaksOff = (): MailContent => ({
+  kind: 'stream',
+  stream: Readable.from(
+    (async function* () {
+      yield own.bytes.subarray(0, 9);
+      throw new BrokenMail('wentAway');
+    })(),
+  ),
+});
+
 const sha256 = createHash('sha256').update(own.bytes).digest('hex');
 
 describe('a mail that has failed too often', () => {
@@ -40,6 +54,8 @@ describe('a mail that has failed too often', () => {
       kind === 'bytes' ? undefined : { kind, stream: Readable.from([own.bytes.subarray(0, 9), own.bytes.subarray(9)]) };
     expect(await importNow(inbox)).toMatchObject({ status: 'done', imported: 0, quarantined: 1 });
     expect(inbox.quarantine.text(path)).toBe(own.bytes.toString());
+    const { contentType } = await inbox.quarantine.client.getBlobClient(path).getProperties();
+    expect(contentType).toBe('message/rfc822');
     expect((await inbox.rowsOf(prefixes.ledger)).map(({ columns }) => columns)).toMatchObject([
       { state: 'quarantined', size: own.bytes.length, sha256, keepOriginal: true, todoEvent: false },
     ]);
@@ -56,18 +72,7 @@ describe('a mail that has failed too often', () => {
   it.each<[string, () => MailContent]>([
     ['gives nothing', () => ({ kind: 'gone' })],
     ['gives no mail', () => ({ kind: 'broken', reason: 'noContent' })],
-    [
-      'breaks off',
-      () => ({
-        kind: 'stream',
-        stream: Readable.from(
-          (async function* () {
-            yield own.bytes.subarray(0, 9);
-            throw new BrokenMail('wentAway');
-          })(),
-        ),
-      }),
-    ],
+    ['breaks off', breaksOff],
   ])('is quarantined without its bytes where the server %s', async (_, content) => {
     const { inbox, path } = await failed();
     inbox.store.content = content;
@@ -87,6 +92,82 @@ describe('a mail that has failed too often', () => {
     expect(await importNow(inbox)).toMatchObject({ status: 'failed', quarantined: 0 });
     expect(await inbox.rowsOf(prefixes.quarantine)).toEqual([]);
     expect(await inbox.rowsOf(prefixes.pending)).toHaveLength(1);
+  });
+
+  it('and whose process ends when it is given up waits before it is given up again', async () => {
+    const { inbox } = await failed();
+    inbox.quarantine.onRequest = () => {
+      throw new RestError('nothing more is written', { statusCode: 503 });
+    };
+    await importNow(inbox);
+    expect(await importNow(inbox)).toMatchObject({ status: 'done', quarantined: 0 });
+    inbox.quarantine.onRequest = () => undefined;
+    inbox.now += 2 * 3_600_000;
+    expect(await importNow(inbox)).toMatchObject({ quarantined: 1 });
+  });
+
+  it('is waited for until its time is over, then left, and given up without its bytes', async () => {
+    const { inbox, path } = await failed();
+    const limit = new AbortController();
+    const over = new DOMException('The time is over', 'TimeoutError');
+    const stream = new Readable({ read: () => limit.abort(over) });
+    inbox.store.content = () => ({ kind: 'stream', stream });
+    let told: AbortSignal | undefined;
+    const open = inbox.store.open.bind(inbox.store);
+    inbox.store.open = async (options) => {
+      const session = await open(options);
+      return {
+        ...session,
+        fetch: (mails, how) => {
+          told = how.limit;
+          return session.fetch(mails, how);
+        },
+      };
+    };
+    const options = { runId: newestFirstId(inbox.now), purpose: 'import' as const, budgetMs: 3_600_000, signal };
+    await withSession(inbox.context, inbox.name, options, async (context) => {
+      const [pending] = await readPending(inbox.context, inbox.name, { signal });
+      if (!pending) return expect.fail('nothing is pending');
+      await giveUp(context, pending, { limit: limit.signal });
+    });
+    // The server need not go on with its answer, and the session is free for the next mail.
+    expect([told?.aborted, stream.destroyed]).toEqual([true, true]);
+    expect((await inbox.rowsOf(prefixes.quarantine)).map(({ columns }) => columns.hasMime)).toEqual([false]);
+    expect([inbox.quarantine.text(path), await inbox.rowsOf(prefixes.pending)]).toEqual([undefined, []]);
+  });
+
+  it('replaces what an earlier try has left in quarantine', async () => {
+    const { inbox, path } = await failed();
+    inbox.quarantine.put(path, 'half of the mail');
+    expect(await importNow(inbox)).toMatchObject({ quarantined: 1 });
+    expect(inbox.quarantine.text(path)).toBe(own.bytes.toString());
+  });
+
+  it('replaces nothing once another run has taken over', async () => {
+    const { inbox, path } = await failed();
+    inbox.quarantine.onRequest = async () => {
+      inbox.quarantine.onRequest = () => undefined;
+      inbox.quarantine.put(path, 'of the other run');
+      for (const { key } of await inbox.rowsOf(prefixes.inProgress)) {
+        await inbox.rows.write(inbox.name, [{ kind: 'delete', key }]);
+      }
+    };
+    expect(await importNow(inbox)).toMatchObject({ status: 'failed', quarantined: 0 });
+    expect(inbox.quarantine.text(path)).toBe('of the other run');
+    expect([await inbox.rowsOf(prefixes.quarantine), inbox.eventTypes()]).toEqual([[], []]);
+  });
+
+  it('is given up by its fifth try, whatever the server says at length, and also where it breaks off then', async () => {
+    const { inbox } = await failed(maxAttempts - 1);
+    inbox.now += 24 * 3_600_000;
+    inbox.store.content = () => {
+      inbox.store.content = breaksOff;
+      return { kind: 'broken', reason: 'notMail', code: 'x'.repeat(400) };
+    };
+    expect(await importNow(inbox)).toMatchObject({ status: 'done', quarantined: 1 });
+    const [row] = await inbox.rowsOf(prefixes.quarantine);
+    expect(row?.columns).toMatchObject({ attempts: maxAttempts, hasMime: false });
+    expect(row?.columns.reason).toHaveLength(300);
   });
 
   it('that is an asset by now is not: its pending row goes', async () => {

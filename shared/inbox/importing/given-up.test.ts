@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TestInbox } from '../inbox.test-support.ts';
-import { announceRun, listRuns, writeRun } from '../ledger/runs.ts';
+import { runKey } from '../keys.ts';
+import { announceRun, getRun, listRuns, writeRun } from '../ledger/runs.ts';
 import { handleGivenUpEntry } from '../queue-entry.ts';
 
 const options = { signal: new AbortController().signal };
@@ -42,6 +43,42 @@ describe('an import that the queue gave up', () => {
     await writeRun(inbox.context, inbox.name, run);
     expect((await givenUp(inbox, { account: inbox.name, runId: run.id })).result).toBe('left');
     expect(await runs(inbox)).toMatchObject([{ ...run }]);
+  });
+
+  it('is left where the promised run is not known any more', async () => {
+    const inbox = new TestInbox();
+    const { id } = await announceRun(inbox.context, inbox.name);
+    await inbox.rows.write(inbox.name, [{ kind: 'delete', key: runKey(id) }]);
+    const about = { account: inbox.name, run: id };
+    expect(await givenUp(inbox, { account: inbox.name, runId: id })).toEqual({ result: 'left', ...about });
+  });
+
+  it.each([
+    ['begins', { begun: true }],
+    ['is ended by another', { status: 'failed', finishedAt: 0 } as const],
+    ['is removed', undefined],
+  ])('is left alone where the promised run %s at this moment', async (_, change) => {
+    const inbox = new TestInbox();
+    const run = await announceRun(inbox.context, inbox.name);
+    const after = change && { ...run, ...change };
+    const get = inbox.rows.get.bind(inbox.rows);
+    inbox.rows.get = async (...asked) => {
+      const row = await get(...asked);
+      inbox.rows.get = get;
+      if (after) await writeRun(inbox.context, inbox.name, after);
+      else await inbox.rows.write(inbox.name, [{ kind: 'delete', key: runKey(run.id) }]);
+      return row;
+    };
+    expect((await givenUp(inbox, { account: inbox.name, runId: run.id })).result).toBe('left');
+    expect(await getRun(inbox.context, inbox.name, run.id, options)).toEqual(after);
+  });
+
+  it('is not done with while storage is away', async () => {
+    const inbox = new TestInbox();
+    inbox.rows.onWrite = () => {
+      throw new Error('storage is away');
+    };
+    await expect(givenUp(inbox, { account: inbox.name })).rejects.toThrow('storage is away');
   });
 
   it.each([[{ account: '../corpus' }], [{ runId: 'x' }], ['corpus'], [undefined]])(

@@ -11,10 +11,12 @@ const withCode = (code: string) => Object.assign(new Error('of the system'), { c
 
 it.each([
   ['a mail that cannot be read', new BrokenMail('notMail')],
+  ['a mail that its server refuses with a code of its own', new BrokenMail('refused', 'NO')],
   ['a mail without content', new EmptyMailError()],
   ['bytes that are not those announced', new Doubtful('cutShort', 17)],
   ['a fault of our own that its content brings about', new TypeError('undefined is not a function')],
   ['what a library throws that is no error', 'text'],
+  ['what a library throws that is nothing', undefined],
 ])('%s is the mail’s own trouble', (_, error) => {
   expect(isOwnTrouble(error)).toBe(true);
 });
@@ -24,6 +26,7 @@ it.each([
   ['another run, which has the account by now', new Superseded()],
   ['a lease that is lost', new LeaseLost('lost')],
   ['storage that answers', new RestError('busy', { statusCode: 503 })],
+  ['storage that answers, in an error of another library', Object.assign(new Error('busy'), { statusCode: 503 })],
   ['storage that does not answer', new RestError('no answer')],
   ['the network', withCode('ECONNRESET')],
   ['a full disk', withCode('ENOSPC')],

@@ -46,3 +46,29 @@ it('ends what it reads from when its reader leaves or it has ended, and passes o
   await expect(failing()).rejects.toThrow('lost');
   expect(ended).toBe(3);
 });
+
+it('is left only when what it reads from has let go', async () => {
+  let ended = false;
+  async function* items() {
+    try {
+      yield 1;
+    } finally {
+      await new Promise((resolve) => setImmediate(resolve));
+      ended = true;
+    }
+  }
+  for await (const _ of until(new AbortController().signal, items())) break;
+  expect(ended).toBe(true);
+});
+
+it('reads also from what cannot be asked to stop', async () => {
+  const items: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: 1 }) }),
+  };
+  const got: number[] = [];
+  for await (const item of until(new AbortController().signal, items)) {
+    got.push(item);
+    break;
+  }
+  expect(got).toEqual([1]);
+});
