@@ -113,20 +113,34 @@ describe('a resend', () => {
     expect((await outbox.record(id)).attempts.filter(({ outcome }) => outcome === 'resend')).toHaveLength(1);
   });
 
-  it('is refused where others change the message all the time, and stays as it is', async () => {
-    const outbox = new MemoryOutbox();
-    const id = await ended(outbox, refused);
-    let left = 20;
+  /** Others change the message so often, each time before it is written. */
+  function changedByOthers(outbox: MemoryOutbox, id: string, times: number): void {
+    let left = times;
     outbox.rows.onWrite = async (_, writes) => {
       if (left === 0 || !writes.some(({ kind }) => kind === 'replace')) return;
       left -= 1;
-      const write = { kind: 'merge', key: recordKey(localId(id)), columns: { traceId: `changed-${left}` } } as const;
+      const write = { kind: 'merge', key: recordKey(localId(id)), columns: { remembered: `${left}` } } as const;
       await outbox.rows.write(accountName, [write]);
     };
+  }
+
+  it('is refused where others change the message all the time, and stays as it is', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await ended(outbox, refused);
+    changedByOthers(outbox, id, 20);
     const message = 'The message is being changed at this moment; try again.';
     expect(await refusalOf(resendMessage(outbox.context, id, options))).toMatchObject({ reason: 'conflict', message });
     expect((await outbox.record(id)).status).toBe('failed');
     expect(outbox.queued()).toEqual([]);
+  });
+
+  it('is carried out where others change the message four times, on what they have left', async () => {
+    const outbox = new MemoryOutbox();
+    const id = await ended(outbox, refused);
+    changedByOthers(outbox, id, 4);
+    await resendMessage(outbox.context, id, options);
+    expect(await outbox.record(id)).toMatchObject({ status: 'queued', remembered: '0' });
+    expect(outbox.queued()).toEqual([{ kind: 'mail', id, delayMs: 0 }]);
   });
 
   it('is not said to be refused where storage is away', async () => {

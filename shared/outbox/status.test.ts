@@ -5,9 +5,9 @@ import { newestFirstId } from '../platform/ids.ts';
 import { dayStats } from '../stats/stats.ts';
 import { deliver } from './delivering/deliver.ts';
 import { removeOldMail } from './housekeeping.ts';
-import { failureKey, openKey } from './keys.ts';
+import { failureKey, failurePrefix, openKey } from './keys.ts';
 import { cancelMessage } from './messages.ts';
-import { type TransportStatusOptions, transportStatus } from './status.ts';
+import { changesFailures, readFailures, type TransportStatusOptions, transportStatus } from './status.ts';
 
 const options = { signal: new AbortController().signal };
 const hour = 3_600_000;
@@ -143,6 +143,40 @@ it('says what failed within a day, and the last failure, with its code and hint,
   const context = { ...outbox.context, mime: async () => noBlobs as never };
   await removeOldMail(context, { mimeDays: 1, recordDays: 30 }, options);
   expect(outbox.rows.keys(accountName, 'f:')).toEqual([]);
+});
+
+it('what failed is read once, with its instants: without another reading it ages as it does in storage', async () => {
+  const outbox = new MemoryOutbox();
+  expect(await readFailures(outbox.context, accountName, options)).toEqual({ recent: [] });
+  const instants: number[] = [];
+  for (let mail = 0; mail < 2; mail += 1) {
+    outbox.now += 2 * hour;
+    instants.unshift(outbox.now);
+    await attempted(outbox, receipt('rejected'));
+  }
+  const failures = await readFailures(outbox.context, accountName, options);
+  expect(failures).toMatchObject({ last: { at: instants[0], code: '550' }, recent: instants });
+  for (const failedWithinDay of [2, 1, 0]) {
+    for (const known of [{ failures }, {}]) {
+      const status = await transportStatus(outbox.context, accountName, { ...options, ...known });
+      expect(status).toMatchObject({ failedWithinDay });
+    }
+    outbox.now += failedWithinDay === 2 ? 23 * hour : 2 * hour;
+  }
+});
+
+it('a write changes what failed where a mail fails, and at no other time', async () => {
+  const outbox = new MemoryOutbox();
+  let changes = 0;
+  outbox.rows.onWrite = (_, writes) => {
+    changes += writes.filter(changesFailures).length;
+  };
+  await attempted(outbox);
+  await attempted(outbox, receipt('deferred'));
+  expect(changes).toBe(0);
+  await attempted(outbox, receipt('rejected'));
+  expect(changes).toBe(1);
+  expect(outbox.rows.keys(accountName, failurePrefix)).toHaveLength(1);
 });
 
 it('what a mail came to counts once for its day, with the seconds it took', async () => {

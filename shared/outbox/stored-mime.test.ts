@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
 import { mimePath, uploadPath } from './keys.ts';
@@ -135,6 +136,14 @@ describe('a text with uploads', () => {
     }
   });
 
+  it('ends where it ends, for one who asks for more', async () => {
+    const { record, whole } = await stored(text, small);
+    for (const from of [0, 10, whole.length - 1]) {
+      expect((await range(record, from, whole.length)).toString(), `${from}`).toBe(whole.subarray(from).toString());
+    }
+    expect((await range(record, whole.length, 5)).toString()).toBe('');
+  });
+
   it('reads only the blobs that a range is of', async () => {
     const { record } = await stored(text, small);
     await range(record, 6, 1);
@@ -176,6 +185,18 @@ describe('a text with uploads', () => {
     // What lies before it can still be read.
     expect((await range(record, 0, 6)).toString()).toBe('head\r\n');
   });
+});
+
+it('no piece is read before its reader asks for it: memory holds one for each slow server', async () => {
+  const { record } = await stored(bytesOf(5 * mebi));
+  const stream = await openMime(outbox.context, record, signal);
+  const pieces = stream[Symbol.asyncIterator]();
+  for (const asked of [[2 * mebi], [2 * mebi, 2 * mebi]]) {
+    await pieces.next();
+    await setImmediate();
+    expect(reads).toEqual(asked);
+  }
+  stream.destroy();
 });
 
 describe('a text that cannot be read', () => {
