@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { StoreError } from '../adapters/store.ts';
 import { fixStart } from './fix-start.ts';
-import { fakeMail, importOnce, TestInbox } from './inbox.test-support.ts';
+import { type FakeMail, fakeMail, importOnce, TestInbox } from './inbox.test-support.ts';
 import { prefixes } from './keys.ts';
 
 /** What an account with `since: "now"` finds in its mailbox when it is saved. */
@@ -34,6 +34,44 @@ it('is noted once: where it is known, no server is asked', async () => {
   // Another "now" is another moment.
   inbox.account = { ...inbox.account, sinceId: 'second' };
   expect([await fix(), inbox.store.sessions]).toEqual([[], sessions + 1]);
+});
+
+it('is noted of a folder that is added, and not once more of those there were', async () => {
+  inbox = new TestInbox({ since: 'now' }, ['INBOX', 'Archive']);
+  inbox.account = { ...inbox.account, sinceAt: inbox.now, sinceId: 'first', fromStart: false };
+  const later = (n: number) => ({ ...fakeMail(n), receivedAt: inbox.now + n });
+  const mails: Record<string, FakeMail[]> = { INBOX: [fakeMail(1)], Archive: [fakeMail(2)] };
+  inbox.store.failure = (folder) => {
+    inbox.store.mails = mails[folder] ?? [];
+    inbox.store.scopeName = folder;
+  };
+  const setFolders = (...folders: string[]) => Object.assign(inbox.account.account.store ?? {}, { folders });
+  setFolders('INBOX');
+  expect(await fix()).toEqual([]);
+  mails.INBOX?.push(later(3));
+  setFolders('INBOX', 'Archive');
+  expect(await fix()).toEqual([]);
+  mails.Archive?.push(later(4));
+  await importOnce(inbox);
+  const imported = (await inbox.rowsOf(prefixes.ledger)).map(({ columns }) => columns.messageId);
+  expect(imported.toSorted()).toEqual(['<3@example.net>', '<4@example.net>']);
+});
+
+it('is not asked for where the account is no longer from now on', async () => {
+  await fix();
+  const { sessions } = inbox.store;
+  inbox.account = { ...inbox.account, sinceAt: undefined, sinceId: undefined };
+  expect([await fix(), inbox.store.sessions]).toEqual([[], sessions]);
+});
+
+it('is not asked for, nor warned of, where the account is disabled meanwhile', async () => {
+  let asked = 0;
+  const account = async () => {
+    asked += 1;
+    return { ...inbox.account, account: { ...inbox.account.account, enabled: asked === 1 } };
+  };
+  expect(await fixStart({ ...inbox.context, account }, inbox.name, { signal })).toEqual([]);
+  expect([asked, inbox.store.sessions]).toEqual([2, 0]);
 });
 
 it.each([

@@ -9,6 +9,7 @@ import { droppedKey, dueKey, quarantineKey, runKey } from './keys.ts';
 import { pendingRow } from './ledger/pending.ts';
 import { announceRun, getRun, writeRun } from './ledger/runs.ts';
 import { countLeft, countLimit } from './left-rows.ts';
+import { Process, PushStage } from './push/push.test-support.ts';
 import { handleGivenUpEntry, importFromQueue } from './queue-entry.ts';
 import { noCounts } from './run-counts.ts';
 import { leaseMs, readTurn } from './session/turn-row.ts';
@@ -61,6 +62,28 @@ describe('old runs', () => {
   });
 });
 
+describe('what is old', () => {
+  it('is removed in turns of 5,000 rows of a kind, so that the timer has an end', async () => {
+    const at = inbox.now - 31 * dayMs;
+    const dropped = Array.from({ length: 5_001 }, (_, n) => droppedKey(at, `l:${n}`));
+    for (const key of dropped) await inbox.rows.write(inbox.name, [{ kind: 'put', key, columns: { at } }]);
+    await removeOldRuns(inbox.context, 30, options);
+    expect(await inbox.rowsOf('')).toHaveLength(1);
+    await removeOldRuns(inbox.context, 30, options);
+    expect(await inbox.rowsOf('')).toEqual([]);
+  });
+
+  it('is nothing, where all is recent: then nothing is written', async () => {
+    await run(inbox.now);
+    let writes = 0;
+    inbox.rows.onWrite = () => {
+      writes += 1;
+    };
+    await removeOldRuns(inbox.context, 30, options);
+    expect(writes).toBe(0);
+  });
+});
+
 describe('a run that died', () => {
   it('is marked as failed, also where no other run comes', async () => {
     const id = await run(inbox.now, 'running');
@@ -107,6 +130,15 @@ describe('an account that is told to fail', () => {
     expect((await readTurn(inbox.context, inbox.name)).works).toBe(false);
     await importOnce(inbox);
     expect(inbox.eventTypes()).toEqual(['mailroom.account.failing', 'mailroom.account.recovered']);
+  });
+});
+
+describe('an account whose originals or transport fail', () => {
+  it.each(['originals', 'transport'] as const)('has a store that works: %s', async (side) => {
+    await importOnce(inbox);
+    await inbox.context.health.failing(inbox.name, side, { code: 'X' });
+    await closeDeadRuns(inbox.context, options);
+    expect((await readTurn(inbox.context, inbox.name)).works).toBe(true);
   });
 });
 
@@ -159,6 +191,26 @@ describe('an entry of the queue', () => {
     expect(await getRun(inbox.context, inbox.name, runId, options)).toMatchObject({ status: 'done' });
     await importFromQueue({ inbox: inbox.context, push }, { account: inbox.name });
     expect(inbox.store.sessions).toBe(2);
+  });
+
+  it('for one folder has no other gone through', async () => {
+    const { context, name, store } = new TestInbox({}, ['INBOX', 'Archive']);
+    const folders = new Set<string>();
+    store.failure = (folder) => void folders.add(folder);
+    await importFromQueue({ inbox: context, push }, { account: name, folder: 'Archive' });
+    expect([...folders]).toEqual(['Archive']);
+    await importFromQueue({ inbox: context, push }, { account: name });
+    expect([...folders].toSorted()).toEqual(['Archive', 'INBOX']);
+  });
+
+  it('after subscriptions has them looked after, and imports nothing', async () => {
+    const stage = new PushStage({ refusesSecond: false });
+    const { name } = stage.account;
+    await importFromQueue(
+      { inbox: inbox.context, push: stage.context(new Process()) },
+      { account: name, subscriptions: true },
+    );
+    expect([stage.made.size, inbox.store.sessions]).toEqual([1, 0]);
   });
 
   it('that was given up has its run recorded as failed; a look after subscriptions comes again by itself', async () => {

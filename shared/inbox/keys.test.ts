@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { assetLocalId, contentKeyRange, dueKey, fingerprintPrefix, idKey, ledgerKey } from './keys.ts';
+import {
+  assetLocalId,
+  contentKeyRange,
+  dueKey,
+  dueUntil,
+  fingerprintPrefix,
+  idKey,
+  ledgerKey,
+  prefixes,
+  refusedKey,
+  refusedUntil,
+  sourceText,
+} from './keys.ts';
 
 const source = (item: string, scope = '', store = 'graph:a@example.com') => ({ store, scope, item });
 
@@ -24,6 +36,11 @@ describe('ledger keys', () => {
     },
   );
 
+  it('differ for long ids that begin alike', () => {
+    const keys = ['a', 'b'].map((end) => ledgerKey(source('x'.repeat(400) + end)));
+    expect(new Set(keys).size).toBe(2);
+  });
+
   it('do not run into one another where parts are cut differently', () => {
     expect(assetLocalId('a', source('bc', 'a'))).not.toBe(assetLocalId('a', source('c', 'ab')));
   });
@@ -44,9 +61,37 @@ it('the key of an id with a content leads to that of the id, whatever the id hol
 
 it('a fingerprint is the id itself, whatever stands around it', () => {
   expect(fingerprintPrefix(' <a@b> (comment)')).toBe(fingerprintPrefix('<a@b>'));
+  expect(fingerprintPrefix(' a@b\t')).toBe(fingerprintPrefix('a@b'));
   expect(fingerprintPrefix(undefined)).toBe(fingerprintPrefix(''));
+  expect(fingerprintPrefix('<a@b>')).not.toBe(fingerprintPrefix('<b@b>'));
 });
 
-it('due rows sort by time', () => {
-  expect(dueKey(999, 'l:x') < dueKey(1_795_000_000_000, 'l:a')).toBe(true);
+/** Another key would be another mail: all that is in the mailbox would be imported once more. */
+it('keys are those that earlier versions have written', () => {
+  const ledgerOf = (item: string) => ledgerKey({ store: 'imap:mail.example.com', scope: 'INBOX;7', item });
+  const x = (count: number) => 'x'.repeat(count);
+  expect(ledgerOf('0000000042')).toBe('l:d959d94bccf83074:0000000042');
+  expect(ledgerOf('ü b')).toBe('l:d959d94bccf83074:=c3bc==20=b');
+  expect(ledgerOf(x(300))).toBe(`l:d959d94bccf83074:${x(300)}`);
+  expect(ledgerOf(x(301))).toBe(`l:d959d94bccf83074:${x(200)}~baa106be626471c358aa3d9160767c4ae9d1bc2c`);
+  expect(fingerprintPrefix('<1@example.net>')).toBe('f:58fce06615beb4466d006e9b:');
+  expect(fingerprintPrefix(`<${x(450)}>`)).toBe('f:91b2377ca56539339c29cd51:');
+  expect(dueKey(1_795_000_000_000, 'l:a')).toBe('d:1795000000000:a');
+});
+
+it.each([
+  ['deletions', prefixes.due, dueKey, dueUntil],
+  ['refused disposals', prefixes.refused, refusedKey, refusedUntil],
+])('%s sort by time, and those are due whose time has come', (_, prefix, keyAt, until) => {
+  const now = 1_795_000_000_000;
+  const isDue = (at: number) => keyAt(at, 'l:a') >= prefix && keyAt(at, 'l:a') < until(now);
+  expect([0, 999, now - 1, now, now + 1].map(isDue)).toEqual([true, true, true, true, false]);
+  expect(keyAt(999, 'l:x') < keyAt(now, 'l:a')).toBe(true);
+});
+
+it('a source is read with its parts, but for those that it does not have', () => {
+  expect(sourceText({ store: 'imap:mail.example.com', scope: 'INBOX;7', item: '42' })).toBe(
+    'imap:mail.example.com;INBOX;7;42',
+  );
+  expect(sourceText({ store: 'pop3:mail.example.com', scope: '', item: 'uid-1' })).toBe('pop3:mail.example.com;uid-1');
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryRows } from '../../test/support/memory-rows.ts';
 import { AccountStore } from '../accounts/account-store.ts';
 import { accountsPartition } from '../accounts/keys.ts';
@@ -64,6 +64,24 @@ describe('the schedule of many accounts', () => {
     expect((await run()).names).toEqual(['account-0003', 'account-0005']);
   });
 
+  it.each<[string, (inbox: TestInbox) => void]>([
+    ['is disabled', ({ account }) => Object.assign(account.account, { enabled: false })],
+    ['has no store', ({ account }) => Object.assign(account.account, { store: null })],
+    ['has no schedule', ({ account }) => Object.assign(account.account.import, { schedule: null })],
+    [
+      'has a schedule that never comes round',
+      ({ account }) => {
+        Object.assign(account.account.import, { schedule: '0 0 0 30 2 *' });
+        Object.assign(account, { queuedAt: 0 });
+      },
+    ],
+  ])('queues no account that %s', async (_, change) => {
+    const inbox = new TestInbox({ schedule: '0 */5 * * * *' });
+    change(inbox);
+    expect(await scheduleImports(inbox.context, options)).toBe(0);
+    expect(inbox.queued).toEqual([]);
+  });
+
   it('queues an account again whose message was not taken, and holds up no other', async () => {
     const { context, inbox, names, run } = await manyAccounts(120);
     const { enqueue } = context;
@@ -85,9 +103,23 @@ describe('the schedule of many accounts', () => {
     rows.onWrite = (_, writes) => {
       if (writes.some(({ key }) => key === names[0])) throw new Error('storage is away');
     };
+    const error = vi.spyOn(console, 'error').mockReturnValue(undefined);
     expect((await run()).queued).toBe(150);
+    expect(error).toHaveBeenCalledWith(expect.stringContaining('storage is away'));
+    error.mockRestore();
     rows.onWrite = () => undefined;
     expect((await run()).names).toEqual(names.slice(0, 100));
+  });
+
+  it('ends at once when it is aborted while it notes what it queued', async () => {
+    const { context } = await manyAccounts(1);
+    const cut = new AbortController();
+    const noteQueued = async () => {
+      cut.abort(new Error('the time is over'));
+      throw new Error('storage is away');
+    };
+    const cutOff = scheduleImports({ ...context, noteQueued }, { signal: cut.signal });
+    await expect(cutOff).rejects.toThrow('the time is over');
   });
 
   it('leaves the entity tag of an account as it is', async () => {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { StoreError } from '../adapters/store.ts';
+import { newestFirstId } from '../platform/ids.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import { runImport } from './importing/run.ts';
 import { fakeMail, TestInbox } from './inbox.test-support.ts';
 import { droppedKey, dueKey, prefixes, quarantineKey } from './keys.ts';
 import { announceRun, writeRun } from './ledger/runs.ts';
-import { accountStatus } from './status.ts';
+import { acquireLease } from './session/lease.ts';
+import { accountStatus, currentBacklog } from './status.ts';
 
 const options = { signal: AbortSignal.timeout(120_000) };
 const dayMs = 24 * 3_600_000;
@@ -105,6 +107,7 @@ describe('the status of an account', () => {
     const inbox = new TestInbox();
     await importNow(inbox);
     const { lastRun } = await statusOf(inbox);
+    expect(lastRun).toMatchObject({ status: 'done', startedAt: new Date(inbox.now).toISOString() });
     inbox.now += 1_000;
     const waiting = await announceRun(inbox.context, inbox.name);
     expect((await statusOf(inbox)).lastRun).toEqual(lastRun);
@@ -114,6 +117,36 @@ describe('the status of an account', () => {
       lastRun: { id: waiting.id },
       lastErrors: [{ runId: waiting.id, error: 'given up' }],
     });
+  });
+
+  it('tells of the last run, with a row or without one', async () => {
+    const inbox = new TestInbox();
+    inbox.store.mails = [fakeMail(1)];
+    await importNow(inbox);
+    expect((await statusOf(inbox)).lastRun).toMatchObject({ imported: 1 });
+    // It finds nothing, so that it has no row.
+    await importNow(inbox);
+    const { lastRun } = await statusOf(inbox);
+    expect(lastRun).toMatchObject({ imported: 0, startedAt: new Date(inbox.now).toISOString() });
+  });
+
+  it('tells of the run under way, beside the backlog and the errors of those before', async () => {
+    const inbox = new TestInbox();
+    const { context, name } = inbox;
+    const failed = await announceRun(context, name);
+    inbox.now += 5_000;
+    const finishedAt = inbox.now;
+    const ended = { ...failed, status: 'failed' as const, begun: true, finishedAt, error: 'no', backlog: 3 };
+    await writeRun(context, name, ended);
+    inbox.now += 60_000;
+    const runId = newestFirstId(inbox.now);
+    const lease = await acquireLease(context, name, { runId, purpose: 'import' });
+    expect(await statusOf(inbox)).toMatchObject({
+      lastRun: { id: runId, status: 'running', startedAt: new Date(inbox.now).toISOString(), finishedAt: null },
+      backlog: 3,
+      lastErrors: [{ runId: failed.id, at: new Date(finishedAt).toISOString(), error: 'no' }],
+    });
+    if ('release' in lease) await lease.release();
   });
 
   it('tells the latest refusal of a disposal', async () => {
@@ -139,6 +172,38 @@ describe('the status of an account', () => {
       reason: 'the last',
       hint: 'Look',
     });
+  });
+});
+
+describe('the backlog of an account', () => {
+  const backlogOf = (inbox: TestInbox) => currentBacklog(inbox.context, inbox.name, options);
+  const done = { status: 'done', begun: true } as const;
+
+  it('is unknown where no run knew it', async () => {
+    const inbox = new TestInbox();
+    expect(await backlogOf(inbox)).toBeUndefined();
+    await announceRun(inbox.context, inbox.name);
+    expect(await backlogOf(inbox)).toBeUndefined();
+  });
+
+  it('is what the last run has left, though it has no row of its own', async () => {
+    const inbox = new TestInbox();
+    await importNow(inbox);
+    inbox.now += 1_000;
+    const before = await announceRun(inbox.context, inbox.name);
+    await writeRun(inbox.context, inbox.name, { ...before, ...done, backlog: 7 });
+    await importNow(inbox);
+    expect(await backlogOf(inbox)).toBe(0);
+  });
+
+  it('is what the last run with a row knew, where the turn does not say', async () => {
+    const inbox = new TestInbox();
+    for (const backlog of [7, 3, undefined]) {
+      inbox.now += 1_000;
+      const run = { ...(await announceRun(inbox.context, inbox.name)), ...done };
+      await writeRun(inbox.context, inbox.name, backlog === undefined ? run : { ...run, backlog });
+    }
+    expect(await backlogOf(inbox)).toBe(3);
   });
 });
 
