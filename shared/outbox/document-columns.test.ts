@@ -90,6 +90,18 @@ describe('the columns of a record', () => {
     );
   });
 
+  it('have no reply for who got none, where the others are too long', () => {
+    const answered = { address: 'anna@example.org', status: 'rejected', reply: reply('ж') } as const;
+    const pending = { address: 'ben@example.org', status: 'pending' } as const;
+    const attempt = { at: '2026-01-01T00:00:00.000Z', outcome: 'partiallySent' } as const;
+    const recipients = [pending, ...Array.from({ length: 499 }, () => answered)];
+    const whole = { ...record('ж'), recipients, attempts: [attempt] };
+    const columns = withoutUndefined(recordColumns(whole));
+    const read = recordOf(whole.account, { key: `m:${whole.localId}`, etag: '', columns });
+    expect([read.recipients[0], read.attempts]).toEqual([pending, [attempt]]);
+    expect(read.recipients[1]?.reply?.length).toBeLessThan(answered.reply.length);
+  });
+
   it('keep every reply of an ordinary mail to 500', () => {
     const whole = {
       ...record('a'),

@@ -12,6 +12,8 @@ import {
   idempotencyRowKey,
   mimePath,
   recordKey,
+  recordPrefix,
+  unreadPath,
   uploadPath,
 } from './keys.ts';
 import type { MessageRecord } from './record.ts';
@@ -78,11 +80,16 @@ describe('a mail that has ended', () => {
     expect(hasRecord(id)).toBe(false);
   });
 
-  it('loses the uploads that were in it with its text', async () => {
+  it.each([
+    ['the uploads that were in it', (local: string) => uploadPath(accountName, local, 0)],
+    ['what of its record could not be read', (local: string) => unreadPath(accountName, local)],
+  ])('loses %s with its text', async (_, pathOf) => {
     const id = await sent();
-    const path = uploadPath(accountName, localId(id), 0);
-    outbox.blobs.put(path, 'an upload', {});
-    await daysLater(11);
+    const path = pathOf(localId(id));
+    outbox.blobs.put(path, 'of the mail', {});
+    await daysLater(10);
+    expect([mime(id) !== undefined, outbox.blobs.text(path)]).toEqual([true, 'of the mail']);
+    await daysLater(1);
     expect([mime(id), outbox.blobs.text(path)]).toEqual([undefined, undefined]);
   });
 
@@ -156,6 +163,20 @@ it('is removed of every account there is', async () => {
   expect(outbox.blobs.text(mimePath(account, other))).toBeUndefined();
 });
 
+it('the text of a mail that waits is not taken for one that another account never accepted', async () => {
+  // Two names of the same length: what is behind them looks the same.
+  outbox.account({ name: 'first' });
+  outbox.account({ name: 'other' });
+  const waiting = await Promise.all(
+    ['first', 'other'].map(async (account) => await outbox.accept({ account, status: 'scheduled' })),
+  );
+  await daysLater(400);
+  for (const id of waiting) {
+    const { account, localId: local } = await outbox.record(id);
+    expect(outbox.blobs.text(mimePath(account, local)), account).toBeDefined();
+  }
+});
+
 it('rows by which a mail was found, and which it has left, go as well', async () => {
   const key = findingPrefixes.ended + newestFirstId(outbox.now);
   await outbox.rows.write(accountName, [{ kind: 'put', key, columns: { at: outbox.now } }]);
@@ -171,15 +192,17 @@ it('what is too much for one run goes with the next', async () => {
   await outbox.rows.write(
     accountName,
     ids.flatMap((id) => [
+      { kind: 'put', key: recordKey(id), columns: { status: 'sent' } },
       { kind: 'put', key: failureKey(outbox.now, id), columns: { at: outbox.now } },
       { kind: 'put', key: idempotencyRowKey(id), columns: { at: outbox.now } },
     ]),
   );
-  const left = () => [failurePrefix, idempotencyPrefix].map((prefix) => outbox.rows.keys(accountName, prefix).length);
+  const prefixes = [recordPrefix, failurePrefix, idempotencyPrefix];
+  const left = () => prefixes.map((prefix) => outbox.rows.keys(accountName, prefix).length);
   await daysLater(31);
-  expect([...left(), outbox.blobs.names().length]).toEqual([1, 1, 1]);
+  expect([...left(), outbox.blobs.names().length]).toEqual([1, 1, 1, 1]);
   await daysLater(0);
-  expect([...left(), outbox.blobs.names().length]).toEqual([0, 0, 0]);
+  expect([...left(), outbox.blobs.names().length]).toEqual([0, 0, 0, 0]);
 });
 
 it('what tells of failures goes with the records', async () => {

@@ -178,7 +178,10 @@ describe('what a message sends', () => {
     const gone = await refusalOf(open(0, 10));
     await outbox.rows.write(accountName, [{ kind: 'merge', key: recordKey(local), columns: { mimeRemoved: true } }]);
     const removed = await refusalOf(read(id));
-    for (const { reason, message } of [gone, removed]) {
+    // Its bytes are still there: they go right after the record says so.
+    const other = await outbox.accept({ mimeRemoved: true });
+    const going = await refusalOf(getMessageMime(outbox.context, other, { ...options, keptDays: 30 }));
+    for (const { reason, message } of [gone, removed, going]) {
       expect(reason).toBe('notFound');
       expect(message).toContain('kept for 30 days (OUTBOX_RETENTION_DAYS)');
     }

@@ -89,6 +89,15 @@ describe('the accounts that have open mail', () => {
     expect(notedIn(outbox)).toEqual([accountName]);
   });
 
+  it('are found by any name that an account can have', async () => {
+    const outbox = new MemoryOutbox();
+    const names = ['0', '9-lives', 'a', 'z'.repeat(32)];
+    for (const name of names) await outbox.open.note(name);
+    expect([...(await outbox.open.names(options))]).toEqual(names);
+    outbox.now += minute;
+    expect((await outbox.open.due(options)).map(({ key }) => key)).toEqual(names);
+  });
+
   it('are noted once for a burst, and again after half a minute', async () => {
     const outbox = new MemoryOutbox();
     const notes = async () => {
@@ -144,8 +153,7 @@ describe('the accounts that have open mail', () => {
 
   it('are looked at in time, where a clock that runs ahead wrote when', async () => {
     const outbox = new MemoryOutbox();
-    const columns = { checkAt: outbox.now + 600 * minute, waitMs: minute };
-    await outbox.rows.write(openPartition, [{ kind: 'put', key: accountName, columns }]);
+    await new OpenAccounts(outbox.rows, { now: () => outbox.now + 600 * minute }).note(accountName);
     const due = async () => (await outbox.open.due(options)).length;
     expect(await due()).toBe(0);
     outbox.now += minute;
@@ -158,6 +166,30 @@ describe('the accounts that have open mail', () => {
     await outbox.open.note(accountName);
     outbox.now += 11 * minute;
     for (const row of await openRows(outbox)) await outbox.open.looked(row, undefined);
+    expect(notedIn(outbox)).toEqual([accountName]);
+  });
+
+  it('are kept as long as the last of several notes can be relied on', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.open.note(accountName);
+    outbox.now += 100_000;
+    await outbox.open.note(accountName);
+    outbox.now += 119_999;
+    for (const row of await openRows(outbox)) await outbox.open.looked(row, undefined);
+    expect(notedIn(outbox)).toEqual([accountName]);
+    outbox.now += 1;
+    for (const row of await openRows(outbox)) await outbox.open.looked(row, undefined);
+    expect(notedIn(outbox)).toEqual([]);
+  });
+
+  it('are kept as long as a note can be relied on, also where the timer found mail in between', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.open.note(accountName);
+    outbox.now += minute;
+    for (const next of [outbox.now + 10_000, undefined]) {
+      for (const row of await openRows(outbox)) await outbox.open.looked(row, next);
+      outbox.now += 10_000;
+    }
     expect(notedIn(outbox)).toEqual([accountName]);
   });
 
