@@ -138,10 +138,17 @@ export function pageKeys(runId: string, page: number) {
 /** A rebound mail, whose original is to be disposed of again: finished like a page. */
 export const reboundKey = (runId: string, ledger: string) => `${prefixes.unfinished}${runId}:rebound:${tail(ledger)}`;
 
-/** Fingerprint rows of one Message-ID begin with this; mails without one share a prefix. */
+/** A Message-ID as a ledger row keeps it: a mail may bring one of any length. */
+export const keptMessageId = (messageId: string | undefined) => messageId?.slice(0, 500);
+
+/**
+ * Fingerprint rows of one Message-ID begin with this; mails without one share a prefix. A ledger row has no more of an id
+ * than `keptMessageId`, so no more counts.
+ */
 export function fingerprintPrefix(messageId: string | undefined): string {
+  const kept = keptMessageId(messageId);
   // Listings and parsers cut white space and comments around the id differently: the id itself counts.
-  const id = messageId?.match(/<([^<>\s]+)>/)?.[1] ?? messageId?.trim() ?? '';
+  const id = kept?.match(/<([^<>\s]+)>/)?.[1] ?? kept?.trim() ?? '';
   return `f:${digest(24, id.slice(0, 400))}:`;
 }
 

@@ -54,6 +54,26 @@ it.each([1, 3, 6])('a source that fails after %i MiB leaves no blob, and its err
   expect(await container.getBlobClient(`fails/${good}`).exists()).toBe(false);
 });
 
+it('few buffers are used for all blocks, and none again before storage has answered for it', async () => {
+  const bytes = randomBytes(21 * mebibyte + 5);
+  const blob = container.getBlockBlobClient('few buffers');
+  const stageBlock = blob.stageBlock.bind(blob);
+  const buffers = new Set<unknown>();
+  blob.stageBlock = async (id, body, ...options) => {
+    if (!Buffer.isBuffer(body)) return expect.fail('no buffer');
+    buffers.add(body.buffer);
+    const before = sha256(body);
+    const answer = await stageBlock(id, body, ...options);
+    // The source goes on meanwhile.
+    for (let turns = 0; turns < 20; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(sha256(body)).toBe(before);
+    return answer;
+  };
+  await uploadUnknown(blob, inChunks(bytes, 100_000), plain);
+  expect(sha256(await blob.downloadToBuffer())).toBe(sha256(bytes));
+  expect(buffers.size).toBeLessThanOrEqual(3);
+});
+
 it('storage that refuses a block is reported, and the source is left', async () => {
   const elsewhere = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient('not-there');
   let left = false;

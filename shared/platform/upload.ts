@@ -128,6 +128,7 @@ interface Staged {
   readonly size: number;
 }
 
+/** Stages a stream in blocks. Few buffers are used for all of them: one is filled while the others are sent. */
 async function stageBlocks(
   blob: BlockBlobClient,
   head: Buffer[],
@@ -136,37 +137,47 @@ async function stageBlocks(
 ): Promise<Staged> {
   const ids: string[] = [];
   const staging = new BoundedTasks({ tasks: concurrentBlocks });
-  let pieces = head;
-  let held = pieces.reduce((sum, { length }) => sum + length, 0);
-  let size = held;
+  // Storage has answered for what was in them. After a failure none is used again: it may still be read.
+  const free: Buffer[] = [];
+  let block: Buffer | undefined;
+  let held = 0;
+  let size = 0;
   const prefix = randomUUID();
-  const stage = async () => {
-    const block = Buffer.concat(pieces, held);
-    pieces = [];
+  const stage = async (full: Buffer) => {
+    const bytes = full.subarray(0, held);
+    block = undefined;
     held = 0;
     // All ids of one blob have the same length, also those of blocks that an earlier attempt left (Put Block, remarks).
     const id = Buffer.from(prefix + String(ids.length).padStart(48 - prefix.length, '0')).toString('base64');
     ids.push(id);
-    await staging.start(() => blob.stageBlock(id, block, block.length, { abortSignal: signal }));
-    spentBuffers(block.length);
+    await staging.start(async () => {
+      await blob.stageBlock(id, bytes, bytes.length, { abortSignal: signal });
+      free.push(full);
+    });
+  };
+  const add = async (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length && !staging.failed; ) {
+      block ??= free.pop() ?? Buffer.allocUnsafeSlow(blockSize);
+      const copied = chunk.copy(block, held, at);
+      at += copied;
+      held += copied;
+      if (held === blockSize) await stage(block);
+    }
+    size += chunk.length;
+    spentBuffers(chunk.length);
   };
   try {
+    for (const chunk of head.splice(0)) await add(chunk);
     while (!staging.failed) {
       signal.throwIfAborted();
-      if (held >= blockSize) {
-        await stage();
-        continue;
-      }
       const next = await untilAborted(chunks.next(), signal);
       if (next.done) {
         break;
       }
-      pieces.push(next.value);
-      held += next.value.length;
-      size += next.value.length;
+      await add(next.value);
     }
-    if (held > 0 && !staging.failed) {
-      await stage();
+    if (block && !staging.failed) {
+      await stage(block);
     }
   } finally {
     await staging.idle();

@@ -2,7 +2,7 @@ import type { Account } from '../../accounts/rules.ts';
 import { assetIndexKey } from '../../assets/asset.ts';
 import { RowConflict, type RowWrite } from '../../platform/rows.ts';
 import { dayOf } from '../../stats/day-total.ts';
-import { dueKey, fingerprintKey, ledgerKey, scopeKey } from '../keys.ts';
+import { dueKey, fingerprintKey, keptMessageId, ledgerKey, scopeKey } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, readLedger } from '../ledger/ledger.ts';
 import { type Item, pageItem } from '../originals/items.ts';
 import { disposals, dueAt } from '../originals/rule.ts';
@@ -35,7 +35,7 @@ function ledgerEntry(account: Account, mail: CheckedIn, abilities: { markRead: b
     listedSize: mail.mail.size,
     size: mail.size,
     sha256: mail.sha256,
-    messageId: mail.messageId?.slice(0, 500),
+    messageId: keptMessageId(mail.messageId),
     ...(mail.keepOriginal ? { keepOriginal: true } : {}),
     todoEvent: true,
     ...(mail.bounces ? { todoBounce: true } : {}),

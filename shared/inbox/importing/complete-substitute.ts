@@ -7,7 +7,7 @@ import { readMime } from '../../mime/read-mime.ts';
 import { accountId } from '../../platform/ids.ts';
 import { log } from '../../platform/log.ts';
 import { ignoreConflict, RowConflict, type RowWrite } from '../../platform/rows.ts';
-import { fingerprintKey, ledgerKey, pageKeys } from '../keys.ts';
+import { fingerprintKey, keptMessageId, ledgerKey, pageKeys } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow } from '../ledger/ledger.ts';
 import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-progress.ts';
 import { type PendingMail, pendingRow } from '../ledger/pending.ts';
@@ -194,7 +194,7 @@ function completedEntry({ inbox, stored, store }: Work, entry: LedgerRow, mail: 
     ...rest,
     size: mail.size,
     sha256: mail.sha256,
-    messageId: mail.messageId?.slice(0, 500),
+    messageId: keptMessageId(mail.messageId),
     completedAt: inbox.clock.now(),
     todoEvent: true,
     ...(mail.bounces ? { todoBounce: true } : {}),

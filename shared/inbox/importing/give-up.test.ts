@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail, type MailContent } from '../../adapters/mail-content.ts';
-import type { ListedMail } from '../../adapters/store.ts';
+import { type ListedMail, StoreError } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { assetLocalId, prefixes } from '../keys.ts';
@@ -106,6 +106,36 @@ describe('a mail that has failed too often', () => {
     expect(await importNow(inbox)).toMatchObject({ quarantined: 1 });
   });
 
+  it('and breaks the line when it is given up waits, and is given up once it can be read', async () => {
+    const { inbox } = await failed();
+    inbox.store.mails.push(fakeMail(2));
+    let asked = 0;
+    inbox.store.content = ({ item }) => {
+      if (item !== own.item) return undefined;
+      asked += 1;
+      throw new StoreError('connection', 'the line broke');
+    };
+    const pending = async () => (await readPending(inbox.context, inbox.name, { signal }))[0];
+    for (let n = 1; n <= 4; n += 1) {
+      await importNow(inbox);
+      // Once a run: the others go on.
+      expect(asked).toBe(n);
+      const { attempts, troubles, reason, nextTryAt = 0 } = (await pending()) ?? {};
+      expect({ attempts, troubles, reason }).toEqual({
+        attempts: maxAttempts,
+        troubles: n,
+        reason: 'StoreError: the line broke',
+      });
+      expect(await inbox.rowsOf(prefixes.inProgress)).toEqual([]);
+      expect(nextTryAt - inbox.now).toBeGreaterThan(60 * 60_000);
+      inbox.now = nextTryAt;
+    }
+    expect(inbox.eventTypes()).toContain('mailroom.mail.imported');
+    inbox.store.content = () => undefined;
+    expect(await importNow(inbox)).toMatchObject({ quarantined: 1 });
+    expect((await inbox.rowsOf(prefixes.quarantine)).map(({ columns }) => columns.hasMime)).toEqual([true]);
+  });
+
   it('is waited for until its time is over, then left, and given up without its bytes', async () => {
     const { inbox, path } = await failed();
     const limit = new AbortController();
@@ -128,7 +158,7 @@ describe('a mail that has failed too often', () => {
     await withSession(inbox.context, inbox.name, options, async (context) => {
       const [pending] = await readPending(inbox.context, inbox.name, { signal });
       if (!pending) return expect.fail('nothing is pending');
-      await giveUp(context, pending, { limit: limit.signal });
+      await giveUp({ context }, { pending, turn: 'first', limitMs: 60_000 }, { limit: limit.signal });
     });
     // The server need not go on with its answer, and the session is free for the next mail.
     expect([told?.aborted, stream.destroyed]).toEqual([true, true]);
@@ -168,6 +198,22 @@ describe('a mail that has failed too often', () => {
     const [row] = await inbox.rowsOf(prefixes.quarantine);
     expect(row?.columns).toMatchObject({ attempts: maxAttempts, hasMime: false });
     expect(row?.columns.reason).toHaveLength(300);
+  });
+
+  it('waits where the line breaks while its bytes are kept after its fifth try', async () => {
+    const { inbox } = await failed(maxAttempts - 1);
+    inbox.now += 24 * 3_600_000;
+    inbox.store.content = () => {
+      inbox.store.content = () => {
+        throw new StoreError('connection', 'the line broke');
+      };
+      return { kind: 'broken', reason: 'notMail' };
+    };
+    expect(await importNow(inbox)).toMatchObject({ quarantined: 0 });
+    const [pending] = await readPending(inbox.context, inbox.name, { signal });
+    expect(pending).toMatchObject({ troubles: 1, reason: 'StoreError: the line broke' });
+    expect(pending?.nextTryAt).toBeGreaterThan(inbox.now);
+    expect(await inbox.rowsOf(prefixes.inProgress)).toEqual([]);
   });
 
   it('that is an asset by now is not: its pending row goes', async () => {

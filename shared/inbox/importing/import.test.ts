@@ -11,6 +11,19 @@ const signal = AbortSignal.timeout(120_000);
 const messageIds = async (inbox: TestInbox) =>
   (await inbox.rowsOf(prefixes.ledger)).map(({ columns }) => columns.messageId);
 
+it.each([500, 501, 998])(
+  'a mail whose Message-ID has %d characters is imported once, though the server gives new ids',
+  async (length) => {
+    const inbox = new TestInbox();
+    const id = `<${'x'.repeat(length - 2)}>`;
+    const bytes = Buffer.from(`From: a@example.net\r\nMessage-ID: ${id}\r\n\r\nText\r\n`);
+    inbox.store.mails = [{ ...fakeMail(1), bytes }];
+    expect(await importOnce(inbox)).toMatchObject({ imported: 1 });
+    inbox.store.scopeName = 'INBOX;8';
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 0 });
+  },
+);
+
 const broken = { kind: 'broken', reason: 'notMail' } as const;
 
 describe('a page', () => {

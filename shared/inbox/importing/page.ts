@@ -139,19 +139,9 @@ export class PageImport {
       await context.fence.write([...ended, ...checkpoint()]);
       return nothingLeft;
     }
-    const { selected, contents } = this.#begun;
-    const { checkedIn, unfinished, missing, rebound } = contents;
+    const { checkedIn, unfinished, missing, rebound } = this.#begun.contents;
     this.fetch();
-    try {
-      await this.#work;
-    } catch (error) {
-      await retryEachAlone(this.#round, selected, error, { ...this.#keys, ...(retry ? { retry } : {}) });
-      throw error;
-    }
-    const { pending, quarantined } = await unfinishedRows(this.#round, unfinished, {
-      inProgress: this.#keys.inProgress,
-      ...(retry ? { retry } : {}),
-    });
+    const { pending, quarantined } = await this.#left(this.#begun);
     const now = context.inbox.clock.now();
     // Each was alone: its row takes the place of the one that is ended.
     const again = checkedIn.flatMap(({ mail, substitute }) => (substitute ? [substituteRow(mail, 1, now)] : []));
@@ -170,6 +160,19 @@ export class PageImport {
     });
     counts.imported += imported;
     return { items: toFinish, verify: retry !== undefined };
+  }
+
+  /** Rows of the mails that are not checked in, once their contents have come. Throws StoreError, Superseded, errors of storage. */
+  async #left({ selected, contents }: Begun): ReturnType<typeof unfinishedRows> {
+    const { retry } = this.#options;
+    const options = { inProgress: this.#keys.inProgress, ...(retry ? { retry } : {}) };
+    try {
+      await this.#work;
+      return await unfinishedRows(this.#round, contents.unfinished, options);
+    } catch (error) {
+      await retryEachAlone(this.#round, selected, error, options);
+      throw error;
+    }
   }
 
   /** Leaves it, where a page before it failed: its mails stay behind the checkpoint, and it is nobody's attempt. Never throws. */

@@ -33,16 +33,18 @@ export async function retryIndividually(
       continue;
     }
     const limitMs = turn === 'first' ? time.aloneMs() : time.lastMs();
+    const retry = { pending, turn, limitMs };
     await failures.attempt(mail.folder, async () => {
       if (pending.cause.kind === 'substitute') {
         await pipeline.next(await completeSubstitute(round, pending));
         return;
       }
       if (attempts >= maxAttempts) {
-        await pipeline.next(await giveUp(context, pending, { limit: AbortSignal.timeout(Math.ceil(limitMs)) }));
+        const limit = AbortSignal.timeout(Math.ceil(limitMs));
+        await pipeline.next(await giveUp(round, retry, { limit }));
         return;
       }
-      const options = { pendingKeys: new Set<string>(), checkpoint: () => [], retry: { pending, turn, limitMs } };
+      const options = { pendingKeys: new Set<string>(), checkpoint: () => [], retry };
       await pipeline.next(await new PageImport(round, [mail], options).run());
     });
   }

@@ -109,7 +109,7 @@ const slowReason = 'The mail takes longer than a run has time';
  * already waits a while.
  */
 export async function retryEachAlone(
-  { context }: RoundContext,
+  { context }: Pick<RoundContext, 'context'>,
   mails: readonly ListedMail[],
   error: unknown,
   { inProgress, retry }: UnfinishedOptions,

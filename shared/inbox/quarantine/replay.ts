@@ -14,7 +14,7 @@ import type { InboxContext } from '../context.ts';
 import { type CheckedIn, checkIn } from '../importing/check-in.ts';
 import { companionRows } from '../importing/commit.ts';
 import { isOwnTrouble } from '../importing/trouble.ts';
-import { pageKeys } from '../keys.ts';
+import { keptMessageId, pageKeys } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, sourceOf } from '../ledger/ledger.ts';
 import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-progress.ts';
 import { listedMail, quarantinePath } from '../ledger/pending.ts';
@@ -226,7 +226,7 @@ class Replay {
       importedAt: checkedIn.importedAt,
       size: checkedIn.size,
       sha256: checkedIn.sha256,
-      messageId: checkedIn.messageId?.slice(0, 500),
+      messageId: keptMessageId(checkedIn.messageId),
       keepOriginal: true,
       todoEvent: true,
       ...(checkedIn.bounces ? { todoBounce: true } : {}),

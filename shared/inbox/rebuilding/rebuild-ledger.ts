@@ -4,7 +4,7 @@ import { AssetBlobs } from '../../assets/asset-blobs.ts';
 import { BoundedTasks } from '../../platform/concurrency.ts';
 import { ignoreConflict, RowConflict, type Rows, type RowWrite } from '../../platform/rows.ts';
 import { companionRows } from '../importing/commit.ts';
-import { ledgerKey, scopeKey, scopeRowKey, singleKeys } from '../keys.ts';
+import { keptMessageId, ledgerKey, scopeKey, scopeRowKey, singleKeys } from '../keys.ts';
 import { type LedgerRow, ledgerColumns, ledgerRow } from '../ledger/ledger.ts';
 import { sourceOfAsset } from './source-of-asset.ts';
 
@@ -98,7 +98,7 @@ function entryOf(asset: Asset): LedgerRow | undefined {
     receivedAt: asset.receivedAt === null ? undefined : Date.parse(asset.receivedAt),
     size: asset.size,
     sha256: asset.sha256,
-    messageId: asset.messageId?.slice(0, 500),
+    messageId: keptMessageId(asset.messageId ?? undefined),
     ...(keepOriginal ? { keepOriginal } : {}),
     todoEvent: false,
     todoDispose: false,
