@@ -4,7 +4,7 @@ import { newestFirstId } from '../../platform/ids.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
-import { readStartingPoint } from '../ledger/starting-point.ts';
+import { readHeld, readStartingPoint } from '../ledger/starting-point.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { withSession } from '../session/with-session.ts';
 import { runImport } from './run.ts';
@@ -156,6 +156,13 @@ describe('an order', () => {
     const mails = [1, 2, 3].map((n) => listed(inbox, fakeMail(n).item));
     expect(await heldOf(inbox, mails)).toEqual([fakeMail(1).item, fakeMail(2).item]);
   });
+
+  it('leaves out what lies before its last item, also what was not listed then', async () => {
+    const inbox = inboxSince('first', ordered);
+    inbox.store.mails = [fakeMail(2)];
+    await importNow(inbox);
+    expect(await heldOf(inbox, [listed(inbox, fakeMail(1).item)])).toEqual([fakeMail(1).item]);
+  });
 });
 
 describe('a set', () => {
@@ -169,6 +176,32 @@ describe('a set', () => {
     expect(await heldOf(inbox, [...some, listed(inbox, fakeMail(5_100).item)])).toEqual(
       some.map(({ source }) => source.item),
     );
+    const held = await within(inbox, async (_, context) => await readHeld(context, 'INBOX', 'first'));
+    expect(held.size).toBe(5_100);
+  });
+
+  it('is noted in the form in which later versions look for it', async () => {
+    const inbox = inboxSince('first');
+    inbox.store.mails = [fakeMail(1)];
+    await within(inbox, async (starts) => await starts.note('INBOX'));
+    const held = await within(inbox, async (_, context) => await readHeld(context, 'INBOX', 'first'));
+    expect([...held]).toEqual(['0HPdYgj3YXlC']);
+  });
+
+  it('is read once for all mails of a round', async () => {
+    const inbox = inboxSince('first');
+    inbox.store.mails = Array.from({ length: 20 }, (_, n) => fakeMail(n));
+    await within(inbox, async (starts) => await starts.note('INBOX'));
+    const mails = inbox.store.mails.map(({ item }) => listed(inbox, item));
+    await within(inbox, async (starts) => {
+      const requests = async (some: readonly ListedMail[]) => {
+        const before = inbox.rows.requests;
+        await starts.held(some, false);
+        return inbox.rows.requests - before;
+      };
+      expect(await requests(mails.slice(0, 1))).toBeGreaterThan(0);
+      expect(await requests(mails)).toBe(0);
+    });
   });
 
   it('that was cut while it was noted is gone on with, and not begun again', async () => {
@@ -189,7 +222,10 @@ describe('a set', () => {
       },
     }));
     const pages: number[] = [];
-    await expect(within(inbox, (starts) => starts.note('INBOX'))).rejects.toThrow('the line broke');
+    await within(inbox, async (starts) => {
+      await expect(starts.note('INBOX')).rejects.toThrow('the line broke');
+      await expect(starts.note('INBOX')).rejects.toThrow('the line broke');
+    });
     expect(await within(inbox, async (starts) => starts.isMissing('INBOX'))).toBe(true);
     cut = false;
     const point = await within(inbox, async (starts, context) => {
@@ -197,7 +233,7 @@ describe('a set', () => {
       expect(starts.isMissing('INBOX')).toBe(false);
       return await readStartingPoint(context, 'INBOX');
     });
-    expect(pages).toEqual([0, 2]);
+    expect(pages).toEqual([0, 2, 2]);
     expect(point).toMatchObject({ since: 'first', newestAt: 3, place: { kind: 'set', rows: 5 } });
     const some = ['0-0', '1-2499', '3-2499'].map((item) => listed(inbox, item));
     expect(await heldOf(inbox, [...some, listed(inbox, '4-0')])).toEqual(['0-0', '1-2499', '3-2499']);
@@ -228,6 +264,31 @@ describe('a set', () => {
     const anew = ['0048', '0049', '0050'].map((item) => listed(inbox, item));
     expect(await heldOf(inbox, anew, true)).toEqual(['0048', '0049']);
     expect(asked).toEqual([20, 3]);
+    // Not of those whose listing says it.
+    const known = [listed(inbox, '0051', 49), listed(inbox, '0052', 50)];
+    expect(await heldOf(inbox, known, true)).toEqual(['0051']);
+    expect(asked).toEqual([20, 3]);
+    expect(await heldOf(inbox, [...known, listed(inbox, '0049')], true)).toEqual(['0051', '0049']);
+    expect(asked).toEqual([20, 3, 1]);
+  });
+
+  it('of few mails, or of none, asks for the times of those', async () => {
+    const asked: number[] = [];
+    const inbox = inboxSince('first', (its) => ({
+      changes: async function* () {
+        const mails = its.store.mails.map(({ item }) => listed(its, item));
+        yield { mails, checkpoint: { n: 1 } };
+      },
+      receivedTimes: async (mails) => {
+        asked.push(mails.length);
+        return new Map();
+      },
+    }));
+    await within(inbox, async (starts) => await starts.note('INBOX'));
+    inbox.account = { ...inbox.account, sinceId: 'second' };
+    inbox.store.mails = [1, 2].map(fakeMail);
+    await within(inbox, async (starts) => await starts.note('INBOX'));
+    expect(asked).toEqual([0, 2]);
   });
 });
 
@@ -246,6 +307,53 @@ describe('another store for the same account', () => {
     await importNow(inbox);
     expect(await imported(inbox)).toEqual(['<2@example.net>', '<3@example.net>', '<4@example.net>']);
   });
+
+  it('has imported what comes after the first contact, however old it says it is', async () => {
+    const inbox = inboxSince('first', ordered);
+    await importNow(inbox);
+    inbox.store.mails = [fakeMail(2)];
+    await importNow(inbox);
+    Object.assign(inbox.store, { identity: 'imap:another' });
+    inbox.store.mails = [fakeMail(2)];
+    await importNow(inbox);
+    inbox.store.mails.push({ ...fakeMail(4), receivedAt: fakeMail(1).receivedAt });
+    await importNow(inbox);
+    expect(await imported(inbox)).toEqual(['<2@example.net>', '<4@example.net>']);
+  });
+});
+
+describe('a folder of which nothing is noted', () => {
+  it('is not known to have held anything, until it is noted', async () => {
+    const inbox = inboxSince('first');
+    inbox.store.mails = [fakeMail(1)];
+    const mails = [listed(inbox, fakeMail(1).item)];
+    await within(inbox, async (starts) => {
+      expect([...(await starts.held(mails, false))]).toEqual([]);
+      await starts.note('INBOX');
+      expect([...(await starts.held(mails, false))]).toEqual(mails);
+    });
+  });
+
+  it.each([
+    ['by order', ordered],
+    ['as a set', () => ({})],
+  ])('since the account was told anew, does not go by what it held before, %s', async (_, session) => {
+    const inbox = inboxSince('first', session);
+    inbox.store.mails = [fakeMail(1)];
+    await importNow(inbox);
+    inbox.account = { ...inbox.account, sinceId: 'second' };
+    expect(await heldOf(inbox, [listed(inbox, fakeMail(1).item)])).toEqual([]);
+  });
+});
+
+it('an account that is told later to import everything goes on where it is', async () => {
+  const inbox = inboxSince('first');
+  inbox.store.mails = [fakeMail(1)];
+  await importNow(inbox);
+  inbox.account = { ...inbox.account, sinceId: undefined };
+  inbox.store.mails.push(fakeMail(2));
+  await importNow(inbox);
+  expect(await imported(inbox)).toEqual(['<2@example.net>']);
 });
 
 it('an account that imports everything has no starting point', async () => {
