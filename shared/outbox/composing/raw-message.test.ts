@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { resolveAccount } from '../../accounts/rules.ts';
 import { Refusal } from '../../platform/refusal.ts';
-import { LineCheck, lineMistake, toCrlf } from './crlf-lines.ts';
+import { CrlfStream, LineCheck, lineMistake, toCrlf } from './crlf-lines.ts';
 import { freezeRaw, maxRawBytes } from './raw-message.ts';
 
 const { account } = resolveAccount('corpus', {
@@ -280,6 +280,22 @@ describe('lines', () => {
   ])('of %j become %j', (before, after) => {
     expect(toCrlf(Buffer.from(before)).toString()).toBe(after);
     expect(lineMistake(Buffer.from(after))).toBeUndefined();
+  });
+
+  it.each([['a\r\n'], ['a\r\nb\r\n'], ['a\r', '\n']])('that have their end get no other: %j', (...chunks) => {
+    const ends = new CrlfStream();
+    const passed = [...chunks, ''].map((chunk) => ends.push(Buffer.from(chunk)).toString()).join('');
+    expect(passed + ends.end().toString()).toBe(chunks.join(''));
+  });
+
+  it('get the end they lack, whatever pieces they come in', () => {
+    const ends = new CrlfStream();
+    const passed = ['a', '', '\r', '', 'b', ''].map((chunk) => ends.push(Buffer.from(chunk)).toString()).join('');
+    expect(passed + ends.end().toString()).toBe('a\r\nb\r\n');
+  });
+
+  it('are named by their number where they are wrong', () => {
+    expect(lineMistake(Buffer.from('a\r\nb\r\nc\u0000'))).toBe('line 3 holds a NUL');
   });
 
   it('are checked over the edges of chunks', () => {
