@@ -324,6 +324,19 @@ describe('senders', () => {
       expect(() => parsed({ sender: 'other@example.net' })).toThrow(Refusal);
     });
 
+    it('gives the notifications to mail by SMTPS too', () => {
+      const smtps = { ...transport, protocol: 'smtps' };
+      const secure = resolveAccount('corpus', { ...input, transport: smtps }).account;
+      expect(parseSendRequest(base, secure, { now }).dsn).toEqual({ notify: ['failure', 'delay'], ret: 'headers' });
+    });
+
+    it('may not be From in UTF-8 where the envelope is ASCII', () => {
+      const utf8 = resolveAccount('corpus', { ...input, from: 'ü@example.com' }).account;
+      const mistakes = [{ pointer: '/from', detail: expect.stringMatching(/not ASCII/) }];
+      expect(() => parseSendRequest(base, utf8, { now })).toThrow(expect.objectContaining({ mistakes }));
+      expect(parseSendRequest({ ...base, to: 'ü@example.org' }, utf8, { now }).from.address).toBe('ü@example.com');
+    });
+
     it('asks for SMTPUTF8 by its own address too', () => {
       const utf8 = resolveAccount('corpus', { ...input, sender: 'prüfung@example.net', from: 'ü@example.com' }).account;
       expect(parseSendRequest(base, utf8, { now }).envelopeFrom).toBe('prüfung@example.net');

@@ -5,6 +5,7 @@ import libmime from 'libmime';
 import { describe, expect, it } from 'vitest';
 import { resolveAccount } from '../../accounts/rules.ts';
 import { parseSendRequest } from '../accepting/request.ts';
+import type { UploadPlace } from '../uploads/upload-places.ts';
 import { composeMail } from './compose.ts';
 import { newMessageId } from './message-ids.ts';
 
@@ -127,6 +128,20 @@ describe('composeMail', () => {
     expect(bytes.toString('latin1')).not.toMatch(/bcc|secret@/i);
   });
 
+  it('writes no header that says nothing', async () => {
+    for (const sender of [undefined, 'corpus@example.com']) {
+      const { root } = await composed({ sender, text: 't' });
+      for (const name of ['sender', 'in-reply-to', 'references', 'cc', 'reply-to', 'importance'])
+        expect(root.headers, name).not.toHaveProperty(name);
+    }
+  });
+
+  it('names the whole thread of a reply, in its order', async () => {
+    const { root } = await composed({ inReplyTo: 'c@x', references: ['a@x', '<b@x>', 'c@x'] });
+    expect(root.headers['in-reply-to']).toEqual(['<c@x>']);
+    expect(root.headers.references).toEqual(['<a@x> <b@x> <c@x>']);
+  });
+
   it('puts everybody once into the envelope, and says which are blind', () => {
     const mail = composeMail(
       parseSendRequest(
@@ -208,6 +223,57 @@ describe('composeMail', () => {
     expect(text(parts[8])).toBe('a\nb');
   });
 
+  it('shows a part in the text only where it has an id and there is HTML', async () => {
+    const files = [{ filename: 'a.png', content: 'iVBORw==' }];
+    const named = [{ filename: 'a.png', contentId: 'a@x', content: 'iVBORw==' }];
+    const plain = (await composed({ html: '<p>', attachments: files })).parts.at(-1);
+    expect(plain?.disposition).toBe('attachment');
+    expect(plain?.headers).not.toHaveProperty('content-id');
+    const withoutHtml = (await composed({ text: 't', attachments: named })).parts.at(-1);
+    expect(withoutHtml?.disposition).toBe('attachment');
+    expect(withoutHtml?.headers['content-id']).toEqual(['<a@x>']);
+    expect((await composed({ html: '<p>', attachments: named })).parts.at(-1)?.disposition).toBe('inline');
+  });
+
+  it('sends an invitation alone without an empty text beside it', async () => {
+    const { parts } = await composed({ calendar: { method: 'REQUEST', content: 'BEGIN:VCALENDAR\nEND:VCALENDAR\n' } });
+    expect(parts.map((part) => part.type)).toEqual(['text/calendar']);
+  });
+
+  it('has boundaries that no encoded text holds, within the 70 characters of RFC 2046', async () => {
+    const { root } = await composed({ text: 't', html: '<p>' });
+    expect(root.params.boundary).toMatch(/^.*=_.*$/);
+    expect(root.params.boundary?.length).toBeLessThanOrEqual(70);
+  });
+
+  it('leaves uploads out, and says where each belongs', async () => {
+    const ids = ['a'.repeat(40), 'b'.repeat(40)] as const;
+    const uploads = new Map(ids.map((id) => [id, { id, size: 3, etag: 'e', expiresAt: now + 1 }]));
+    const attachments = [ids[1], ids[0], ids[1]].map((upload, index) => ({ filename: `${index}.bin`, upload }));
+    const text = Buffer.from('inline').toString('base64');
+    const request = parseSendRequest(
+      { to: 'a@example.org', subject: 's', attachments: [...attachments, { filename: 'c.bin', content: text }] },
+      account,
+      { now, uploads },
+    );
+    const mail = composeMail(request, fixed);
+    const places: UploadPlace[] = [];
+    const bytes = Buffer.concat(await mail.open((place) => places.push(place)).toArray());
+    expect(mail.uploads).toEqual([ids[1], ids[0]]);
+    expect(places.map(({ upload }) => upload)).toEqual([0, 1, 0]);
+    // Each is put where the part of its name has its text.
+    let whole = bytes.toString('latin1');
+    for (const { at, upload } of places.toReversed()) whole = `${whole.slice(0, at)}${upload}AAA${whole.slice(at)}`;
+    const parts = await readParts(Buffer.from(whole, 'latin1'));
+    const contents = parts.map((part) => [part.filename, part.content.toString('base64')]);
+    expect(contents.slice(-4)).toEqual([
+      ['0.bin', '0AAA'],
+      ['1.bin', '1AAA'],
+      ['2.bin', '0AAA'],
+      ['c.bin', text],
+    ]);
+  });
+
   it('keeps all 256 byte values of an attachment', async () => {
     const every = Buffer.from(Array.from({ length: 256 * 40 }, (_, index) => index % 256));
     const { parts } = await composed({ attachments: [{ filename: 'x', content: every.toString('base64') }] });
@@ -262,7 +328,7 @@ describe('composeMail', () => {
   it('sends a mail with nothing in it', async () => {
     const { root, parts } = await composed({ subject: '' });
     expect(parts).toHaveLength(1);
-    expect(root.type).toBe('text/plain');
+    expect(root.headers['content-type']).toEqual(['text/plain; charset=utf-8']);
     expect(text(root)?.trim()).toBe('');
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { resolveAccount } from '../../accounts/rules.ts';
 import { Refusal } from '../../platform/refusal.ts';
-import { LineCheck, lineMistake, toCrlf } from './crlf-lines.ts';
+import { CrlfStream, LineCheck, lineMistake, toCrlf } from './crlf-lines.ts';
 import { freezeRaw, maxRawBytes } from './raw-message.ts';
 
 const { account } = resolveAccount('corpus', {
@@ -58,6 +58,11 @@ const complete = [
   '',
 ];
 
+const good = 'From: corpus@example.com\nTo: a@b.example\n';
+
+/** Lacks nothing but recipients. */
+const fixed = 'From: corpus@example.com\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <a@b.example>\n';
+
 describe('freezeRaw', () => {
   it('takes the envelope from the headers, and Bcc out of them', async () => {
     const { bytes, ...rest } = await freeze(complete.join('\r\n'));
@@ -85,8 +90,8 @@ describe('freezeRaw', () => {
         'From: x@sales.example.com\r\nTo: a@example.org\r\n\r\nno end\r\n',
     );
     expect(mail.envelope.from).toBe('corpus@example.com');
-    const fixed = await frozen(pieces(Buffer.from('From: corpus@example.com\nTo: a@b.example\n\n')), '<f@x>');
-    expect(fixed.messageId).toBe('<f@x>');
+    const named = await frozen(pieces(Buffer.from('From: corpus@example.com\nTo: a@b.example\n\n')), '<f@x>');
+    expect(named.messageId).toBe('<f@x>');
   });
 
   it("takes the account's envelope sender and notifications where the headers name no Sender", async () => {
@@ -108,7 +113,10 @@ describe('freezeRaw', () => {
     ['Tue, 4 Mar 2003 08:00 EST', Date.UTC(2003, 2, 4, 13)],
     // Clocks that are wrong by a day are heard.
     ['Sat, 03 Jan 2026 02:00:00 +0000', Date.UTC(2026, 0, 3, 2)],
+    ['Sat, 03 Jan 2026 03:04:05 +0000', Date.UTC(2026, 0, 3, 3, 4, 5)],
+    ['Sat, 03 Jan 2026 03:04:06 +0000', now],
     ['Thu, 01 Jan 2037 10:00:00 +0000', now],
+    ['Thu, 01 Jan 1970 00:00:00 +0000', 0],
     ['Wed, 31 Dec 1969 10:00:00 +0000', now],
     ['yesterday', now],
     ['', now],
@@ -129,6 +137,13 @@ describe('freezeRaw', () => {
     ['two addresses in From', 'From: corpus@example.com, x@sales.example.com\nTo: a@b.example\n\n', ['/from']],
     ['two From headers', 'From: corpus@example.com\nFrom: x@sales.example.com\nTo: a@b.example\n\n', ['/from']],
     ['a Sender not allowed', 'From: corpus@example.com\nSender: e@evil.example\nTo: a@b.example\n\n', ['/sender']],
+    ['two addresses in Sender', `${good}Sender: corpus@example.com, x@sales.example.com\n\n`, ['/sender']],
+    ['a broken From', 'From: nobody\nTo: a@b.example\n\n', ['/from']],
+    ['an empty From', 'From:\nTo: a@b.example\n\n', ['/from']],
+    ['no From beside another mistake', 'To: a@b.example\nSubject: a\nSubject: b\n\n', ['/subject', '/from']],
+    ['a broken Reply-To', `${good}Reply-To: nobody\n\n`, ['/replyTo']],
+    ['a Message-ID without brackets', `${good}Message-ID: a@b.example\n\n`, ['/message-id']],
+    ['a Message-ID with a space', `${good}Message-ID: <a b@c.example>\n\n`, ['/message-id']],
     ['no recipient', 'From: corpus@example.com\n\n', ['/to']],
     ['a broken recipient', 'From: corpus@example.com\nTo: a@b.example\nCc: nobody\n\n', ['/cc']],
     ['several mistakes', 'From: e@evil.example\nTo: nobody\nMessage-ID: x y\n\n', ['/to', '/message-id', '/from']],
@@ -144,12 +159,49 @@ describe('freezeRaw', () => {
     expect([...new Set(problem.mistakes?.map((mistake) => mistake.pointer))].sort()).toEqual([...pointers].sort());
   });
 
+  it.each([
+    ['From', 'corpus@example.com'],
+    ['Sender', 'corpus@example.com'],
+    ['Reply-To', 'a@example.org'],
+    ['Date', 'Thu, 01 Jan 2026 00:00:00 +0000'],
+    ['Message-ID', '<a@b.example>'],
+    ['In-Reply-To', '<a@b.example>'],
+    ['References', '<a@b.example>'],
+    ['Subject', 's'],
+  ])('refuses two headers %s', async (name, value) => {
+    const { mistakes } = await problemOf(`${good}${name}: ${value}\n${name.toUpperCase()}: ${value}\n\n`);
+    expect(mistakes).toContainEqual({ pointer: `/${name.toLowerCase()}`, detail: 'is there more than once' });
+  });
+
+  it('says of a broken From what is wrong with it, and no more', async () => {
+    const problem = await problemOf('From: nobody\nTo: a@b.example\n\n');
+    expect(problem.message).toMatch(/headers/);
+    expect(problem.mistakes).toEqual([{ pointer: '/from', detail: expect.stringMatching(/is not an address/) }]);
+  });
+
+  it('takes headers of recipients that name nobody', async () => {
+    const mail = await freeze('From: corpus@example.com\nTo: a@example.org\nCc:\nBcc: \nReply-To:\n \nSender:\n\n');
+    expect(mail.envelope).toEqual({ from: 'corpus@example.com', to: ['a@example.org'] });
+    expect(mail.bcc).toEqual([]);
+  });
+
+  it('takes a blank before the colon of a header, and leaves no such Bcc in', async () => {
+    const { bytes, bcc, envelope } = await freeze(`${fixed}To : a@example.org\nBcc : b@example.org\n\nbody\n`);
+    expect(envelope.to).toEqual(['a@example.org', 'b@example.org']);
+    expect(bcc).toEqual(['b@example.org']);
+    expect(bytes.toString()).toBe(`${fixed}To : a@example.org\n\nbody\n`.replaceAll('\n', '\r\n'));
+  });
+
+  it('sends a mail of headers alone as it is', async () => {
+    const { bytes } = await freeze(`${fixed}To: a@example.org\nBcc: b@example.org`);
+    expect(bytes.toString()).toBe(`${fixed}To: a@example.org\n\n`.replaceAll('\n', '\r\n'));
+  });
+
   it('lets UTF-8 into headers where the envelope needs it anyway', async () => {
     const { bytes } = await freeze('From: corpus@example.com\nTo: ü@b.example\nSubject: ü\n\n');
     expect(bytes.toString()).toContain('Subject: ü\r\n');
   });
 
-  const good = 'From: corpus@example.com\nTo: a@b.example\n';
   it.each([
     ['nothing', ''],
     ['no headers', '\nbody'],
@@ -167,6 +219,28 @@ describe('freezeRaw', () => {
   it('refuses bytes that are no text in the headers, and lets them be in the body', async () => {
     expect((await problemOf(`${good}Subject: \u00e9\n\n`, 'latin1')).reason).toBe('invalid');
     expect((await freeze(`${good}\n\u00e9\n`, 'latin1')).bytes.at(-3)).toBe(0xe9);
+  });
+
+  it('replaces no bytes that are no text where headers may hold UTF-8', async () => {
+    const headers = Buffer.from('From: corpus@example.com\nTo: ü@b.example\nSubject: ');
+    const problem = await problemOf(Buffer.concat([headers, Buffer.from([0xe9]), Buffer.from('\n\n')]));
+    expect(problem).toMatchObject({ reason: 'invalid', message: expect.stringMatching(/UTF-8/) });
+  });
+
+  it('passes 256 KiB of headers on as they are, and refuses more', async () => {
+    // 512 headers of 512 octets; the pieces end where the headers do.
+    const first = `${fixed}To: a@b.example\nX-A: `.replaceAll('\n', '\r\n');
+    const headers = (more: number) =>
+      `${first}${'x'.repeat(512 - first.length - 2 + more)}\r\n${`X-B: ${'x'.repeat(505)}\r\n`.repeat(511)}`;
+    const mail = `${headers(0)}\r\nbody\r\n`;
+    expect(headers(0)).toHaveLength(256 * 1024);
+    expect((await freeze(mail)).bytes.equals(Buffer.from(mail))).toBe(true);
+    const problem = await problemOf(`${headers(1)}\r\nbody\r\n`);
+    expect(problem).toMatchObject({ reason: 'invalid', message: expect.stringMatching(/262144/) });
+  });
+
+  it('says that nothing came', async () => {
+    expect((await problemOf('')).message).toMatch(/empty/);
   });
 
   it('takes long names in encoded words', async () => {
@@ -206,6 +280,22 @@ describe('lines', () => {
   ])('of %j become %j', (before, after) => {
     expect(toCrlf(Buffer.from(before)).toString()).toBe(after);
     expect(lineMistake(Buffer.from(after))).toBeUndefined();
+  });
+
+  it.each([['a\r\n'], ['a\r\nb\r\n'], ['a\r', '\n']])('that have their end get no other: %j', (...chunks) => {
+    const ends = new CrlfStream();
+    const passed = [...chunks, ''].map((chunk) => ends.push(Buffer.from(chunk)).toString()).join('');
+    expect(passed + ends.end().toString()).toBe(chunks.join(''));
+  });
+
+  it('get the end they lack, whatever pieces they come in', () => {
+    const ends = new CrlfStream();
+    const passed = ['a', '', '\r', '', 'b', ''].map((chunk) => ends.push(Buffer.from(chunk)).toString()).join('');
+    expect(passed + ends.end().toString()).toBe('a\r\nb\r\n');
+  });
+
+  it('are named by their number where they are wrong', () => {
+    expect(lineMistake(Buffer.from('a\r\nb\r\nc\u0000'))).toBe('line 3 holds a NUL');
   });
 
   it('are checked over the edges of chunks', () => {
