@@ -85,6 +85,46 @@ describe('after a new UIDVALIDITY', () => {
     expect(await importOnce(inbox)).toMatchObject({ imported: 1, skipped: 1 });
   });
 
+  // A scanner's mailbox. The new ids sort before or behind the old ones, and in another order.
+  it.each(
+    ['INBOX;8', 'INBOX;10', 'INBOX;12', 'INBOX;13'].flatMap((scope) => [
+      [scope, true],
+      [scope, false],
+    ]) as [string, boolean][],
+  )('120 mails without Message-ID are known in %s (with times: %s)', async (scope, timed) => {
+    const inbox = new TestInbox();
+    changeListing(inbox, ({ messageId: _, receivedAt, ...mail }) =>
+      timed && receivedAt !== undefined ? { ...mail, receivedAt } : mail,
+    );
+    const scan = (n: number) => Buffer.from(`From: scanner@example.net\r\nSubject: Scan\r\n\r\nText ${1_000 + n}\r\n`);
+    const mails = Array.from({ length: 120 }, (_, n) => ({ ...fakeMail(n), bytes: scan(n) }));
+    inbox.store.mails = mails;
+    expect(await importOnce(inbox)).toMatchObject({ imported: 120 });
+    inbox.store.scopeName = scope;
+    inbox.store.mails = mails.toReversed().map(({ item: _, ...mail }, n) => ({ ...mail, item: fakeMail(n).item }));
+    expect(await importOnce(inbox)).toMatchObject({ imported: 0, skipped: 120 });
+  });
+
+  it('what is known of many mails without Message-ID is read once a run', async () => {
+    const inbox = new TestInbox();
+    changeListing(inbox, ({ messageId: _, ...mail }) => mail);
+    inbox.store.mails = Array.from({ length: 60 }, (_, n) => ({
+      ...fakeMail(n),
+      bytes: Buffer.from(`From: scanner@example.net\r\n\r\nText ${1_000 + n}\r\n`),
+    }));
+    await importOnce(inbox);
+    inbox.store.scopeName = newScope;
+    let read = 0;
+    const prefix = inbox.rows.prefix.bind(inbox.rows);
+    inbox.rows.prefix = (partition, begin, options) => {
+      if (begin.startsWith('f:')) read += 1;
+      return prefix(partition, begin, options);
+    };
+    expect(await importOnce(inbox)).toMatchObject({ ...nothingNew, skipped: 60 });
+    // Twice where two mails ask at one time.
+    expect(read).toBeLessThan(10);
+  });
+
   it.each([
     ['size', 'old'],
     ['size', 'new'],

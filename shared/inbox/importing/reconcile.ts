@@ -3,32 +3,21 @@ import type { Readable } from 'node:stream';
 import { type Checkpoint, type ListedMail, StoreError } from '../../adapters/store.ts';
 import { assetIndexKey } from '../../assets/asset.ts';
 import { RowConflict, type RowWrite } from '../../platform/rows.ts';
-import {
-  fingerprintKey,
-  fingerprintPrefix,
-  ledgerKey,
-  ledgerKeyBehind,
-  reboundKey,
-  scopeKey,
-  scopeRowKey,
-  tail,
-} from '../keys.ts';
+import { fingerprintKey, ledgerKey, reboundKey, scopeKey, scopeRowKey, tail } from '../keys.ts';
 import type { Checkpoints } from '../ledger/checkpoints.ts';
-import { type LedgerRow, ledgerColumns, ledgerRow, readLedger } from '../ledger/ledger.ts';
+import { type LedgerRow, ledgerColumns, readLedger } from '../ledger/ledger.ts';
 import { checkInProgress, stillInProgress } from '../ledger/pages-in-progress.ts';
 import type { QuietRow } from '../ledger/quiet.ts';
 import { disposals } from '../originals/rule.ts';
 import type { ImportContext } from '../session/import-context.ts';
 import { companionRows } from './commit.ts';
 import type { FolderFailures } from './folder-failures.ts';
+import { KnownMails, type Orphan } from './known-mails.ts';
 
 /** Unknown mail is compared with known mail for this long after the account's mails got new source ids. */
 const compareMs = 30 * 24 * 3_600_000;
 
-/** Servers keep whole seconds, and round differently. */
-const sameInstantMs = 2_000;
-
-/** Ledger rows of one Message-ID compared at most: a mail sent to a list a thousand times must not cost more. */
+/** Ledger rows that one mail is compared with at most: a mail sent to a list a thousand times must not cost more. */
 const maxCandidates = 50;
 
 /** What a reconcile needs to know before its first page. */
@@ -38,12 +27,6 @@ export interface PrepareOptions {
   readonly failures: FolderFailures;
   /** The rows of scopes, as they are. */
   readonly known: readonly QuietRow[];
-}
-
-interface Orphan {
-  readonly store: string;
-  readonly scope: string;
-  readonly folder: string;
 }
 
 /**
@@ -57,6 +40,7 @@ export class Reconciler {
   /** Ledger rows that took a mail in this run: each row absorbs one. */
   readonly #absorbed = new Set<string>();
   readonly #listed = new Map<string, Promise<ReadonlySet<string>>>();
+  readonly #known: KnownMails;
 
   /** The rows of scopes, as they stand in storage now. */
   readonly scopes: readonly QuietRow[];
@@ -64,6 +48,7 @@ export class Reconciler {
   private constructor(context: ImportContext, orphans: ReadonlyMap<string, Orphan>, scopes: readonly QuietRow[]) {
     this.#context = context;
     this.#orphans = orphans;
+    this.#known = new KnownMails(context, orphans);
     this.scopes = scopes;
   }
 
@@ -137,30 +122,18 @@ export class Reconciler {
 
   /**
    * The ledger rows that this unknown mail may be; what is left to decide is whether the bytes are the same. `ambiguous`:
-   * rows that know its id with another or with no content, and that no listed mail has.
+   * rows that know its id with another or with no content, and that no listed mail has. `sha256`: of its bytes, where they
+   * are at hand and decide.
    */
-  async candidates(mail: ListedMail, ambiguous: readonly LedgerRow[]): Promise<LedgerRow[]> {
-    const { inbox, account, signal, store } = this.#context;
+  async candidates(mail: ListedMail, ambiguous: readonly LedgerRow[], sha256?: string): Promise<LedgerRow[]> {
+    const { store } = this.#context;
     const found = ambiguous.filter((row) => !this.#absorbed.has(row.key));
     if (!this.active || (mail.messageId === undefined && !store.abilities.stableBytes)) {
       return found;
     }
-    const prefix = fingerprintPrefix(mail.messageId);
-    for await (const row of inbox.rows.prefix(account, prefix, { signal, top: maxCandidates })) {
-      const orphan = this.#orphans.get(String(row.columns.scope));
-      const key = ledgerKeyBehind(row.key, prefix);
-      if (!orphan || this.#absorbed.has(key) || !sameInstant(row.columns.receivedAt, mail.receivedAt)) {
-        continue;
-      }
-      const known = await inbox.rows.get(account, key, { signal });
-      if (!known) {
-        continue;
-      }
-      const entry = ledgerRow(known);
-      const sameSize = mail.size === undefined || entry.listedSize === undefined || mail.size === entry.listedSize;
-      if (sameSize && !(await this.#stillListed(orphan, entry))) {
-        found.push(entry);
-      }
+    for await (const { orphan, entry } of this.#known.like(mail, { sha256, without: this.#absorbed })) {
+      if (!(await this.#stillListed(orphan, entry))) found.push(entry);
+      if (found.length >= maxCandidates) break;
     }
     return found;
   }
@@ -270,10 +243,6 @@ async function idsGivenAnew(
   // What this service has deleted, or is about to, is missing for a good reason.
   const unexplained = rows.filter((row) => !row.todoDispose && [undefined, 'canceled'].includes(row.disposed));
   return unexplained.length > 0 && unexplained.length >= sampled * suspiciousShare ? inbox.clock.now() : known;
-}
-
-function sameInstant(known: unknown, met: number | undefined): boolean {
-  return typeof known !== 'number' || met === undefined || Math.abs(known - met) <= sameInstantMs;
 }
 
 /** SHA-256 of a mail's bytes, read to the end and kept nowhere. */

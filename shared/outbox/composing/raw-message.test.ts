@@ -237,6 +237,15 @@ describe('freezeRaw', () => {
     expect((await freeze(mail)).bytes.equals(Buffer.from(mail))).toBe(true);
     const problem = await problemOf(`${headers(1)}\r\nbody\r\n`);
     expect(problem).toMatchObject({ reason: 'invalid', message: expect.stringMatching(/262144/) });
+    // Wherever the network cuts them.
+    for (const more of [-1, 0, 1, 2, 3]) {
+      const at = 256 * 1024 + more;
+      const pieces = (async function* () {
+        yield Buffer.from(mail).subarray(0, at);
+        yield Buffer.from(mail).subarray(at);
+      })();
+      await expect(frozen(pieces), `cut at ${more}`).resolves.toBeDefined();
+    }
   });
 
   it('says that nothing came', async () => {

@@ -126,7 +126,8 @@ export async function freezeRaw(
   const chunks = crlfChunks(source)[Symbol.asyncIterator]();
   let start = Buffer.alloc(0);
   let done = false;
-  while (!done && start.length <= maxHeaderSection && start.indexOf('\r\n\r\n') < 0) {
+  // The empty line behind the longest headers is two octets.
+  while (!done && start.length < maxHeaderSection + 2 && start.indexOf('\r\n\r\n') < 0) {
     const next = await chunks.next();
     done = next.done === true;
     if (!next.done) start = Buffer.concat([start, next.value]);
