@@ -1,82 +1,15 @@
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail } from '../../adapters/mail-content.ts';
-import { assetPaths } from '../../assets/asset.ts';
-import { AssetBlobs } from '../../assets/asset-blobs.ts';
 import { leftoverPrefix } from '../../assets/leftover-row.ts';
-import { accountId } from '../../platform/ids.ts';
-import { TestInbox } from '../inbox.test-support.ts';
+import { readMime } from '../../mime/read-mime.ts';
 import { fingerprintPrefix, prefixes } from '../keys.ts';
-import { moveReplacement } from './move-replacement.ts';
-import { runImport } from './run.ts';
+import { dayMs, imported, importLater, mail, minuteMs, note, readAsset, text } from './substitute.test-support.ts';
+import { isSubstitute } from './substitute.ts';
 
 /** A note of the server stands in for a mail, until the server gives the mail itself. */
-
-const signal = AbortSignal.timeout(120_000);
-const minuteMs = 60_000;
-const dayMs = 24 * 60 * minuteMs;
-
-const text = (lines: readonly string[]) => Buffer.from(lines.join('\r\n'));
-
-const mail = text([
-  'From: sender@example.com',
-  'Subject: The very mail',
-  'Message-ID: <very@example.com>',
-  'MIME-Version: 1.0',
-  'Content-Type: multipart/mixed; boundary=b',
-  '',
-  '--b',
-  '',
-  'words',
-  '--b',
-  'Content-Disposition: attachment; filename=a.txt',
-  '',
-  'the attachment',
-  '--b--',
-  '',
-]);
-
-const note = text([
-  'From: Microsoft Exchange Server 2010',
-  'Subject: Retrieval using the IMAP4 protocol failed for the following message: 20004',
-  '',
-  'The server could not retrieve the following message.',
-  '',
-]);
-
-async function importLater(inbox: TestInbox, ms = 10 * minuteMs): Promise<void> {
-  inbox.now += ms;
-  await runImport(inbox.context, inbox.name, {});
-}
-
-/** An inbox with the asset of a note; `given` is what the server gives from now on. */
-async function imported(rule: Readonly<Record<string, unknown>> = {}) {
-  const inbox = new TestInbox(rule);
-  inbox.store.mails = [{ item: '0000000001', bytes: mail, receivedAt: inbox.now }];
-  const server = { given: (): Buffer => note };
-  inbox.store.content = () => ({ kind: 'bytes', bytes: server.given() });
-  await importLater(inbox);
-  const ledger = async () => (await inbox.rowsOf(prefixes.ledger))[0];
-  const id = accountId(inbox.name, String((await ledger())?.columns.asset));
-  const paths = assetPaths(inbox.name, id);
-  const describeAsset = () => new AssetBlobs(inbox.context.assets).describe(inbox.name, id, signal);
-  return { inbox, server, ledger, id, paths, describeAsset, pending: () => inbox.rowsOf(prefixes.pending) };
-}
-
-type Stage = Awaited<ReturnType<typeof imported>>;
-
-/** What a reader gets is the note, or the mail, and is what its description says. */
-async function readAsset({ inbox, paths, describeAsset }: Stage): Promise<'note' | 'mail'> {
-  const asset = await describeAsset();
-  const message = inbox.assets.text(asset?.messagePath ?? paths.message);
-  const isMail = message === mail.toString();
-  expect(isMail || message === note.toString()).toBe(true);
-  expect(asset?.size).toBe(message?.length);
-  expect(asset?.defects.includes('substitute')).toBe(!isMail);
-  expect(asset?.attachments.map(({ path }) => inbox.assets.text(path))).toEqual(isMail ? ['the attachment'] : []);
-  return isMail ? 'mail' : 'note';
-}
 
 describe('a note in place of a mail', () => {
   it('is an asset whose original stays, and is asked for again after growing pauses', async () => {
@@ -126,8 +59,8 @@ describe('a note in place of a mail', () => {
   });
 
   it.each([
-    ['only within a week', 7 * dayMs - minuteMs, 'mail'],
-    ['and never after it', 7 * dayMs + minuteMs, 'note'],
+    ['only within a week', 7 * dayMs, 'mail'],
+    ['and never after it', 7 * dayMs + 1, 'note'],
   ])('is asked for again %s', async (_, ms, reads) => {
     const stage = await imported();
     stage.server.given = () => mail;
@@ -250,54 +183,64 @@ describe('a process that ends', () => {
   });
 });
 
-describe('moving a replacement', () => {
-  const options = { signal, mayReplace: async () => undefined };
-
-  it('does nothing where the asset was deleted, and fails where storage does', async () => {
-    const { inbox, id, paths } = await imported();
-    inbox.assets.onRequest = () => {
-      throw new Error('storage is away');
+describe('what is told as a note of the server', () => {
+  const placeholder = (...fields: readonly string[]) => [
+    'From: sender@example.com',
+    'Message-ID: <scanned@example.com>',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    '',
+    'words',
+    '--b',
+    ...fields,
+    '',
+    'the attachment is being scanned',
+    '--b--',
+    '',
+  ];
+  const ofExchange = 'From: "Microsoft Exchange Server 2010" <>';
+  const itsWords = 'Subject: Retrieval using the POP3 protocol failed for the following message: 7';
+  const isNote = async (lines: readonly string[]) => {
+    const discard = async (_: unknown, content: Readable) => {
+      content.resume();
+      await finished(content);
     };
-    const move = () => moveReplacement(inbox.assets.client, inbox.name, id, options);
-    await expect(move()).rejects.toThrow('storage is away');
-    inbox.assets.onRequest = () => undefined;
-    await inbox.assets.client.deleteBlob(paths.description);
-    const before = inbox.assets.names();
-    await move();
-    expect(inbox.assets.names()).toEqual(before);
+    return isSubstitute(await readMime(text([...lines, '']), { attachment: discard, longBody: discard }));
+  };
+
+  it.each([
+    ['its words, whoever sends them', ['From: a@example.com', itsWords]],
+    [
+      'a sender that is Exchange itself, in whatever language',
+      ['From: Microsoft Exchange Server 2010', 'Subject: Abruf'],
+    ],
+    ['the same, as a name without an address', [ofExchange, 'Subject: Abruf']],
+    ['the same beside another sender', ['From: a@example.com, " Microsoft Exchange " <>', 'Subject: Abruf']],
+    ['the same without a subject', [ofExchange]],
+    [
+      'an attachment that is being scanned',
+      placeholder('Content-Disposition: attachment; filename="ATP Scan In Progress.eml"'),
+    ],
+    [
+      'the same by its other name, with white space',
+      placeholder('Content-Disposition: attachment; filename=" Safe Attachments Scan In Progress "'),
+    ],
+  ])('%s', async (_, lines) => {
+    expect(await isNote([...lines, '', 'words'])).toBe(true);
   });
 
-  it('removes what the description does not name, but nothing that another has written since', async () => {
-    const { inbox, id, paths } = await imported();
-    const [old, anew] = [`${paths.folder}attachments/1-old`, `${paths.folder}attachments/2-anew`];
-    inbox.assets.put(old, 'old');
-    inbox.assets.put(anew, 'old');
-    inbox.assets.onRequest = (method, path) => {
-      if (method === 'delete' && path === anew) inbox.assets.put(path, 'anew');
-    };
-    await moveReplacement(inbox.assets.client, inbox.name, id, options);
-    expect([inbox.assets.text(old), inbox.assets.text(anew)]).toEqual([undefined, 'anew']);
-  });
-
-  it('removes nothing once another run has taken the asset over', async () => {
-    const { inbox, id, paths } = await imported();
-    inbox.assets.put(`${paths.folder}attachments/1-old`, 'old');
-    const before = inbox.assets.names();
-    const mayReplace = async () => {
-      throw new Error('taken over');
-    };
-    const move = moveReplacement(inbox.assets.client, inbox.name, id, { signal, mayReplace });
-    await expect(move).rejects.toThrow('taken over');
-    expect(inbox.assets.names()).toEqual(before);
-  });
-
-  it('that is in its place already changes nothing', async () => {
-    const stage = await imported();
-    stage.server.given = () => mail;
-    await importLater(stage.inbox);
-    const before = stage.inbox.assets.names();
-    await moveReplacement(stage.inbox.assets.client, stage.inbox.name, stage.id, options);
-    expect(stage.inbox.assets.names()).toEqual(before);
-    expect(await readAsset(stage)).toBe('mail');
+  it.each([
+    ['its words in a mail with a Message-ID', ['From: a@example.com', itsWords, 'Message-ID: <a@example.com>']],
+    ['its words in a mail with a date', ['From: a@example.com', itsWords, 'Date: Mon, 02 Mar 2026 03:04:05 +0100']],
+    ['its sender in a mail with a Message-ID', [ofExchange, 'Message-ID: <a@example.com>']],
+    ['its sender in a mail with a date', [ofExchange, 'Date: Mon, 02 Mar 2026 03:04:05 +0100']],
+    ['a person of that name', ['From: Microsoft Exchange <a@example.com>', 'Subject: Hello']],
+    ['a sender without an address who is somebody else', ['From: "Somebody else" <>', 'Subject: Hello']],
+    ['a mail with no sender and no subject', ['To: a@example.com']],
+    ['an attachment of another name', placeholder('Content-Disposition: attachment; filename=a.txt')],
+    ['an attachment without a name', placeholder('Content-Disposition: attachment')],
+  ])('but not %s', async (_, lines) => {
+    expect(await isNote([...lines, '', 'words'])).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { StoreError } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { jsonColumns } from '../../platform/rows.ts';
@@ -7,6 +7,8 @@ import { pageKeys, prefixes, singleKeys } from '../keys.ts';
 import { acquireLease } from '../session/lease.ts';
 import { runImport } from './run.ts';
 import { sweepAll } from './sweep.ts';
+
+afterEach(() => vi.restoreAllMocks());
 
 const options = { signal: AbortSignal.timeout(120_000) };
 
@@ -42,8 +44,46 @@ describe('the sweep', () => {
   it('takes many missing mails in pages', async () => {
     const inbox = await importedOnce();
     inbox.store.mails = Array.from({ length: 60 }, (_, n) => fakeMail(n));
+    const sizes: number[] = [];
+    inbox.rows.onWrite = (_, writes) => {
+      sizes.push(writes.length);
+    };
     await swept(inbox);
     expect(await messageIds(inbox)).toHaveLength(60);
+    // Storage takes no more in one transaction.
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(100);
+  });
+
+  it('asks storage no more often where many mails are known than where one is', async () => {
+    const requests = async (mails: number) => {
+      const inbox = await importedOnce();
+      inbox.store.mails = Array.from({ length: mails }, (_, n) => fakeMail(n + 5));
+      await runImport(inbox.context, inbox.name, {});
+      expect(await messageIds(inbox)).toHaveLength(mails);
+      const before = inbox.rows.requests;
+      await swept(inbox);
+      return inbox.rows.requests - before;
+    };
+    expect(await requests(60)).toBe(await requests(1));
+  });
+
+  it('knows a mail that has a new id again, by what a listing says where it is asked for all of it', async () => {
+    const inbox = await importedOnce();
+    inbox.store.scopeName = 'INBOX;8';
+    const { open } = inbox.store;
+    inbox.store.open = async (given) => {
+      const session = await open.call(inbox.store, given);
+      const { list } = session;
+      session.list = async function* (folder, how) {
+        for await (const page of list(folder, how)) {
+          yield how.details ? page : page.map(({ source }) => ({ source, folder }));
+        }
+      };
+      return session;
+    };
+    await swept(inbox);
+    expect(await inbox.rowsOf(prefixes.ledger)).toMatchObject([{ columns: { scope: 'INBOX;8' } }]);
+    expect(inbox.eventTypes()).toEqual(['mailroom.mail.imported']);
   });
 
   it('never concludes that a mail is gone', async () => {
@@ -98,6 +138,26 @@ describe('the sweep', () => {
     expect(inbox.store.sessions).toBe(before);
   });
 
+  it('leaves an account that is leased all the time to the next night, and one that is gone at its turn for good', async () => {
+    const inbox = await importedOnce();
+    const lease = await acquireLease(inbox.context, inbox.name, { runId: 'other', purpose: 'import' });
+    const warned: unknown[] = [];
+    vi.spyOn(console, 'warn').mockImplementation((line: unknown) => {
+      warned.push(JSON.parse(String(line)));
+    });
+    // More time passes each time that anybody asks than the sweep waits.
+    let elapsedMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      elapsedMs += 600_000;
+      return elapsedMs;
+    });
+    await sweepAll(inbox.context, options);
+    expect(warned).toEqual([{ event: 'inbox.accountsBusy', task: 'sweep', accounts: 1 }]);
+    if ('release' in lease) await lease.release();
+    await sweepAll({ ...inbox.context, account: async () => undefined }, options);
+    expect(warned).toHaveLength(1);
+  });
+
   it('waits for an account that is leased', async () => {
     const inbox = await importedOnce();
     const lease = await acquireLease(inbox.context, inbox.name, { runId: 'other', purpose: 'import' });
@@ -130,20 +190,42 @@ describe('trouble in a sweep', () => {
     };
     await swept(inbox);
     expect(await messageIds(inbox)).toEqual(['<3@example.net>', '<5@example.net>']);
-    expect(failing(inbox)).toMatchObject([{ code: 'folderMissing' }]);
+    expect(failing(inbox)).toMatchObject([{ side: 'store', code: 'folderMissing' }]);
+  });
+
+  it('with the connection at one folder is that folder’s, where another one is gone through after it', async () => {
+    const inbox = await importedOnce(['Lost', 'INBOX']);
+    inbox.store.mails.unshift(fakeMail(3));
+    inbox.store.failure = (folder) => {
+      if (folder === 'Lost') throw new StoreError('connection', 'the line broke');
+    };
+    await swept(inbox);
+    expect(await messageIds(inbox)).toEqual(['<3@example.net>', '<5@example.net>']);
+    expect(failing(inbox)).toMatchObject([{ code: 'connection', hint: 'folder "Lost": the line broke' }]);
+  });
+
+  it('is not told of a sweep that had none', async () => {
+    const inbox = await importedOnce();
+    const errors = vi.spyOn(console, 'error');
+    await swept(inbox);
+    expect(errors.mock.calls).toEqual([]);
   });
 
   it.each([
-    ['the hint of a wrong password', new StoreError('signIn', 'no', { code: 'WRONG', hint: 'Look at it' }), ['WRONG']],
-    ['the kind where there is no code', new StoreError('connection', 'no'), ['connection']],
+    [
+      'the hint of a wrong password',
+      new StoreError('signIn', 'no', { code: 'WRONG', hint: 'Look at it' }),
+      [{ side: 'store', code: 'WRONG', hint: 'Look at it' }],
+    ],
+    ['the kind where there is no code', new StoreError('connection', 'no'), [{ side: 'store', code: 'connection' }]],
     ['nothing where the provider throttles', new StoreError('throttled', 'slow down'), []],
     ['nothing where the error is ours', new Error('storage is away'), []],
-  ])('tells %s', async (_, error, codes) => {
+  ])('tells %s', async (_, error, told) => {
     const inbox = await importedOnce();
     inbox.store.open = async () => {
       throw error;
     };
     await swept(inbox);
-    expect(failing(inbox).map(({ code }) => code)).toEqual(codes);
+    expect(failing(inbox)).toEqual(told.map((trouble) => ({ ...trouble, since: expect.any(String) })));
   });
 });
