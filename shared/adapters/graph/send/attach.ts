@@ -95,8 +95,9 @@ class UploadSession implements Attachment {
   readonly #url: URL;
   readonly #part: DetachedPart;
   readonly #options: { readonly signal: AbortSignal; readonly limits: SilenceLimits };
-  #held: Buffer[] = [];
-  #heldSize = 0;
+  /** Of all ranges: the next one is filled once Graph has answered for the one before. */
+  readonly #range = Buffer.allocUnsafeSlow(rangeSize);
+  #held = 0;
   #sent = 0;
 
   private constructor(
@@ -143,21 +144,23 @@ class UploadSession implements Attachment {
   }
 
   async write(bytes: Buffer): Promise<void> {
-    this.#held.push(bytes);
-    this.#heldSize += bytes.length;
-    while (this.#heldSize >= rangeSize) await this.#put(rangeSize);
+    for (let at = 0; at < bytes.length; ) {
+      const copied = bytes.copy(this.#range, this.#held, at);
+      at += copied;
+      this.#held += copied;
+      if (this.#held === rangeSize) await this.#put();
+    }
+    spentBuffers(bytes.length);
   }
 
   async end(): Promise<void> {
-    if (this.#sent + this.#heldSize !== this.#part.size) throw changed();
-    if (this.#heldSize > 0) await this.#put(this.#heldSize);
+    if (this.#sent + this.#held !== this.#part.size) throw changed();
+    if (this.#held > 0) await this.#put();
   }
 
-  async #put(size: number): Promise<void> {
-    const all = Buffer.concat(this.#held);
-    const range = all.subarray(0, size);
-    this.#held = [Buffer.from(all.subarray(size))];
-    this.#heldSize -= size;
+  async #put(): Promise<void> {
+    const size = this.#held;
+    const range = this.#range.subarray(0, size);
     const from = this.#sent;
     const total = this.#part.size;
     const { signal, limits } = this.#options;
@@ -178,7 +181,7 @@ class UploadSession implements Attachment {
     if (answer.status < 200 || answer.status >= 300)
       throw await answerError(answer, Date.now(), secretScrub(this.#url.href));
     this.#sent += size;
-    spentBuffers(size);
+    this.#held = 0;
     // The last range is answered 201, without a body.
     if (answer.status !== 200 || this.#sent === total) return await discard(answer);
     const { nextExpectedRanges, NextExpectedRanges } = await readJson(answer, rangesSchema);
