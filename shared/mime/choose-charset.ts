@@ -144,7 +144,7 @@ export function isUtf8(bytes: Buffer, cut: boolean): boolean {
 export function isCertainlyUtf8(bytes: Buffer): boolean {
   if (!isUtf8(bytes, true)) return false;
   let characters = 0;
-  for (const byte of bytes) if (byte >= 0xc0) characters++;
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) >= 0xc0) characters++;
   return characters >= MIN_UTF8_CHARACTERS;
 }
 

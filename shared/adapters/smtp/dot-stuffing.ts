@@ -28,7 +28,9 @@ export class DotStuffing {
   push(chunk: Buffer): Buffer {
     let last = this.#last;
     let added = 0;
-    for (const octet of chunk) {
+    // Not `for … of`: it makes an object of each octet.
+    for (let at = 0; at < chunk.length; at += 1) {
+      const octet = chunk[at] ?? 0;
       added += inFront(last, octet).length;
       last = octet;
     }
@@ -41,7 +43,8 @@ export class DotStuffing {
   #write(chunk: Buffer, out: Buffer): void {
     let last = this.#last;
     let to = 0;
-    for (const octet of chunk) {
+    for (let at = 0; at < chunk.length; at += 1) {
+      const octet = chunk[at] ?? 0;
       for (const each of inFront(last, octet)) out[to++] = each;
       out[to++] = octet;
       last = octet;

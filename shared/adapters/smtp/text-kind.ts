@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { mailText } from '../mail-text.ts';
 import type { FrozenMail } from '../transport.ts';
 
@@ -16,17 +17,16 @@ export async function textKind(mail: FrozenMail, signal: AbortSignal): Promise<T
   let inBody = false;
   let lineLength = 0;
   for await (const chunk of mailText(mail, signal)) {
-    for (const octet of chunk) {
-      if (octet > 127) {
-        if (inBody) return { headers, body: true };
-        headers = true;
-      }
-      if (inBody) continue;
+    let at = 0;
+    for (; at < chunk.length && !inBody; at += 1) {
+      const octet = chunk[at] ?? 0;
+      if (octet > 127) headers = true;
       if (octet === lf) {
         if (lineLength === 0) inBody = true;
         lineLength = 0;
       } else if (octet !== cr) lineLength += 1;
     }
+    if (!isAscii(chunk.subarray(at))) return { headers, body: true };
   }
   return { headers, body: false };
 }

@@ -21,7 +21,9 @@ export class CrlfStream {
   push(chunk: Uint8Array): Buffer {
     let extra = 0;
     let previous = this.#afterCr ? cr : 0;
-    for (const byte of chunk) {
+    // Not `for … of`: it makes an object of each byte.
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
       if (previous === cr ? byte !== lf : byte === lf) extra++;
       previous = byte;
     }
@@ -33,7 +35,8 @@ export class CrlfStream {
     const out = Buffer.allocUnsafe(chunk.length + extra * 2);
     let to = 0;
     previous = this.#afterCr ? cr : 0;
-    for (const byte of chunk) {
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
       if (previous === cr && byte !== lf) out[to++] = lf;
       else if (previous !== cr && byte === lf) out[to++] = cr;
       out[to++] = byte;
@@ -63,7 +66,8 @@ export class LineCheck {
 
   /** What is wrong, or undefined. */
   push(chunk: Uint8Array): string | undefined {
-    for (const byte of chunk) {
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
       if (byte === lf) {
         if (this.#previous !== cr) return `line ${this.#line} ends without CR`;
         this.#length = 0;

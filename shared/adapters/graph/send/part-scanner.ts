@@ -33,6 +33,9 @@ const longLine = 16 << 10;
 /** A header section of a part that is longer counts as content of one that cannot be detached. */
 const maxHead = 256 << 10;
 
+/** Two dashes (RFC 2046 section 5.1.1). */
+const beginsDelimiter = (bytes: Buffer, at: number) => bytes[at] === 0x2d && bytes[at + 1] === 0x2d;
+
 /** Multiparts whose parts stand for themselves, and those in which such a multipart may stand. */
 const loose: ReadonlySet<string> = new Set(['mixed', 'related']);
 const passable: ReadonlySet<string> = new Set(['mixed', 'related', 'alternative']);
@@ -69,7 +72,10 @@ export class PartScanner {
     let run = 0;
     for (let end = data.indexOf(0x0a, from); end >= 0; end = data.indexOf(0x0a, from)) {
       const next = end + 1;
-      if (this.#line(data.subarray(from, next), () => this.#content(data.subarray(run, from)))) run = next;
+      // Of the million lines of a large content none gets a buffer of its own.
+      const isContent = !this.#head && !beginsDelimiter(data, from);
+      if (isContent) this.#inLongLine = false;
+      else if (this.#line(data.subarray(from, next), () => this.#content(data.subarray(run, from)))) run = next;
       from = next;
     }
     this.#content(data.subarray(run, from));
@@ -113,7 +119,7 @@ export class PartScanner {
   }
 
   #match(line: Buffer) {
-    if (line[0] !== 0x2d || line[1] !== 0x2d || line.length > this.#delimiters.maxLine + 2) return undefined;
+    if (!beginsDelimiter(line, 0) || line.length > this.#delimiters.maxLine + 2) return undefined;
     return this.#delimiters.depth === 0
       ? undefined
       : this.#delimiters.match(line.toString('latin1').replace(/\r?\n$/, ''));
