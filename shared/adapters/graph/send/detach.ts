@@ -1,6 +1,7 @@
 import type { Defects } from '../../../mime/mail.ts';
 import { conventionalName } from '../../../mime/part-role.ts';
 import { type TransferDecoder, transferDecoder } from '../../../mime/transfer-encoding.ts';
+import { spentBuffers } from '../../../platform/spent-buffers.ts';
 import { mailText } from '../../mail-text.ts';
 import type { FrozenMail, Trouble } from '../../transport.ts';
 import { type Leaf, PartScanner, type Piece } from './part-scanner.ts';
@@ -144,7 +145,11 @@ function textWithout(order: readonly (Buffer | ScannedPart)[], detached: Readonl
 
 async function* piecesOf(mail: FrozenMail, signal: AbortSignal): AsyncGenerator<Piece> {
   const scanner = new PartScanner();
-  for await (const chunk of mailText(mail, signal)) yield* scanner.push(chunk);
+  for await (const chunk of mailText(mail, signal)) {
+    yield* scanner.push(chunk);
+    // The scanner has joined it to what it had kept, and its content was decoded.
+    spentBuffers(2 * chunk.length);
+  }
   yield* scanner.end();
 }
 
