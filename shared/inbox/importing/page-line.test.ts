@@ -50,6 +50,11 @@ function listWithSize(inbox: TestInbox, size: number | undefined): void {
   };
 }
 
+/** All that can go on without the test has done so. */
+async function turns(): Promise<void> {
+  for (let n = 0; n < 50; n += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function nothingOpen(inbox: TestInbox): Promise<void> {
   for (const prefix of [prefixes.inProgress, prefixes.unfinished, prefixes.pending]) {
     expect(await inbox.rowsOf(prefix)).toEqual([]);
@@ -145,6 +150,80 @@ describe('a page', () => {
     expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
     expect(came).toBe(!waits);
     await nothingOpen(inbox);
+  });
+
+  it('is noted when no more than two before it are not committed', async () => {
+    const inbox = filled();
+    const third = Promise.withResolvers<void>();
+    const beside: number[] = [];
+    inbox.rows.onWrite = async (_, writes) => {
+      if (isCommit(writes)) {
+        await third.promise;
+        await turns();
+      } else if (writes.some(({ kind, key }) => kind === 'put' && key.startsWith(prefixes.inProgress))) {
+        beside.push(inbox.rows.keys(inbox.name, prefixes.inProgress).length);
+        if (beside.length === 3) third.resolve();
+      }
+    };
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: mails.length });
+    expect(beside).toHaveLength(pages);
+    expect(Math.max(...beside)).toBe(2);
+  });
+
+  it.each([
+    { what: 'when the one before it was asked for', share: 0, after: 'asked for' },
+    { what: 'later in a run, when the one before it was given', share: 0.6, after: 'given' },
+  ])('is asked for $what, and no earlier', async ({ share, after }) => {
+    const inbox = filled();
+    inbox.store.mails = mails.slice(0, 2 * pageSize);
+    const now = performance.now.bind(performance);
+    let passed = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+    const told: string[] = [];
+    const { open } = inbox.store;
+    inbox.store.open = async (options) => {
+      const session = await open.call(inbox.store, options);
+      const { changes, fetch } = session;
+      session.changes = async function* (...args) {
+        passed = inbox.context.budgetMs * share;
+        yield* changes(...args);
+      };
+      session.fetch = async function* (asked, how) {
+        const page = pageOf(asked[0]?.source.item ?? '');
+        told.push(`${page} begins`);
+        await turns();
+        told.push(`${page} asked for`);
+        how.asked?.();
+        yield* fetch(asked, { ...how, asked: () => undefined });
+        told.push(`${page} given`);
+      };
+      return session;
+    };
+    try {
+      expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 2 * pageSize });
+    } finally {
+      clock.mockRestore();
+    }
+    expect(told.indexOf('2 begins')).toBeGreaterThan(told.indexOf(`1 ${after}`));
+  });
+
+  it('that was not fetched for want of time is left to a run that follows at once, also where it is the last', async () => {
+    const inbox = filled();
+    inbox.store.mails = mails.slice(0, 3 * pageSize);
+    listWithSize(inbox, undefined);
+    const now = performance.now.bind(performance);
+    let passed = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+    inbox.store.content = ({ item }) => {
+      if (Number(item) === 2 * pageSize) passed = inbox.context.budgetMs * 0.85;
+      return undefined;
+    };
+    try {
+      expect(await importOnce(inbox)).toMatchObject({ imported: 2 * pageSize });
+    } finally {
+      clock.mockRestore();
+    }
+    expect(inbox.queued).toEqual([inbox.name]);
   });
 
   it('is committed while the events of the one before it are under way', async () => {

@@ -82,6 +82,37 @@ test('a large part is written as it is read, and whole', async () => {
   expect(got).toEqual(await buffer(chunksOf(3 << 20)));
 });
 
+test('a part is small up to 256 KiB: only one that is larger is waited for', async () => {
+  const storage = new SlowStorage();
+  const writes = new PartWrites();
+  await writes.add(chunksOf(256 << 10), storage.write);
+  let added = false;
+  const larger = writes.add(chunksOf((256 << 10) + 1), storage.write).then(() => {
+    added = true;
+  });
+  await expect.poll(() => storage.waiting).toBe(2);
+  expect(added).toBe(false);
+  await drain(storage, Promise.all([larger, writes.finish()]));
+  expect(storage.written).toEqual([256 << 10, (256 << 10) + 1]);
+});
+
+test('a large part that is not written to its end is let go', async () => {
+  let open = true;
+  const chunks = async function* () {
+    try {
+      yield* chunksOf(3 << 20);
+    } finally {
+      open = false;
+    }
+  };
+  const writes = new PartWrites();
+  const refuse = async (content: AsyncIterable<Buffer>) => {
+    for await (const _ of content) throw new Error('no room');
+  };
+  await expect(writes.add(chunks(), refuse)).rejects.toThrow('no room');
+  expect(open).toBe(false);
+});
+
 test('an error comes out, after everything else has ended', async () => {
   const storage = new SlowStorage();
   const writes = new PartWrites();
