@@ -284,3 +284,32 @@ describe('a continuation', () => {
     expect([queued, pages.begun]).toEqual([[{ folder: 'B' }], ['B 0']]);
   });
 });
+
+describe('a run that goes round once more, and then finds no connection', () => {
+  it.each([[true], [false]])(
+    'ends with what it did, and another one does what was asked; one waits: %s',
+    async (waits) => {
+      inbox.store.mails = [fakeMail(1)];
+      const open = inbox.store.open.bind(inbox.store);
+      let opened = 0;
+      inbox.store.open = async (given) => {
+        opened += 1;
+        if (opened === 2) throw new StoreError('noConnection', 'all in use', { retryAfterMs: 7_000 });
+        return await open(given);
+      };
+      let id: string | undefined;
+      whileClosing(async () => {
+        id = await ask();
+        inbox.now += 1_000;
+        if (waits) await announceRun(inbox.context, inbox.name);
+      });
+      await runImport(inbox.context, inbox.name, {});
+      expect(opened).toBe(2);
+      expect(await getRun(inbox.context, inbox.name, String(id), options)).toMatchObject({
+        ...{ status: 'done', imported: 1, finishedAt: inbox.now },
+        error: expect.stringContaining('another run'),
+      });
+      expect(queued).toEqual(waits ? [] : [{ delayMs: 7_000 }]);
+    },
+  );
+});

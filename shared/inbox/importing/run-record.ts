@@ -33,6 +33,8 @@ export class RunRecord {
   #overtaken = false;
   /** The run was asked for another round, and had no time for it. */
   askedTooLate = false;
+  /** The run has done a round, and goes round once more. */
+  goesRound = false;
 
   constructor(inbox: InboxContext, account: string, run: Run, promised: boolean) {
     this.#inbox = inbox;
@@ -90,6 +92,7 @@ export class RunRecord {
     const heedsAsks = !more && round.mayGoRound;
     if (!(await this.#write(lease, done, { heedsAsks, columns }))) {
       await lease.goRound();
+      this.goesRound = true;
       return 'goRound';
     }
     this.askedTooLate = lease.asked;

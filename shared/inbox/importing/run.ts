@@ -93,7 +93,8 @@ async function importOnce(
       return;
     }
     if (result.kind === 'noConnection') {
-      await whenNoConnection(inbox, account, { run: run.now, options, signal, retryAfterMs: result.retryAfterMs });
+      const left = { run: run.now, options, signal, retryAfterMs: result.retryAfterMs };
+      await (run.goesRound ? endWithoutRound : whenNoConnection)(inbox, account, left);
       return;
     }
     const { trouble, round } = result.result;
@@ -125,6 +126,26 @@ async function whenLeased(
   await inbox.enqueue(account, { ...queueOptions(options), delayMs: leasedRetryMs });
 }
 
+/** A run that no connection was free for. */
+interface LeftRun {
+  readonly run: Run;
+  readonly options: ImportOptions;
+  readonly signal: AbortSignal;
+  readonly retryAfterMs: number;
+}
+
+/** No connection was free to go round once more: the run ends with what it has done, and another one does what was asked. */
+async function endWithoutRound(
+  inbox: InboxContext,
+  account: string,
+  { run, options, signal, retryAfterMs }: LeftRun,
+): Promise<void> {
+  const error = 'No connection was free to look once more, as was asked meanwhile; another run does.';
+  await writeRun(inbox, account, { ...run, status: 'done', finishedAt: inbox.clock.now(), error });
+  if (await anotherWaits(inbox, account, run.id, { signal })) return;
+  await inbox.enqueue(account, { ...queueOptions({ ...options, runId: undefined }), delayMs: retryAfterMs });
+}
+
 /**
  * No connection was free: the run waits on the queue, as if it had not begun. One that nobody was promised leaves it to
  * another that waits already, so that they do not pile up while an account has no connection to spare.
@@ -132,9 +153,8 @@ async function whenLeased(
 async function whenNoConnection(
   inbox: InboxContext,
   account: string,
-  left: { run: Run; options: ImportOptions; signal: AbortSignal; retryAfterMs: number },
+  { run, options, signal, retryAfterMs }: LeftRun,
 ): Promise<void> {
-  const { run, options, signal, retryAfterMs } = left;
   log.info('inbox.noConnectionFree', { account, run: run.id });
   const promisedRun = options.runId !== undefined;
   if (!promisedRun && (await anotherWaits(inbox, account, run.id, { signal }))) {
@@ -146,6 +166,6 @@ async function whenNoConnection(
   await inbox.enqueue(account, { ...queueOptions({ ...options, runId: run.id }), delayMs: retryAfterMs });
 }
 
-function queueOptions({ runId, folder }: ImportOptions) {
+function queueOptions({ runId, folder }: { readonly [K in keyof ImportOptions]: ImportOptions[K] | undefined }) {
   return { ...(runId === undefined ? {} : { runId }), ...(folder === undefined ? {} : { folder }) };
 }
