@@ -7,7 +7,7 @@ import { fakeMail, TestInbox } from './inbox.test-support.ts';
 import { getRun } from './ledger/runs.ts';
 import { acquireLease } from './session/lease.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 let inbox: TestInbox;
 let queued: { readonly runId?: string; readonly folder?: string }[];
 

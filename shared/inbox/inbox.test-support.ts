@@ -227,3 +227,12 @@ export async function importOnce(inbox: TestInbox): Promise<Run> {
   if (!last) throw new Error('no run');
   return last;
 }
+
+/** What a session does otherwise. */
+export function changeSession(inbox: TestInbox, change: (session: StoreSession) => Partial<StoreSession>): void {
+  const open = inbox.store.open.bind(inbox.store);
+  inbox.store.open = async (options) => {
+    const session = await open(options);
+    return { ...session, ...change(session) };
+  };
+}

@@ -5,7 +5,7 @@ import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { acquireLease } from '../session/lease.ts';
 import { type DryRunItem, dryRun } from './dry-run.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 const dayMs = 86_400_000;
 
 const preview = async (inbox: TestInbox, folder?: string) =>

@@ -2,13 +2,13 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StoreError } from '../../adapters/store.ts';
 import { jsonOf } from '../../platform/rows.ts';
-import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { beginPage } from '../ledger/pages-in-progress.ts';
 import { type PendingState, pendingRow } from '../ledger/pending.ts';
 import { acquireLease } from '../session/lease.ts';
 import { readTurn } from '../session/turn-row.ts';
-import { changeSession, Pages, timeMachine } from './pages.test-support.ts';
+import { Pages, timeMachine } from './pages.test-support.ts';
 import { runImport } from './run.ts';
 
 /** What one round over the folders takes in, and what it leaves to the next. */

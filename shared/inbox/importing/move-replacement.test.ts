@@ -4,7 +4,7 @@ import { prefixes } from '../keys.ts';
 import { moveReplacement } from './move-replacement.ts';
 import { imported, importLater, mail, note, readAsset, type Stage, text } from './substitute.test-support.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 const options = { signal, mayReplace: async () => undefined };
 
 /** A mail with all that an asset may have blobs of: long bodies, and an attachment. */

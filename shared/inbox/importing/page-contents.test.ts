@@ -3,12 +3,12 @@ import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
 import { BrokenMail, type MailContent } from '../../adapters/mail-content.ts';
 import type { FetchOptions, ListedMail } from '../../adapters/store.ts';
-import { type FakeMail, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, type FakeMail, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { pageKeys, prefixes } from '../keys.ts';
 import { beginPage } from '../ledger/pages-in-progress.ts';
 import { Superseded } from '../session/fence.ts';
 import { PageContents } from './page-contents.ts';
-import { changeSession, forever, listed, withRound } from './round.test-support.ts';
+import { forever, listed, withRound } from './round.test-support.ts';
 import type { RoundContext } from './round-context.ts';
 
 /** The contents of a page's mails, from a mailbox in memory. */

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { type ListedMail, StoreError, type StoreSession } from '../../adapters/store.ts';
+import { type ListedMail, StoreError } from '../../adapters/store.ts';
 import { leftoverPrefix } from '../../assets/leftover-row.ts';
 import { newestFirstId } from '../../platform/ids.ts';
-import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
 import { maxAttempts, pendingRow } from '../ledger/pending.ts';
@@ -49,15 +49,6 @@ async function withPage(
     const round: RoundContext = { context, time, reconciler, failures, pipeline: pipelineOf(context), ...others };
     await use(new PageImport(round, mails, { pendingKeys: new Set(), checkpoint: () => [] }));
   });
-}
-
-/** What a session does otherwise. */
-function changeSession(inbox: TestInbox, change: (session: StoreSession) => Partial<StoreSession>): void {
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async (options) => {
-    const session = await open(options);
-    return { ...session, ...change(session) };
-  };
 }
 
 /** A mail that begins to come, and stands still. */

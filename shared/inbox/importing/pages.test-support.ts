@@ -1,15 +1,6 @@
 import { vi } from 'vitest';
-import type { ChangePage, Checkpoint, ListedMail, StoreSession } from '../../adapters/store.ts';
-import { fakeMail, type TestInbox } from '../inbox.test-support.ts';
-
-/** What a session does otherwise. */
-export function changeSession(inbox: TestInbox, change: (session: StoreSession) => Partial<StoreSession>): void {
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async (options) => {
-    const session = await open(options);
-    return { ...session, ...change(session) };
-  };
-}
+import type { ChangePage, Checkpoint, ListedMail } from '../../adapters/store.ts';
+import { changeSession, fakeMail, type TestInbox } from '../inbox.test-support.ts';
 
 /** Folders that list their mails in these pages. A checkpoint says how many pages are behind it. */
 export class Pages {

@@ -1,26 +1,17 @@
 import { RestError } from '@azure/data-tables';
 import { describe, expect, it } from 'vitest';
-import { type DisposalTarget, type ListedMail, StoreError, type StoreSession } from '../../adapters/store.ts';
+import { type DisposalTarget, type ListedMail, StoreError } from '../../adapters/store.ts';
 import { AssetLibrary } from '../../assets/library.ts';
 import { accountId } from '../../platform/ids.ts';
 import type { RowWrite } from '../../platform/rows.ts';
-import { FakeStore, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, FakeStore, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 
 /** Mail that is met under another source id: which is known, and which is not. On mailboxes in memory. */
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 const dayMs = 24 * 3_600_000;
 const newScope = 'INBOX;8';
-
-/** What a session does otherwise. */
-function changeSession(inbox: TestInbox, change: (session: StoreSession) => Partial<StoreSession>): void {
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async (options) => {
-    const session = await open(options);
-    return { ...session, ...change(session) };
-  };
-}
 
 /** What listings say otherwise. */
 function changeListing(inbox: TestInbox, change: (mail: ListedMail) => ListedMail): void {

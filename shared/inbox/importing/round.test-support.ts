@@ -1,4 +1,4 @@
-import type { ListedMail, StoreSession } from '../../adapters/store.ts';
+import type { ListedMail } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { fakeMail, type TestInbox } from '../inbox.test-support.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
@@ -20,15 +20,6 @@ export function listed({ store }: TestInbox, n: number, more: Partial<ListedMail
     source: { store: store.identity, scope: store.scopeName, item: fakeMail(n).item },
     folder: 'INBOX',
     ...more,
-  };
-}
-
-/** What a session does otherwise. */
-export function changeSession(inbox: TestInbox, change: (session: StoreSession) => Partial<StoreSession>): void {
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async (options) => {
-    const session = await open(options);
-    return { ...session, ...change(session) };
   };
 }
 

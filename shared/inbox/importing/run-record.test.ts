@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AccountHealth } from '../../accounts/health.ts';
 import { StoreError } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
-import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { announceRun, getRun } from '../ledger/runs.ts';
 import { askAgain } from '../session/ask-again.ts';
 import { acquireLease, leaseHolder } from '../session/lease.ts';
 import { readTurn } from '../session/turn-row.ts';
-import { changeSession, Pages, timeMachine } from './pages.test-support.ts';
+import { Pages, timeMachine } from './pages.test-support.ts';
 import { runImport } from './run.ts';
 
 /** What is written down of a run, and whether it goes round once more. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ListedMail } from '../../adapters/store.ts';
-import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { ledgerKey } from '../keys.ts';
-import { changeSession, listed, withRound } from './round.test-support.ts';
+import { listed, withRound } from './round.test-support.ts';
 import { selectNew } from './select-new.ts';
 
 /** Which of a page's mails are to be imported, on a mailbox in memory. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type FolderEnd, type ListedMail, StoreError, type StoreSession } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
-import { fakeMail, TestInbox } from '../inbox.test-support.ts';
+import { changeSession, fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { Checkpoints } from '../ledger/checkpoints.ts';
 import { readHeld, readStartingPoint } from '../ledger/starting-point.ts';
@@ -12,7 +12,7 @@ import { StartingPoints } from './starting-points.ts';
 
 /** `since: "now"`, on a mailbox in memory. */
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 
 const importNow = async (inbox: TestInbox) => {
   inbox.now += 60_000;
@@ -28,8 +28,7 @@ const imported = async (inbox: TestInbox) =>
 function inboxSince(sinceId: string, session: (inbox: TestInbox) => Partial<StoreSession> = () => ({})): TestInbox {
   const inbox = new TestInbox();
   inbox.account = { ...inbox.account, sinceId };
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async () => ({ ...(await open()), ...session(inbox) });
+  changeSession(inbox, () => session(inbox));
   return inbox;
 }
 

@@ -22,7 +22,7 @@ import {
 } from './pages-in-progress.ts';
 import { type PendingState, pendingRow, readPending } from './pending.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 
 const mail = (item: string): ListedMail => ({
   source: { store: 'imap:fake', scope: 'INBOX;7', item },

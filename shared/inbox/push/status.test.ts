@@ -8,7 +8,7 @@ import { subscriptionSteps } from './verify.ts';
 
 const now = Date.parse('2026-03-02T08:00:00Z');
 const hourMs = 3_600_000;
-const signal = AbortSignal.timeout(60_000);
+const signal = new AbortController().signal;
 const ids = { tenantId: 'contoso.onmicrosoft.com', clientId: '66666666-7777-8888-9999-aaaaaaaaaaaa' };
 const graph = {
   ...{ protocol: 'graph', userId: 'corpus@example.com', push: true },

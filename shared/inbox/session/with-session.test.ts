@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StoreError } from '../../adapters/store.ts';
 import { LeaseLost } from '../../platform/row-lease.ts';
 import type { InboxContext } from '../context.ts';
-import { TestInbox } from '../inbox.test-support.ts';
+import { changeSession, TestInbox } from '../inbox.test-support.ts';
 import { Superseded } from './fence.ts';
 import type { ImportContext } from './import-context.ts';
 import { takenBy } from './lease.test-support.ts';
@@ -38,8 +38,7 @@ async function session<T>(
 
 /** Sessions that are opened from now on are closed like this. */
 function closesBy(close: () => Promise<void>): void {
-  const open = inbox.store.open.bind(inbox.store);
-  inbox.store.open = async (given) => ({ ...(await open(given)), close });
+  changeSession(inbox, () => ({ close }));
 }
 
 describe('an account', () => {

@@ -3,7 +3,7 @@ import { accepted, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
 import { deliver } from './deliver.ts';
 import { whileCallerWaits } from './while-caller-waits.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const signal = new AbortController().signal;
 let outbox: MemoryOutbox;
 
 beforeEach(() => {
