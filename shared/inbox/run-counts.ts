@@ -14,3 +14,14 @@ export type RunCounts = z.output<typeof runCountsSchema>;
 export function noCounts(): RunCounts {
   return { imported: 0, skipped: 0, pending: 0, quarantined: 0, disposed: 0 };
 }
+
+/** What two runs have done together. */
+export function sumOfCounts(one: RunCounts, other: RunCounts): RunCounts {
+  return {
+    imported: one.imported + other.imported,
+    skipped: one.skipped + other.skipped,
+    pending: one.pending + other.pending,
+    quarantined: one.quarantined + other.quarantined,
+    disposed: one.disposed + other.disposed,
+  };
+}

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 /**
  * Mail that passes between two collections, in bytes. Each byte of it was in some five buffers: read, joined, decoded, sent.
- * What is in use during two of them counts as old, and is collected late: more often would be worse.
+ * A buffer that is in use during two collections counts as old, and is collected late: so they are not more frequent.
  */
 const everyBytes = 8 << 20;
 

@@ -28,7 +28,7 @@ export class DotStuffing {
   push(chunk: Buffer): Buffer {
     let last = this.#last;
     let added = 0;
-    // Not `for … of`: it makes an object of each octet.
+    // Not `for … of`: it may make an object for each octet.
     for (let at = 0; at < chunk.length; at += 1) {
       const octet = chunk[at] ?? 0;
       added += inFront(last, octet).length;

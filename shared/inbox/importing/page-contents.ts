@@ -192,13 +192,14 @@ export class PageContents {
     const key = ledgerKey(mail.source);
     const ambiguous = this.#options.ambiguousRows.filter((row) => idKey(row.key) === idKey(key));
     const decides = context.store.abilities.stableBytes && !headersOnly;
-    // A stream is spent by it: only where there is something to compare it with.
-    const atHand = decides && reconciler.active && Buffer.isBuffer(content) ? await hashOf(content) : undefined;
-    const candidates = await reconciler.candidates(mail, ambiguous, atHand);
+    // The bytes tell at once which of many known mails it is. A stream is spent by that: it is read only where there is
+    // something to compare it with.
+    const hashAtHand = decides && reconciler.active && Buffer.isBuffer(content) ? await hashOf(content) : undefined;
+    const candidates = await reconciler.candidates(mail, ambiguous, hashAtHand);
     if (candidates.length === 0) {
       return false;
     }
-    const sha256 = atHand ?? (decides || ambiguous.length > 0 ? await hashOf(content) : undefined);
+    const sha256 = hashAtHand ?? (decides || ambiguous.length > 0 ? await hashOf(content) : undefined);
     for (const row of candidates) {
       // Of an oversize mail the ledger has the hash of its headers: enough to distinguish mails with the same id.
       if (row.sha256 === sha256 || !(decides || ambiguous.includes(row))) {

@@ -17,8 +17,11 @@ import { KnownMails, type Orphan } from './known-mails.ts';
 /** Unknown mail is compared with known mail for this long after the account's mails got new source ids. */
 const compareMs = 30 * 24 * 3_600_000;
 
-/** Ledger rows that one mail is compared with at most: a mail sent to a list a thousand times must not cost more. */
-const maxCandidates = 50;
+/**
+ * Ledger rows that one mail is compared with at most: as large, as old and, where they are at hand, of the same bytes. More
+ * than there are mails in work at one time, of which each takes another row.
+ */
+const maxCandidates = 100;
 
 /** What a reconcile needs to know before its first page. */
 export interface PrepareOptions {
@@ -104,14 +107,15 @@ export class Reconciler {
   }
 
   /**
-   * Lists what `candidates` looks at, before contents are asked for: a large mail may hold the session until it is read, and its
+   * Lists the folders that `candidates` looks at, before contents are asked for: a large mail may hold the session until it is read, and its
    * reader, or that of a mail before it, would wait for a listing that waits for the session. Throws StoreError.
    */
   async listFor(mails: readonly ListedMail[]): Promise<void> {
-    const here = [...this.#orphans.values()].filter(({ store }) => store === this.#context.store.identity);
+    const here = [...this.#orphans.values()].filter((orphan) => this.#isHere(orphan));
     for (const mail of mails) {
       if (here.every(({ folder }) => this.#listed.has(folder))) return;
-      await this.candidates(mail, []);
+      if (!this.#isCompared(mail)) continue;
+      for (const orphan of await this.#known.orphansOf(mail)) if (this.#isHere(orphan)) await this.#items(orphan);
     }
   }
 
@@ -126,9 +130,8 @@ export class Reconciler {
    * are at hand and decide.
    */
   async candidates(mail: ListedMail, ambiguous: readonly LedgerRow[], sha256?: string): Promise<LedgerRow[]> {
-    const { store } = this.#context;
     const found = ambiguous.filter((row) => !this.#absorbed.has(row.key));
-    if (!this.active || (mail.messageId === undefined && !store.abilities.stableBytes)) {
+    if (!this.#isCompared(mail)) {
       return found;
     }
     for await (const { orphan, entry } of this.#known.like(mail, { sha256, without: this.#absorbed })) {
@@ -138,17 +141,27 @@ export class Reconciler {
     return found;
   }
 
+  /** Without an id the bytes alone can tell. */
+  #isCompared({ messageId }: ListedMail): boolean {
+    return this.active && (messageId !== undefined || this.#context.store.abilities.stableBytes);
+  }
+
+  #isHere({ store }: Orphan): boolean {
+    return store === this.#context.store.identity;
+  }
+
   /** A row whose own mail can still be seen in the account's mailbox belongs to that mail. */
   async #stillListed(orphan: Orphan, entry: LedgerRow): Promise<boolean> {
-    if (orphan.store !== this.#context.store.identity) {
-      return false;
-    }
+    return this.#isHere(orphan) && (await this.#items(orphan)).has(`${entry.scope}\n${entry.item}`);
+  }
+
+  #items(orphan: Orphan): Promise<ReadonlySet<string>> {
     let items = this.#listed.get(orphan.folder);
     if (!items) {
       items = this.#list(orphan);
       this.#listed.set(orphan.folder, items);
     }
-    return (await items).has(`${entry.scope}\n${entry.item}`);
+    return items;
   }
 
   async #list({ folder }: Orphan): Promise<ReadonlySet<string>> {

@@ -3,8 +3,8 @@ import { LeaseLost } from '../../platform/row-lease.ts';
 import type { Columns } from '../../platform/rows.ts';
 import type { InboxContext } from '../context.ts';
 import { quietColumn } from '../ledger/quiet.ts';
-import { failDeadRuns, type Run, runRow } from '../ledger/runs.ts';
-import type { RunCounts } from '../run-counts.ts';
+import { failDeadRuns, getRun, type Run, runRow } from '../ledger/runs.ts';
+import { noCounts, type RunCounts, sumOfCounts } from '../run-counts.ts';
 import type { AccountLease } from '../session/lease.ts';
 import { lastColumn } from '../session/turn-row.ts';
 import type { Ended, Notes } from '../session/with-session.ts';
@@ -23,9 +23,12 @@ export interface Outcome extends Notes {
 export class RunRecord {
   readonly #inbox: InboxContext;
   readonly #account: string;
-  readonly #promised: boolean;
+  /** Somebody was told its id: who asked for it, or who asked it to go round once more. */
+  #promised: boolean;
   readonly #began = performance.now();
   #run: Run;
+  /** What it did before it waited for a connection. */
+  #earlier: RunCounts = noCounts();
   /** The last run that knew what it left. */
   #before: Run | undefined;
   #recorded = false;
@@ -33,8 +36,6 @@ export class RunRecord {
   #overtaken = false;
   /** The run was asked for another round, and had no time for it. */
   askedTooLate = false;
-  /** The run has done a round, and goes round once more. */
-  goesRound = false;
 
   constructor(inbox: InboxContext, account: string, run: Run, promised: boolean) {
     this.#inbox = inbox;
@@ -48,9 +49,13 @@ export class RunRecord {
     return this.#run;
   }
 
+  get isPromised(): boolean {
+    return this.#promised;
+  }
+
   /** What the run has done so far. */
   counted(done: RunCounts): void {
-    this.#run = { ...this.#run, ...done };
+    this.#run = { ...this.#run, ...sumOfCounts(this.#earlier, done) };
   }
 
   /** Where the run before ended without a word, it is marked as failed. */
@@ -61,7 +66,11 @@ export class RunRecord {
       const found = await failDeadRuns(this.#inbox, this.#account, this.#run.id, { signal, died });
       this.#before ??= found;
     }
-    if (this.#promised) await this.#inbox.rows.write(this.#account, [runRow(this.#run)]);
+    if (!this.#promised) return;
+    const row = await getRun(this.#inbox, this.#account, this.#run.id, { signal });
+    if (row?.begun === false) this.#earlier = row;
+    this.counted(noCounts());
+    await this.#inbox.rows.write(this.#account, [runRow(this.#run)]);
   }
 
   /** Ends the lease with the run, unless it is to go round once more. Throws LeaseLost. */
@@ -92,7 +101,7 @@ export class RunRecord {
     const heedsAsks = !more && round.mayGoRound;
     if (!(await this.#write(lease, done, { heedsAsks, columns }))) {
       await lease.goRound();
-      this.goesRound = true;
+      this.#promised = true;
       return 'goRound';
     }
     this.askedTooLate = lease.asked;

@@ -4,7 +4,7 @@ import { ignoreConflict } from '../../platform/rows.ts';
 import type { InboxContext } from '../context.ts';
 import { runKey } from '../keys.ts';
 import { type AccountRows, readAccountRows } from '../ledger/account-rows.ts';
-import { anotherWaits, type Run, runRow, writeRun } from '../ledger/runs.ts';
+import { anotherWaits, runRow, writeRun } from '../ledger/runs.ts';
 import { noCounts } from '../run-counts.ts';
 import { askAgain } from '../session/ask-again.ts';
 import type { LeaseView } from '../session/turn-row.ts';
@@ -93,8 +93,7 @@ async function importOnce(
       return;
     }
     if (result.kind === 'noConnection') {
-      const left = { run: run.now, options, signal, retryAfterMs: result.retryAfterMs };
-      await (run.goesRound ? endWithoutRound : whenNoConnection)(inbox, account, left);
+      await whenNoConnection(inbox, account, { run, options, signal, retryAfterMs: result.retryAfterMs });
       return;
     }
     const { trouble, round } = result.result;
@@ -126,38 +125,20 @@ async function whenLeased(
   await inbox.enqueue(account, { ...queueOptions(options), delayMs: leasedRetryMs });
 }
 
-/** A run that no connection was free for. */
-interface LeftRun {
-  readonly run: Run;
-  readonly options: ImportOptions;
-  readonly signal: AbortSignal;
-  readonly retryAfterMs: number;
-}
-
-/** No connection was free to go round once more: the run ends with what it has done, and another one does what was asked. */
-async function endWithoutRound(
-  inbox: InboxContext,
-  account: string,
-  { run, options, signal, retryAfterMs }: LeftRun,
-): Promise<void> {
-  const error = 'No connection was free to look once more, as was asked meanwhile; another run does.';
-  await writeRun(inbox, account, { ...run, status: 'done', finishedAt: inbox.clock.now(), error });
-  if (await anotherWaits(inbox, account, run.id, { signal })) return;
-  await inbox.enqueue(account, { ...queueOptions({ ...options, runId: undefined }), delayMs: retryAfterMs });
-}
-
 /**
- * No connection was free: the run waits on the queue, as if it had not begun. One that nobody was promised leaves it to
- * another that waits already, so that they do not pile up while an account has no connection to spare.
+ * No connection was free: the run waits on the queue, as if it had not begun, with what it did before it was asked to go
+ * round once more. One that nobody was promised leaves it to another that waits already, so that they do not pile up while
+ * an account has no connection to spare.
  */
 async function whenNoConnection(
   inbox: InboxContext,
   account: string,
-  { run, options, signal, retryAfterMs }: LeftRun,
+  left: { run: RunRecord; options: ImportOptions; signal: AbortSignal; retryAfterMs: number },
 ): Promise<void> {
+  const { options, signal, retryAfterMs } = left;
+  const run = left.run.now;
   log.info('inbox.noConnectionFree', { account, run: run.id });
-  const promisedRun = options.runId !== undefined;
-  if (!promisedRun && (await anotherWaits(inbox, account, run.id, { signal }))) {
+  if (!left.run.isPromised && (await anotherWaits(inbox, account, run.id, { signal }))) {
     // It has a row only if it has written anything.
     await inbox.rows.write(account, [{ kind: 'delete', key: runKey(run.id) }]).catch(ignoreConflict);
     return;
@@ -166,6 +147,6 @@ async function whenNoConnection(
   await inbox.enqueue(account, { ...queueOptions({ ...options, runId: run.id }), delayMs: retryAfterMs });
 }
 
-function queueOptions({ runId, folder }: { readonly [K in keyof ImportOptions]: ImportOptions[K] | undefined }) {
+function queueOptions({ runId, folder }: ImportOptions) {
   return { ...(runId === undefined ? {} : { runId }), ...(folder === undefined ? {} : { folder }) };
 }

@@ -104,7 +104,7 @@ function stateAfter({ context, time }: RoundContext, one: Unfinished, retry: Ret
 const slowReason = 'The mail takes longer than a run has time';
 
 /**
- * The server went away, or the time was over, while the page was fetched. That is nobody's attempt; but should one mail be
+ * The server went away, or the time was over, while mails were fetched. That is nobody's attempt; but should one mail be
  * what breaks the line every time, it must not stop the others: each is fetched alone next time, and one that is alone
  * already waits a while.
  */
@@ -118,8 +118,9 @@ export async function retryEachAlone(
     return;
   }
   const now = context.inbox.clock.now();
-  const reason = errorText(error);
   const pending = retry?.pending;
+  // Of a mail that is given up, what it failed with is what counts.
+  const reason = pending && pending.attempts >= maxAttempts ? pending.reason : errorText(error);
   const state: PendingState = pending
     ? { attempts: pending.attempts, troubles: pending.troubles + 1, cause: pending.cause, reason, now }
     : { attempts: 0, reason, now };

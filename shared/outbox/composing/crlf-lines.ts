@@ -21,7 +21,7 @@ export class CrlfStream {
   push(chunk: Uint8Array): Buffer {
     let extra = 0;
     let previous = this.#afterCr ? cr : 0;
-    // Not `for … of`: it makes an object of each byte.
+    // Not `for … of`: it may make an object for each byte.
     for (let at = 0; at < chunk.length; at += 1) {
       const byte = chunk[at] ?? 0;
       if (previous === cr ? byte !== lf : byte === lf) extra++;

@@ -22,7 +22,7 @@ const rangesSchema = z.object({
   NextExpectedRanges: z.array(z.string()).nullish(),
 });
 
-/** Adds the detached parts of a mail to its draft. Memory: a few ranges. Throws GraphError, TextUnusable. */
+/** Adds the detached parts of a mail to its draft. Memory: one range. Throws GraphError, TextUnusable. */
 export async function attachParts(
   context: SenderContext,
   draft: string,
@@ -95,7 +95,7 @@ class UploadSession implements Attachment {
   readonly #url: URL;
   readonly #part: DetachedPart;
   readonly #options: { readonly signal: AbortSignal; readonly limits: SilenceLimits };
-  /** Of all ranges: the next one is filled once Graph has answered for the one before. */
+  /** One buffer for each range in turn: it is filled again once Graph has answered. */
   readonly #range = Buffer.allocUnsafeSlow(rangeSize);
   #held = 0;
   #sent = 0;
