@@ -13,6 +13,7 @@ import { beginPage, checkInProgress, interruptRows } from '../ledger/pages-in-pr
 import { type PendingMail, pendingRow } from '../ledger/pending.ts';
 import { pageItem } from '../originals/items.ts';
 import { disposals, dueAt } from '../originals/rule.ts';
+import type { ImportContext } from '../session/import-context.ts';
 import { type AfterCommit, nothingLeft } from './after-commit.ts';
 import { type CheckedIn, checkIn } from './check-in.ts';
 import { companionRows } from './commit.ts';
@@ -103,7 +104,7 @@ export async function completeSubstitute(
 
 /** Moves what has replaced a substitute to where an asset's blobs lie. Until that is done, the mail stays pending. */
 async function moveIntoPlace(
-  context: Work,
+  context: ImportContext,
   mail: ListedMail,
   { pendingKey, localId }: { readonly pendingKey: string; readonly localId: string },
 ): Promise<void> {
@@ -119,10 +120,8 @@ async function moveIntoPlace(
     .catch(ignoreConflict);
 }
 
-type Work = RoundContext['context'];
-
 async function read<T>(
-  { session, signal }: Work,
+  { session, signal }: ImportContext,
   mail: ListedMail,
   use: (content: Extract<MailContent, { kind: 'bytes' | 'stream' }>) => Promise<T>,
 ): Promise<T | undefined> {
@@ -135,7 +134,7 @@ async function read<T>(
 }
 
 /** Reads the mail to its end: whether it is there, whole, and no substitute. */
-async function isGivenNow(context: Work, mail: ListedMail): Promise<boolean> {
+async function isGivenNow(context: ImportContext, mail: ListedMail): Promise<boolean> {
   const { maxMessageSize } = context.stored.account.import;
   const given = await read(context, mail, async (content) => {
     const source: Buffer | Readable = content.kind === 'bytes' ? content.bytes : content.stream;
@@ -164,7 +163,7 @@ async function drained(content: Readable): Promise<void> {
 }
 
 async function checkInAgain(
-  context: Work,
+  context: ImportContext,
   mail: ListedMail,
   content: Extract<MailContent, { kind: 'bytes' | 'stream' }>,
   { inProgress, importedAt }: { readonly inProgress: string; readonly importedAt: number },
@@ -187,7 +186,7 @@ async function checkInAgain(
   );
 }
 
-function completedEntry({ inbox, stored, store }: Work, entry: LedgerRow, mail: CheckedIn): LedgerRow {
+function completedEntry({ inbox, stored, store }: ImportContext, entry: LedgerRow, mail: CheckedIn): LedgerRow {
   const { keepOriginal: _, dueAt: __, ...rest } = entry;
   const due = dueAt(stored.account, inbox.clock.now());
   return {
