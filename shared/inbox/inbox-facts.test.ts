@@ -11,7 +11,7 @@ import { readTurn } from './session/turn-row.ts';
 
 /** What the rows of an account say of its imports. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 let inbox: TestInbox;
 
 beforeEach(() => {

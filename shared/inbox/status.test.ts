@@ -9,7 +9,7 @@ import { announceRun, writeRun } from './ledger/runs.ts';
 import { acquireLease } from './session/lease.ts';
 import { accountStatus, currentBacklog } from './status.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 24 * 3_600_000;
 
 /** `expiry`: what Key Vault says of a secret's end. */

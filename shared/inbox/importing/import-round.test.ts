@@ -27,7 +27,10 @@ beforeEach(() => {
   newInbox();
   for (const level of ['info', 'warn', 'error'] as const) vi.spyOn(console, level).mockReturnValue();
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 /** The mails that are imported, by number. */
 const imported = async () =>
@@ -298,16 +301,20 @@ describe('a pending mail', () => {
   });
 
   it('that stands still takes the others no more than a share of the time', async () => {
-    Object.assign(inbox.context, { budgetMs: 1_200 });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     new Pages(inbox, { INBOX: [[1, 2]] });
     await pend(1, {});
+    const still = Promise.withResolvers<void>();
     let tries = 0;
     inbox.store.content = ({ item }) => {
       if (item !== fakeMail(1).item) return undefined;
       tries += 1;
-      return tries === 1 ? { kind: 'stream', stream: new Readable({ read: () => undefined }) } : undefined;
+      return tries === 1 ? { kind: 'stream', stream: new Readable({ read: () => still.resolve() }) } : undefined;
     };
-    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 2, backlog: 0 });
+    const run = importOnce(inbox);
+    await still.promise;
+    await vi.advanceTimersByTimeAsync(inbox.context.budgetMs / 4);
+    expect(await run).toMatchObject({ status: 'done', imported: 2, backlog: 0 });
   });
 });
 
@@ -328,13 +335,15 @@ describe('originals', () => {
     newInbox(['INBOX'], { markRead: true });
     const pages = new Pages(inbox, { INBOX: [[1], [2]] });
     const seen: string[] = [];
+    const begun = Promise.withResolvers<void>();
     const second = Promise.withResolvers<void>();
     changeSession(inbox, ({ dispose }) => ({
       dispose: async (...given) => {
+        begun.resolve();
         seen.push('disposal');
         await second.promise;
         // Whatever else is going on has its turn.
-        for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+        for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
         const outcomes = await dispose(...given);
         seen.push('disposed');
         return outcomes;
@@ -343,7 +352,7 @@ describe('originals', () => {
     }));
     pages.before = async (_, page) => {
       if (page === 0) return;
-      await vi.waitFor(() => expect(seen).toEqual(['disposal']));
+      await begun.promise;
       second.resolve();
       throw new StoreError('throttled', 'slow down');
     };

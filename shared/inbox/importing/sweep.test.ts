@@ -10,7 +10,7 @@ import { sweepAll } from './sweep.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 
 async function swept(inbox: TestInbox): Promise<void> {
   inbox.now += 60_000;

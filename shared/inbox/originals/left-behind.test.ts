@@ -10,7 +10,7 @@ import { runAccountRetention, runRetention } from './retention.ts';
 
 /** What an import has left when it ended: who publishes it, and what becomes of originals that somebody meant to remove. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 24 * 3_600_000;
 const removes = { delete: 'immediately', deleteMode: 'permanent' };
 const later = { delete: { afterDays: 1 }, deleteMode: 'permanent' };
