@@ -342,7 +342,7 @@ describe('a mail', () => {
     const cut = new AbortController();
     answer(inbox, { 1: () => breaksOff(() => cut.abort(new Error('the run is over'))) });
     expect(await takeUntilCut(inbox, [listed(inbox, 1)], cut.signal)).toEqual({
-      error: expect.any(Error),
+      error: new BrokenMail('wentAway'),
       unfinished: [],
     });
   });

@@ -189,8 +189,9 @@ describe('the retention', () => {
   it('waits for whoever works on the account', async () => {
     await due();
     const lease = await acquireLease(inbox.context, inbox.name, { runId: 'other', purpose: 'import' });
+    if (!('release' in lease)) return expect.fail('the lease is not free');
     expect(await retain()).toBe('leased');
-    if ('release' in lease) await lease.release();
+    await lease.release();
     expect(await retain()).toBe(2);
   });
 
