@@ -45,7 +45,7 @@ describe('a run whose time comes to its end', () => {
     ['nearly over', 0.85],
     ['over', 0.95],
   ])(
-    ', when it is %s, begins no page, says how much mail waits since when, and leaves it to the next',
+    'begins no page when it is %s, says how much mail waits since when, and leaves it to the next',
     async (_, share) => {
       newInbox(['A', 'B', 'C']);
       const pass = timeMachine(inbox);
