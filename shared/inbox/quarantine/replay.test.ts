@@ -110,7 +110,7 @@ describe('a mail whose bytes are kept', () => {
 
   it.each([
     ['none', 'Subject: no id\r\n\r\nText', undefined],
-    ['a very long one', `Message-ID: <${'i'.repeat(600)}@x>\r\n\r\nText`, `<${'i'.repeat(499)}`],
+    ['a very long one', `Message-ID: <${'i'.repeat(600)}@example.com>\r\n\r\nText`, `<${'i'.repeat(499)}`],
   ])('may have %s for its Message-ID', async (_, text, messageId) => {
     const { replay, ledger } = await quarantined(true, Buffer.from(text));
     await replay();
