@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { StoreError } from '../../adapters/store.ts';
 import { jsonOf } from '../../platform/rows.ts';
 import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
@@ -343,7 +344,7 @@ describe('originals', () => {
         seen.push('disposal');
         await second.promise;
         // Whatever else is going on has its turn.
-        for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+        await turns();
         const outcomes = await dispose(...given);
         seen.push('disposed');
         return outcomes;

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { BrokenMail, type MailContent } from '../../adapters/mail-content.ts';
 import type { FetchOptions, ListedMail } from '../../adapters/store.ts';
 import { changeSession, type FakeMail, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
@@ -79,11 +80,6 @@ async function take(inbox: TestInbox, mails: readonly ListedMail[], limit = fore
     came.unfinished.push(...contents.unfinished.map(({ mail, ...one }) => ({ n: Number(mail.source.item), ...one })));
   });
   return came;
-}
-
-/** All that can go on without the test has done so. */
-async function pause(): Promise<void> {
-  for (let n = 0; n < 50; n += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Storage takes no mail until it is let go. `begun`: how many are being written. */
@@ -211,22 +207,22 @@ describe('the server', () => {
       void contents.asked.then(() => told.push('all asked for'));
       void contents.handedOut.then(() => told.push('all handed out'));
       for (const { resolve } of steps.slice(0, 2)) {
-        await pause();
+        await turns();
         resolve();
       }
       await expect.poll(() => held.begun).toBe(1);
-      await pause();
+      await turns();
       expect(told).toEqual(['ask', 'give']);
       held.letGo();
       await expect.poll(() => told).toContain('ask header');
       const again = holdUploads(inbox);
       steps[2]?.resolve();
       await contents.asked;
-      await pause();
+      await turns();
       expect(told).not.toContain('all handed out');
       steps[3]?.resolve();
       await contents.handedOut;
-      await pause();
+      await turns();
       expect(told.at(-1)).toBe('all handed out');
       again.letGo();
       await work;
@@ -246,7 +242,7 @@ describe('the server', () => {
       void contents.asked.then(() => told.push('asked'));
       void contents.handedOut.then(() => told.push('handed out'));
       await expect(contents.take(mails, forever)).rejects.toThrow('the line broke');
-      await pause();
+      await turns();
     });
     expect(told).toEqual(['asked', 'handed out']);
   });
@@ -291,7 +287,7 @@ describe('the server', () => {
     Object.assign(inbox.context, { assets });
     const came = take(inbox, [listed(inbox, 1), listed(inbox, 2)], limit.signal);
     await expect.poll(() => begun).toBe(1);
-    await pause();
+    await turns();
     expect(begun).toBe(1);
     limit.abort();
     free.resolve();
@@ -395,7 +391,7 @@ describe('a mail', () => {
       });
       work.catch(() => undefined);
       await expect.poll(() => held.begun).toBe(1);
-      await pause();
+      await turns();
       expect(ended).toBe(false);
       held.letGo();
       await expect(work).rejects.toThrow('the line broke');
