@@ -241,8 +241,8 @@ describe('the first minute', () => {
       await field(sending, 'Host').fill('127.0.0.1');
       await field(sending, 'Port').focus();
       await expect.poll(() => mistakeOf(field(importing, 'Port'))).toContain('65535');
-      // The focus would move with the next picture.
-      await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100)))');
+      // The focus would move with the next frame.
+      await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
       expect(await hasFocus(field(sending, 'Port'))).toBe(true);
       // Whoever saves it is brought there.
       await button(page, 'Save and choose folders').click();

@@ -6,7 +6,7 @@ import { announceRun } from './ledger/runs.ts';
 import { acquireLease } from './session/lease.ts';
 import { readTurn } from './session/turn-row.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 
 it('a run is found by its row, as the last one, and as the one under way; no other is', async () => {
   const inbox = new TestInbox();
@@ -18,9 +18,10 @@ it('a run is found by its row, as the last one, and as the one under way; no oth
   const last = await importOnce(inbox);
   expect(await find(last.id)).toEqual(last);
   const lease = await acquireLease(inbox.context, inbox.name, { runId: newestFirstId(inbox.now), purpose: 'import' });
+  if (!('release' in lease)) return expect.fail('the lease is not free');
   const [underWay, ...others] = runsOf(await readTurn(inbox.context, inbox.name));
   expect([underWay?.status, others]).toEqual(['running', [last]]);
   expect(await find(underWay?.id ?? '')).toEqual(underWay);
   expect(await find(newestFirstId(inbox.now))).toBeUndefined();
-  if ('release' in lease) await lease.release();
+  await lease.release();
 });

@@ -14,7 +14,7 @@ import { handleGivenUpEntry, importFromQueue } from './queue-entry.ts';
 import { noCounts } from './run-counts.ts';
 import { leaseMs, readTurn } from './session/turn-row.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 86_400_000;
 let inbox: TestInbox;
 

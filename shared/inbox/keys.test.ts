@@ -60,10 +60,10 @@ it('the key of an id with a content leads to that of the id, whatever the id hol
 });
 
 it('a fingerprint is the id itself, whatever stands around it', () => {
-  expect(fingerprintPrefix(' <a@b> (comment)')).toBe(fingerprintPrefix('<a@b>'));
-  expect(fingerprintPrefix(' a@b\t')).toBe(fingerprintPrefix('a@b'));
+  expect(fingerprintPrefix(' <a@example.com> (comment)')).toBe(fingerprintPrefix('<a@example.com>'));
+  expect(fingerprintPrefix(' a@example.com\t')).toBe(fingerprintPrefix('a@example.com'));
   expect(fingerprintPrefix(undefined)).toBe(fingerprintPrefix(''));
-  expect(fingerprintPrefix('<a@b>')).not.toBe(fingerprintPrefix('<b@b>'));
+  expect(fingerprintPrefix('<a@example.com>')).not.toBe(fingerprintPrefix('<b@example.com>'));
 });
 
 /** Another key would be another mail: all that is in the mailbox would be imported once more. */

@@ -19,7 +19,7 @@ import {
 import type { MessageRecord } from './record.ts';
 
 const dayMs = 86_400_000;
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const keep = { mimeDays: 10, recordDays: 30 };
 let outbox: MemoryOutbox;
 

@@ -9,7 +9,7 @@ import { cancelMessage, getMessage, retryMessage } from './messages.ts';
 import { recordId } from './record.ts';
 
 const minute = 60_000;
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 let outbox: MemoryOutbox;
 
 beforeEach(() => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { accepted, accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
 import { deliver } from './delivering/deliver.ts';
 import { requestRelease } from './delivering/release.ts';
@@ -88,7 +89,8 @@ describe('an entry of mail-send', () => {
   it.each([[{}], [{ id: 7 }], [{ release: 7 }], ['text'], [undefined]])(
     'of another form is refused: %j',
     async (entry) => {
-      await expect(run(entry)).rejects.toThrow();
+      await expect(run(entry)).rejects.toBeInstanceOf(z.ZodError);
+      expect([outbox.transport.sent, outbox.queued()]).toEqual([[], []]);
     },
   );
 });

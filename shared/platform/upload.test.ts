@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { BlobServiceClient, type BlockBlobClient, type ContainerClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Azurite, startAzurite } from '../../local/azurite.ts';
+import { turns } from '../../test/support/turns.ts';
 import { uploadUnknown } from './upload.ts';
 
 const mebibyte = 1 << 20;
@@ -65,7 +66,7 @@ it('few buffers are used for all blocks, and none again before storage has answe
     const before = sha256(body);
     const answer = await stageBlock(id, body, ...options);
     // The source goes on meanwhile.
-    for (let turns = 0; turns < 20; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    await turns();
     expect(sha256(body)).toBe(before);
     return answer;
   };

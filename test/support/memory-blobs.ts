@@ -96,7 +96,7 @@ export class MemoryBlobs {
         await this.#begin('download', path, options);
         const bytes = this.#read(path, offset, count, options);
         // The SDK does not answer less than it was asked for.
-        if (count !== undefined && bytes.length < count) throw new Error('The blob ends before');
+        if (count !== undefined && bytes.length < count) throw new Error('Stream drains before getting enough data');
         return bytes;
       },
       exists: async () => this.#blobs.has(path),

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { type Item, pageItem } from '../originals/items.ts';
 import { type AfterCommit, Pipeline } from './after-commit.ts';
 
@@ -39,15 +40,13 @@ beforeEach(() => {
   });
 });
 
-/** All that can go on without the test has done so. */
-const pause = () => new Promise((resolve) => setImmediate(resolve));
 const begun = () => steps.map(({ what }) => what);
 /** Ends the last step with that name. */
 async function end(what: string): Promise<void> {
   const found = steps.findLast((step) => step.what === what);
   if (!found) throw new Error(`not begun: ${what}; but ${begun().join('; ')}`);
   found.end();
-  await pause();
+  await turns();
 }
 
 describe('what comes after commits', () => {
@@ -55,14 +54,14 @@ describe('what comes after commits', () => {
     await pipeline.next(pageOf('a'));
     await end('events a');
     await pipeline.next(pageOf('b'));
-    await pause();
+    await turns();
     expect(begun()).toEqual(['events a', 'disposal a', 'events b']);
   });
 
   it('publishes the events of one page at a time', async () => {
     await pipeline.next(pageOf('a'));
     await pipeline.next(pageOf('b'));
-    await pause();
+    await turns();
     expect(begun()).toEqual(['events a']);
     await end('events a');
     expect(begun()).toContain('events b');
@@ -154,13 +153,13 @@ describe('what comes after commits', () => {
     const failure = new Error('storage is away');
     const fail = async (what: string) => {
       steps.find((step) => step.what === what)?.fail(failure);
-      await pause();
+      await turns();
     };
 
     it('of events begins nothing more, and says it to the next page', async () => {
       await pipeline.next(pageOf('a'));
       await pipeline.next(pageOf('b'));
-      await pause();
+      await turns();
       await fail('events a');
       expect(begun()).toEqual(['events a']);
       await expect(pipeline.next(pageOf('c'))).rejects.toBe(failure);
@@ -172,7 +171,7 @@ describe('what comes after commits', () => {
       await end('events a');
       await pipeline.next(pageOf('b'));
       await pipeline.next(pageOf('c'));
-      await pause();
+      await turns();
       await fail('disposal a');
       await end('events b');
       expect(begun()).toEqual(['events a', 'disposal a', 'events b']);
@@ -186,7 +185,7 @@ describe('what comes after commits', () => {
       await pipeline.next(pageOf('a'));
       await end('events a');
       await pipeline.next(pageOf('b'));
-      await pause();
+      await turns();
       let ended = false;
       const idle = pipeline.idle().catch(() => {
         ended = true;

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { StoreError } from '../../adapters/store.ts';
 import { jsonOf } from '../../platform/rows.ts';
 import { changeSession, fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
@@ -27,7 +28,10 @@ beforeEach(() => {
   newInbox();
   for (const level of ['info', 'warn', 'error'] as const) vi.spyOn(console, level).mockReturnValue();
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 /** The mails that are imported, by number. */
 const imported = async () =>
@@ -42,7 +46,7 @@ describe('a run whose time comes to its end', () => {
     ['nearly over', 0.85],
     ['over', 0.95],
   ])(
-    ', when it is %s, begins no page, says how much mail waits since when, and leaves it to the next',
+    'begins no page when it is %s, says how much mail waits since when, and leaves it to the next',
     async (_, share) => {
       newInbox(['A', 'B', 'C']);
       const pass = timeMachine(inbox);
@@ -298,16 +302,20 @@ describe('a pending mail', () => {
   });
 
   it('that stands still takes the others no more than a share of the time', async () => {
-    Object.assign(inbox.context, { budgetMs: 1_200 });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     new Pages(inbox, { INBOX: [[1, 2]] });
     await pend(1, {});
+    const still = Promise.withResolvers<void>();
     let tries = 0;
     inbox.store.content = ({ item }) => {
       if (item !== fakeMail(1).item) return undefined;
       tries += 1;
-      return tries === 1 ? { kind: 'stream', stream: new Readable({ read: () => undefined }) } : undefined;
+      return tries === 1 ? { kind: 'stream', stream: new Readable({ read: () => still.resolve() }) } : undefined;
     };
-    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 2, backlog: 0 });
+    const run = importOnce(inbox);
+    await still.promise;
+    await vi.advanceTimersByTimeAsync(inbox.context.budgetMs / 4);
+    expect(await run).toMatchObject({ status: 'done', imported: 2, backlog: 0 });
   });
 });
 
@@ -328,13 +336,15 @@ describe('originals', () => {
     newInbox(['INBOX'], { markRead: true });
     const pages = new Pages(inbox, { INBOX: [[1], [2]] });
     const seen: string[] = [];
+    const begun = Promise.withResolvers<void>();
     const second = Promise.withResolvers<void>();
     changeSession(inbox, ({ dispose }) => ({
       dispose: async (...given) => {
+        begun.resolve();
         seen.push('disposal');
         await second.promise;
         // Whatever else is going on has its turn.
-        for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+        await turns();
         const outcomes = await dispose(...given);
         seen.push('disposed');
         return outcomes;
@@ -343,7 +353,7 @@ describe('originals', () => {
     }));
     pages.before = async (_, page) => {
       if (page === 0) return;
-      await vi.waitFor(() => expect(seen).toEqual(['disposal']));
+      await begun.promise;
       second.resolve();
       throw new StoreError('throttled', 'slow down');
     };

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { MemoryBlobs } from '../../../test/support/memory-blobs.ts';
+import { turns } from '../../../test/support/turns.ts';
 import { assetPaths } from '../../assets/asset.ts';
 import { KeptParts } from './kept-parts.ts';
 
@@ -51,7 +52,7 @@ describe('a part of a mail', () => {
     });
     work.catch(() => undefined);
     await begun.promise;
-    for (let n = 0; n < 50; n += 1) await new Promise((resolve) => setImmediate(resolve));
+    await turns();
     expect(ended).toBe(false);
     free.resolve();
     await expect(work).rejects.toThrow('the line broke');

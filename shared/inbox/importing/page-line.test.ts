@@ -1,12 +1,16 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { BrokenMail } from '../../adapters/mail-content.ts';
 import { type ListedMail, StoreError } from '../../adapters/store.ts';
 import type { RowWrite } from '../../platform/rows.ts';
 import { fakeMail, importOnce, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { pageSize } from './commit.ts';
+import { timeMachine } from './pages.test-support.ts';
 
 /** Pages of an import that are in work at the same time, on a mailbox and rows in memory. */
+
+afterEach(() => vi.restoreAllMocks());
 
 const pages = 6;
 const mails = Array.from({ length: pages * pageSize }, (_, n) => fakeMail(n + 1));
@@ -48,11 +52,6 @@ function listWithSize(inbox: TestInbox, size: number | undefined): void {
     };
     return session;
   };
-}
-
-/** All that can go on without the test has done so. */
-async function turns(): Promise<void> {
-  for (let n = 0; n < 50; n += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function nothingOpen(inbox: TestInbox): Promise<void> {
@@ -125,10 +124,7 @@ describe('a page', () => {
     let came: boolean | undefined;
     /** The contents of the first two pages come when the third is asked for, or when it could have been for long. */
     const hold = async () => {
-      const turns = async () => {
-        for (let n = 0; n < 200; n += 1) await new Promise((resolve) => setImmediate(resolve));
-      };
-      await Promise.race([third.promise, turns()]);
+      await Promise.race([third.promise, turns(200)]);
       held = false;
     };
     inbox.store.open = async (options) => {
@@ -171,21 +167,25 @@ describe('a page', () => {
   });
 
   it.each([
-    { what: 'when the one before it was asked for', share: 0, after: 'asked for' },
-    { what: 'later in a run, when the one before it was given', share: 0.6, after: 'given' },
-  ])('is asked for $what, and no earlier', async ({ share, after }) => {
+    {
+      ...{ what: 'when the one before it was asked for', share: 0 },
+      order: ['1 begins', '1 asked for', '2 begins', '1 given', '2 asked for', '2 given'],
+    },
+    {
+      ...{ what: 'later in a run, when the one before it was given', share: 0.6 },
+      order: ['1 begins', '1 asked for', '1 given', '2 begins', '2 asked for', '2 given'],
+    },
+  ])('is asked for $what, and no earlier', async ({ share, order }) => {
     const inbox = filled();
     inbox.store.mails = mails.slice(0, 2 * pageSize);
-    const now = performance.now.bind(performance);
-    let passed = 0;
-    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+    const pass = timeMachine(inbox);
     const told: string[] = [];
     const { open } = inbox.store;
     inbox.store.open = async (options) => {
       const session = await open.call(inbox.store, options);
       const { changes, fetch } = session;
       session.changes = async function* (...args) {
-        passed = inbox.context.budgetMs * share;
+        pass(share);
         yield* changes(...args);
       };
       session.fetch = async function* (asked, how) {
@@ -199,30 +199,20 @@ describe('a page', () => {
       };
       return session;
     };
-    try {
-      expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 2 * pageSize });
-    } finally {
-      clock.mockRestore();
-    }
-    expect(told.indexOf('2 begins')).toBeGreaterThan(told.indexOf(`1 ${after}`));
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 2 * pageSize });
+    expect(told).toEqual(order);
   });
 
   it('that was not fetched for want of time is left to a run that follows at once, also where it is the last', async () => {
     const inbox = filled();
     inbox.store.mails = mails.slice(0, 3 * pageSize);
     listWithSize(inbox, undefined);
-    const now = performance.now.bind(performance);
-    let passed = 0;
-    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+    const pass = timeMachine(inbox);
     inbox.store.content = ({ item }) => {
-      if (Number(item) === 2 * pageSize) passed = inbox.context.budgetMs * 0.85;
+      if (Number(item) === 2 * pageSize) pass(0.85);
       return undefined;
     };
-    try {
-      expect(await importOnce(inbox)).toMatchObject({ imported: 2 * pageSize });
-    } finally {
-      clock.mockRestore();
-    }
+    expect(await importOnce(inbox)).toMatchObject({ imported: 2 * pageSize });
     expect(inbox.queued).toEqual([inbox.name]);
   });
 
@@ -340,21 +330,14 @@ describe('a page', () => {
     async ({ size, later, fetched }) => {
       const inbox = filled();
       listWithSize(inbox, size);
-      const now = performance.now.bind(performance);
-      let passed = 0;
-      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
-      try {
-        inbox.store.content = ({ item }) => {
-          if (item === mails[0]?.item) passed = inbox.context.budgetMs * later;
-          // A page is noted and waits for this one, and the time goes in which another may begin.
-          if (Number(item) === fetched * pageSize) passed = inbox.context.budgetMs * 0.85;
-          return undefined;
-        };
-        const run = await importOnce(inbox);
-        expect(run.imported).toBe(fetched * pageSize);
-      } finally {
-        clock.mockRestore();
-      }
+      const pass = timeMachine(inbox);
+      inbox.store.content = ({ item }) => {
+        if (item === mails[0]?.item) pass(later);
+        // A page is noted and waits for this one, and the time goes in which another may begin.
+        if (Number(item) === fetched * pageSize) pass(0.85 - later);
+        return undefined;
+      };
+      expect((await importOnce(inbox)).imported).toBe(fetched * pageSize);
       expect(await inbox.rowsOf(prefixes.pending)).toEqual([]);
       expect(await inbox.rowsOf(prefixes.inProgress)).toEqual([]);
       inbox.store.content = () => undefined;

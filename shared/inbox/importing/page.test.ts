@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { type ListedMail, StoreError } from '../../adapters/store.ts';
 import { leftoverPrefix } from '../../assets/leftover-row.ts';
 import { newestFirstId } from '../../platform/ids.ts';
@@ -65,9 +66,6 @@ function withOne(rule: Readonly<Record<string, unknown>> = {}): TestInbox {
   return inbox;
 }
 
-/** All that can go on without the test has done so. */
-const pause = () => new Promise((resolve) => setImmediate(resolve));
-
 describe('a page', () => {
   it('without new mail is small, is not noted, and is left without a write', async () => {
     const inbox = withOne();
@@ -101,11 +99,11 @@ describe('a page', () => {
       const told: string[] = [];
       const whenAsked = page.asked().then(() => told.push('asked for'));
       const whenGiven = page.handedOut().then(() => told.push('handed out'));
-      await pause();
+      await turns();
       expect(told).toEqual([]);
       asked.resolve();
       await whenAsked;
-      await pause();
+      await turns();
       expect(told).toEqual(['asked for']);
       given.resolve();
       await whenGiven;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StoreError } from '../../adapters/store.ts';
 import { importOnce, TestInbox } from '../inbox.test-support.ts';
-import { prefixes } from '../keys.ts';
+import { prefixes, singleKeys } from '../keys.ts';
 import { runImport } from './run.ts';
 
 /** What is said of a run that has failed. */
@@ -40,11 +40,10 @@ describe('a run that fails', () => {
   it('is written down once, with the end of its turn', async () => {
     const written: string[][] = [];
     inbox.rows.onWrite = (_, writes) => {
-      if (writes.some(({ key }) => key.startsWith(prefixes.run)))
-        written.push(writes.map(({ key }) => key.slice(0, 2)));
+      if (writes.some(({ key }) => key.startsWith(prefixes.run))) written.push(writes.map(({ key }) => key));
     };
     await importOnce(inbox);
-    expect(written).toEqual([['tu', prefixes.run]]);
+    expect(written).toEqual([[singleKeys.turn, expect.stringMatching(`^${prefixes.run}`)]]);
   });
 
   it('has no log line of what waits where nothing does', async () => {

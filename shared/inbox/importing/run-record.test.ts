@@ -61,7 +61,7 @@ function whileListing(pages: Pages, then: () => unknown): void {
   };
 }
 
-/** Mail that comes while the run closes its session, when it has looked for the last time. */
+/** Calls `then` once, while the run closes its session. */
 function whileClosing(then: () => unknown): void {
   let done = false;
   changeSession(inbox, () => ({

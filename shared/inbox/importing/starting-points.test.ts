@@ -336,13 +336,16 @@ describe('a folder of which nothing is noted', () => {
   it.each([
     ['by order', ordered],
     ['as a set', () => ({})],
-  ])('since the account was told anew, does not go by what it held before, %s', async (_, session) => {
-    const inbox = inboxSince('first', session);
-    inbox.store.mails = [fakeMail(1)];
-    await importNow(inbox);
-    inbox.account = { ...inbox.account, sinceId: 'second' };
-    expect(await heldOf(inbox, [listed(inbox, fakeMail(1).item)])).toEqual([]);
-  });
+  ])(
+    'with a newer `since` of the account: what was noted under the older one no longer counts, %s',
+    async (_, session) => {
+      const inbox = inboxSince('first', session);
+      inbox.store.mails = [fakeMail(1)];
+      await importNow(inbox);
+      inbox.account = { ...inbox.account, sinceId: 'second' };
+      expect(await heldOf(inbox, [listed(inbox, fakeMail(1).item)])).toEqual([]);
+    },
+  );
 });
 
 it('an account that is told later to import everything goes on where it is', async () => {

@@ -109,7 +109,7 @@ it.each([
   [{ kind: 'doubt', bytes: 17 }],
 ] as const)('keeps a pending mail with its cause %j as it was', async (cause) => {
   const rows = new MemoryRows();
-  const mail = { ...listed('a'), size: 5, receivedAt: 7, draft: true, messageId: '<a@b>' };
+  const mail = { ...listed('a'), size: 5, receivedAt: 7, draft: true, messageId: '<a@example.com>' };
   await rows.write(account, [pendingRow(mail, { attempts: 2, troubles: 1, reason: 'why', now: 1_000, cause })]);
   expect(await readPending({ rows }, account, options)).toEqual([
     {

@@ -12,7 +12,7 @@ import { removeFailed, removeLeftovers } from './leftovers.ts';
 import { zombieMs } from './pages-in-progress.ts';
 import { quarantinePath } from './pending.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 
 /** A mail of the account, where its asset's blobs are, and the row by which they are left. */
 function leftover(inbox: TestInbox, n = 1) {

@@ -7,7 +7,7 @@ import { runAccountRetention } from './retention.ts';
 
 /** What is written and published of an original, by what its server answers and what the account's rule says. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 24 * 3_600_000;
 const item = fakeMail(1).item;
 const removes = { delete: 'immediately', deleteMode: 'permanent' };

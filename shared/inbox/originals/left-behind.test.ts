@@ -10,7 +10,7 @@ import { runAccountRetention, runRetention } from './retention.ts';
 
 /** What an import has left when it ended: who publishes it, and what becomes of originals that somebody meant to remove. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 24 * 3_600_000;
 const removes = { delete: 'immediately', deleteMode: 'permanent' };
 const later = { delete: { afterDays: 1 }, deleteMode: 'permanent' };
@@ -189,8 +189,9 @@ describe('the retention', () => {
   it('waits for whoever works on the account', async () => {
     await due();
     const lease = await acquireLease(inbox.context, inbox.name, { runId: 'other', purpose: 'import' });
+    if (!('release' in lease)) return expect.fail('the lease is not free');
     expect(await retain()).toBe('leased');
-    if ('release' in lease) await lease.release();
+    await lease.release();
     expect(await retain()).toBe(2);
   });
 

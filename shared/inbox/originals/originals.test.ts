@@ -7,7 +7,7 @@ import { runAccountRetention } from './retention.ts';
 
 /** What becomes of originals, on a mailbox in memory. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const dayMs = 24 * 3_600_000;
 const minuteMs = 60_000;
 const first = fakeMail(1).item;

@@ -11,7 +11,7 @@ import { removeLeftovers } from '../ledger/leftovers.ts';
 import { maxAttempts, pendingRow, quarantinePath } from '../ledger/pending.ts';
 import { QuarantinedMails } from './quarantined-mails.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const sha256Hex = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const noneOf = 'There is no mail with this id in the quarantine.';
 

@@ -9,7 +9,7 @@ import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
 import { rebuildLedger } from './rebuild-ledger.ts';
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 
 /** An inbox with assets, and rows from which it is built again. */
 async function imported(count = 2, rule: Readonly<Record<string, unknown>> = {}) {

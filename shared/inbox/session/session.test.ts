@@ -49,9 +49,10 @@ describe('the lease of an account', () => {
     const { context, name } = inbox;
     const view = { runId: 'dead', purpose: 'import' };
     const lease = await acquireLease(context, name, view);
+    if (!('release' in lease)) return expect.fail('the lease is not free');
     // A lease row that nobody renews any more.
     const row = await inbox.rows.get(name, singleKeys.turn);
-    if ('release' in lease) await lease.release();
+    await lease.release();
     if (row) await inbox.rows.write(name, [{ kind: 'put', key: row.key, columns: row.columns }]);
     expect(await leaseHolder(context, name)).toMatchObject(view);
     inbox.now += leaseMs + 1_000;

@@ -12,7 +12,7 @@ import { IdempotencyLock } from './idempotency-lock.ts';
 
 /** What is written of a mail that is taken over. */
 
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 const text = 'From: corpus@example.com\r\nSubject: Hello\r\n\r\nHello\r\n';
 let outbox: MemoryOutbox;
 

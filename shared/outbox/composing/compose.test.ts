@@ -137,9 +137,12 @@ describe('composeMail', () => {
   });
 
   it('names the whole thread of a reply, in its order', async () => {
-    const { root } = await composed({ inReplyTo: 'c@x', references: ['a@x', '<b@x>', 'c@x'] });
-    expect(root.headers['in-reply-to']).toEqual(['<c@x>']);
-    expect(root.headers.references).toEqual(['<a@x> <b@x> <c@x>']);
+    const { root } = await composed({
+      inReplyTo: 'c@example.com',
+      references: ['a@example.com', '<b@example.com>', 'c@example.com'],
+    });
+    expect(root.headers['in-reply-to']).toEqual(['<c@example.com>']);
+    expect(root.headers.references).toEqual(['<a@example.com> <b@example.com> <c@example.com>']);
   });
 
   it('puts everybody once into the envelope, and says which are blind', () => {
@@ -225,13 +228,13 @@ describe('composeMail', () => {
 
   it('shows a part in the text only where it has an id and there is HTML', async () => {
     const files = [{ filename: 'a.png', content: 'iVBORw==' }];
-    const named = [{ filename: 'a.png', contentId: 'a@x', content: 'iVBORw==' }];
+    const named = [{ filename: 'a.png', contentId: 'a@example.com', content: 'iVBORw==' }];
     const plain = (await composed({ html: '<p>', attachments: files })).parts.at(-1);
     expect(plain?.disposition).toBe('attachment');
     expect(plain?.headers).not.toHaveProperty('content-id');
     const withoutHtml = (await composed({ text: 't', attachments: named })).parts.at(-1);
     expect(withoutHtml?.disposition).toBe('attachment');
-    expect(withoutHtml?.headers['content-id']).toEqual(['<a@x>']);
+    expect(withoutHtml?.headers['content-id']).toEqual(['<a@example.com>']);
     expect((await composed({ html: '<p>', attachments: named })).parts.at(-1)?.disposition).toBe('inline');
   });
 

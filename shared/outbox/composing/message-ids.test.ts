@@ -15,11 +15,11 @@ describe('the Message-IDs of a request', () => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `<${index}@example.com>`);
 
   it.each([
-    ['blanks around them', ' <a@x>\t<b@x> '],
-    ['several blanks between them', '<a@x> \t <b@x>'],
-    ['no brackets', 'a@x b@x'],
+    ['blanks around them', ' <a@example.com>\t<b@example.com> '],
+    ['several blanks between them', '<a@example.com> \t <b@example.com>'],
+    ['no brackets', 'a@example.com b@example.com'],
   ])('are read with %s', (_, text) => {
-    expect(messageIdsSchema.parse(text)).toEqual(['<a@x>', '<b@x>']);
+    expect(messageIdsSchema.parse(text)).toEqual(['<a@example.com>', '<b@example.com>']);
   });
 
   it('may be 200', () => {
@@ -29,8 +29,8 @@ describe('the Message-IDs of a request', () => {
 
   it.each([
     ['one that has a space', messageIdSchema, 'a b', /must be a Message-ID/],
-    ['a broken one among several', messageIdsSchema, '<a@x> <b', /must be a Message-ID/],
-    ['a line break', messageIdsSchema, '<a@x>\n<b@x>', /must be a Message-ID/],
+    ['a broken one among several', messageIdsSchema, '<a@example.com> <b', /must be a Message-ID/],
+    ['a line break', messageIdsSchema, '<a@example.com>\n<b@example.com>', /must be a Message-ID/],
     ['201 as a text', messageIdsSchema, many(201).join(' '), /at most 200/],
     ['201 as a list', messageIdsSchema, many(201), /at most 200/],
   ])('are not %s, and the caller hears why', (_, schema, value, detail) => {

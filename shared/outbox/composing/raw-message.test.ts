@@ -90,8 +90,8 @@ describe('freezeRaw', () => {
         'From: x@sales.example.com\r\nTo: a@example.org\r\n\r\nno end\r\n',
     );
     expect(mail.envelope.from).toBe('corpus@example.com');
-    const named = await frozen(pieces(Buffer.from('From: corpus@example.com\nTo: a@b.example\n\n')), '<f@x>');
-    expect(named.messageId).toBe('<f@x>');
+    const named = await frozen(pieces(Buffer.from('From: corpus@example.com\nTo: a@b.example\n\n')), '<f@example.com>');
+    expect(named.messageId).toBe('<f@example.com>');
   });
 
   it("takes the account's envelope sender and notifications where the headers name no Sender", async () => {

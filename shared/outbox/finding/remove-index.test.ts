@@ -9,7 +9,7 @@ import { endedKey, indexKeys, indexRow, unwrittenKey } from './index-rows.ts';
 import { removeLeftIndex, removeRecord } from './remove-index.ts';
 
 const dayMs = 86_400_000;
-const options = { signal: AbortSignal.timeout(120_000) };
+const options = { signal: new AbortController().signal };
 let outbox: MemoryOutbox;
 
 beforeEach(() => {
