@@ -85,6 +85,15 @@ describe('a page of which a part is done', () => {
     expect(disposedEvents()).toHaveLength(1);
   });
 
+  it('has the rest of its events published while the server is away', async () => {
+    inbox.events.length = 0;
+    await change(two, { todoEvent: true });
+    await change(one, { todoEvent: false });
+    inbox.store.failure = breaks;
+    await importNow();
+    expect(imported()).toBe(1);
+  });
+
   it('keeps what is known of that part where the rule wants nothing any more', async () => {
     changesMeanwhile({ delete: 'never' });
     await change(one, { disposing: true });
@@ -176,6 +185,16 @@ describe('a bounce that cannot be passed on yet', () => {
     expect(mark).toHaveBeenCalledOnce();
     expect([imported(), inbox.store.disposed.length]).toEqual([2, 2]);
   });
+});
+
+it('an original of which the server said nothing is not taken for removed', async () => {
+  withMails(removes);
+  changeSession(inbox, ({ dispose }) => ({
+    dispose: async (targets, ...how) => await dispose(targets.slice(0, 1), ...how),
+  }));
+  await importNow();
+  expect(await columnOf('disposed')).toEqual(['done', 'mismatch']);
+  expect(disposedEvents()).toContainEqual(expect.objectContaining({ outcome: 'dropped', reason: 'mismatch' }));
 });
 
 it('a row that somebody else wrote during the disposal is left to them', async () => {
