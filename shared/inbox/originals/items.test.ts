@@ -134,6 +134,8 @@ describe('writing about items', () => {
     await write([{ kind: 'merge', key: a.holder, columns: { another: true } }]);
     const written = await writeItems(context, [a, b], noted, changed);
     expect(written.map(({ holder }) => holder)).toEqual(isWritten ? [a.holder, b.holder] : [b.holder]);
+    // As with all that is written: with the etags of now.
+    expect(await writeItems(context, written, noted, 'leave')).toHaveLength(written.length);
   });
 
   it('reads ledger rows again that are not what they were', async () => {
@@ -168,6 +170,7 @@ describe('writing about items', () => {
       if (when === 'together' || tries > 1) throw new Error('storage is away');
     };
     await expect(writeItems(context, [a], noted, 'readAgain')).rejects.toThrow('storage is away');
+    expect(tries).toBe(when === 'together' ? 1 : 2);
   });
 
   it('of none writes nothing', async () => {
