@@ -58,7 +58,11 @@ export async function refusedDue({ inbox, account, signal }: ImportContext): Pro
 }
 
 /** Reports that disposals keep failing, or that they do no longer. Called for after refused ones were tried again. */
-export async function reportRefusals({ inbox, account, signal }: ImportContext): Promise<void> {
+export async function reportRefusals({
+  inbox,
+  account,
+  signal,
+}: Pick<ImportContext, 'inbox' | 'account' | 'signal'>): Promise<void> {
   const filter = `attempts ge ${failingAttempts}.0`;
   for await (const { columns } of inbox.rows.prefix(account, prefixes.refused, { signal, filter, top: 1 })) {
     const hint = typeof columns.hint === 'string' ? { hint: columns.hint } : {};

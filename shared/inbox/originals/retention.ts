@@ -9,6 +9,7 @@ import type { ImportContext } from '../session/import-context.ts';
 import { withSession } from '../session/with-session.ts';
 import { finishAll, finishUnfinished, retryRefused } from './finish.ts';
 import { ledgerKeysOf } from './items.ts';
+import { reportRefusals } from './refused.ts';
 import { dueDisposal } from './rule.ts';
 
 /** Originals deleted in one retention of an account at most; the next brings the rest. */
@@ -55,7 +56,9 @@ async function retainAccount(
     await cancelRows(inbox, account, { from: prefixes.due, before: dueUntil(inbox.clock.now()), signal });
   }
   if (!enabled) {
-    await cancelRows(inbox, account, { from: prefixes.refused, before: refusedUntil(inbox.clock.now()), signal });
+    const refused = { from: prefixes.refused, before: refusedUntil(inbox.clock.now()), signal };
+    // What nobody wants any more does not fail.
+    if ((await cancelRows(inbox, account, refused)) > 0 && stored) await reportRefusals({ inbox, account, signal });
     return 0;
   }
   if (!(await isAnythingDue(inbox, account, signal))) {
@@ -84,13 +87,15 @@ async function isAnythingDue({ rows, clock }: InboxContext, account: string, sig
   return false;
 }
 
-/** The account's rule, read again, no longer wants these disposals. */
+/** The account's rule, read again, no longer wants these disposals. Answers how many there were. */
 async function cancelRows(
   inbox: InboxContext,
   account: string,
   { from, before, signal }: { readonly from: string; readonly before: string; readonly signal: AbortSignal },
-): Promise<void> {
+): Promise<number> {
+  let canceled = 0;
   for await (const row of inbox.rows.range(account, from, before, { signal })) {
+    canceled += 1;
     const ledger = await readLedger(inbox.rows, account, ledgerKeysOf(row), { signal });
     await inbox.rows
       .write(account, [
@@ -104,6 +109,7 @@ async function cancelRows(
       ])
       .catch(ignoreConflict);
   }
+  return canceled;
 }
 
 async function disposeDue(context: ImportContext): Promise<number> {
