@@ -190,6 +190,8 @@ describe('the turn of an account', () => {
     await expect(rebuilt).resolves.toMatchObject({ known: 1 });
     expect(inbox.rows.keys(inbox.name, prefixes.ledger)).toEqual(before);
     expect(await leaseHolder(inbox.context, inbox.name)).toBeUndefined();
+    // It is known as one that did not end.
+    expect((await readTurn(inbox.context, inbox.name)).died).toMatchObject({ startedAt: inbox.now });
     // The next one imports what that one did not.
     await runImport(inbox.context, inbox.name, {});
     expect(inbox.rows.keys(inbox.name, prefixes.ledger)).toHaveLength(2);
