@@ -7,6 +7,8 @@ import type { Row } from '../../platform/rows.ts';
 import { runImport } from '../importing/run.ts';
 import { fakeMail, TestInbox } from '../inbox.test-support.ts';
 import { prefixes } from '../keys.ts';
+import { leaseHolder } from '../session/lease.ts';
+import { readTurn } from '../session/turn-row.ts';
 import { rebuildLedger } from './rebuild-ledger.ts';
 
 const options = { signal: new AbortController().signal };
@@ -108,11 +110,14 @@ it('a mail without Message-ID and time has rows too', async () => {
   expect([columns?.messageId, columns?.receivedAt]).toEqual([undefined, undefined]);
 });
 
-it('rows that storage does not take are no rows that are there', async () => {
+it.each([
+  ['scopes', prefixes.scope],
+  ['the ledger', prefixes.ledger],
+])('rows of %s that storage does not take are no rows that are there', async (_, prefix) => {
   const { rebuild } = await imported(1);
   const rows = new MemoryRows();
-  rows.onWrite = () => {
-    throw new RestError('storage is away', { statusCode: 503 });
+  rows.onWrite = (__, writes) => {
+    if (writes.some(({ key }) => key.startsWith(prefix))) throw new RestError('storage is away', { statusCode: 503 });
   };
   await expect(rebuild(rows)).rejects.toThrow('storage is away');
 });
@@ -154,6 +159,75 @@ describe('beside rows that are there', () => {
     expect(await rebuild()).toMatchObject({ restored: 0, known: 2 });
     expect(inbox.rows.keys(inbox.name, prefixes.ledger)).toEqual(before);
   });
+});
+
+describe('the turn of an account', () => {
+  it('keeps nothing in mind of the rows before', async () => {
+    const { inbox, rebuild } = await imported();
+    const before = await readTurn(inbox.context, inbox.name);
+    expect([before.works, before.quiet]).toEqual([true, expect.anything()]);
+    await rebuild();
+    const { works, quiet, last } = await readTurn(inbox.context, inbox.name);
+    expect([works, quiet]).toEqual([false, undefined]);
+    // What the last import came to is still told.
+    expect(last).toEqual(before.last);
+  });
+
+  it('is taken from an import under way, which writes no more', async () => {
+    const { inbox, rebuild } = await imported(1);
+    const before = inbox.rows.keys(inbox.name, prefixes.ledger);
+    inbox.now += 60_000;
+    inbox.store.mails.push(fakeMail(2));
+    let rebuilt: Promise<unknown> | undefined;
+    const open = inbox.store.open.bind(inbox.store);
+    inbox.store.open = async (given) => {
+      const session = await open(given);
+      rebuilt ??= rebuild();
+      await rebuilt;
+      return session;
+    };
+    await runImport(inbox.context, inbox.name, {}).catch(() => undefined);
+    await expect(rebuilt).resolves.toMatchObject({ known: 1 });
+    expect(inbox.rows.keys(inbox.name, prefixes.ledger)).toEqual(before);
+    expect(await leaseHolder(inbox.context, inbox.name)).toBeUndefined();
+    // It is known as one that did not end.
+    expect((await readTurn(inbox.context, inbox.name)).died).toMatchObject({ startedAt: inbox.now });
+    // The next one imports what that one did not.
+    await runImport(inbox.context, inbox.name, {});
+    expect(inbox.rows.keys(inbox.name, prefixes.ledger)).toHaveLength(2);
+    expect(inbox.eventTypes().filter((type) => type === 'mailroom.mail.imported').length).toBe(2);
+  });
+});
+
+it('the scope of many assets is written once', async () => {
+  const { inbox, rebuild } = await imported(5);
+  const rows = new MemoryRows();
+  const written: string[] = [];
+  rows.onWrite = (_, writes) => void written.push(...writes.map(({ key }) => key));
+  await rebuild(rows);
+  expect(written.filter((key) => key.startsWith(prefixes.scope))).toEqual(rows.keys(inbox.name, prefixes.scope));
+});
+
+it('what lies beside the folders of assets is no asset', async () => {
+  const { inbox, rebuild } = await imported(1);
+  inbox.assets.put(`${inbox.name}/note.txt`, 'a note');
+  expect(await rebuild(new MemoryRows())).toEqual({ restored: 1, known: 0, unreadable: [] });
+});
+
+it('fails only when nothing of it is under way any more', async () => {
+  const { inbox, rebuild } = await imported(20);
+  const ends: string[] = [];
+  let reads = 0;
+  inbox.assets.onRequest = async () => {
+    reads += 1;
+    if (reads === 1) throw new RestError('storage is away', { statusCode: 503 });
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    ends.push('read');
+  };
+  const failed = rebuild(new MemoryRows()).catch(() => void ends.push('failed'));
+  await failed;
+  expect(ends.length).toBeGreaterThan(2);
+  expect(ends.at(-1)).toBe('failed');
 });
 
 describe('a description of which no row can be made', () => {

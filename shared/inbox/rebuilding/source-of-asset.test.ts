@@ -26,3 +26,10 @@ it('finds none where the id is not that of the source, or where there are more p
   expect(read(source, assetLocalId('other', source))).toBeUndefined();
   expect(read({ ...source, scope: 'x;'.repeat(100) })).toBeUndefined();
 });
+
+it('parts as many pieces as 64, and no more', () => {
+  const source = { store: 'imap://user@mail.example.com', item: '1' };
+  const fits = { ...source, scope: `x${';x'.repeat(61)}` };
+  expect(read(fits)).toEqual(fits);
+  expect(read({ ...source, scope: `x${';x'.repeat(62)}` })).toBeUndefined();
+});

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
 import { refusalOf } from '../../../test/support/refusal-of.ts';
 import { inLogScope } from '../../platform/log.ts';
+import { readAccepted } from '../accepted-copy.ts';
 import type { PreparedMail } from '../composing/prepared-mail.ts';
 import { idempotencyRowKey, mimePath } from '../keys.ts';
 import { recordId } from '../record.ts';
@@ -148,4 +149,12 @@ describe('a key that another request took meanwhile', () => {
 it('the text that is sent is stored as it came, as a mail', async () => {
   const { written } = await accepted();
   expect(outbox.blobs.text(mimePath(accountName, written.localId))).toBe(text);
+  const blob = outbox.blobs.client.getBlobClient(mimePath(accountName, written.localId));
+  expect((await blob.getProperties()).contentType).toBe('message/rfc822');
+});
+
+it('the first delivery of a small mail finds its record beside the text', async () => {
+  const { written } = await accepted();
+  const etag = await outbox.etag(recordId(written));
+  expect((await readAccepted(outbox.context, written, etag, options))?.record).toEqual(written);
 });

@@ -91,4 +91,24 @@ describe('the limit of what waits', () => {
     site.now += 2 * second;
     await expect(limit.check('corpus')).rejects.toMatchObject({ reason: 'tooMany' });
   });
+
+  it('does not count mail that has ended', async () => {
+    const site = new Site();
+    await site.waits(0, 10);
+    await site.rows.write('corpus', [{ kind: 'merge', key: openKey('mail3'), columns: { ended: true } }]);
+    await site.limit(10).check('corpus');
+  });
+
+  it('counts the more seldom the more there is to count', async () => {
+    const site = new Site();
+    const limit = site.limit(10_000);
+    await site.waits(0, 2_000);
+    await limit.check('corpus');
+    site.now += 12 * second - 1;
+    await limit.check('corpus');
+    expect(site.counts).toBe(1);
+    site.now += 1;
+    await limit.check('corpus');
+    expect(site.counts).toBe(2);
+  });
 });

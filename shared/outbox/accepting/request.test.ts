@@ -4,7 +4,8 @@ import { resolveAccount } from '../../accounts/rules.ts';
 import { Refusal } from '../../platform/refusal.ts';
 import { decodeBase64, maxInlineBytes } from '../composing/attachments.ts';
 import { maySendAs, requireSending } from '../composing/send-as.ts';
-import { maxRequestBytes, parseSendRequest, sendRequestSchema } from './request.ts';
+import { maxUploadBytes } from '../uploads/uploads.ts';
+import { maxRequestBytes, maxSendAheadMs, parseSendRequest, sendRequestSchema } from './request.ts';
 
 const { account } = resolveAccount('corpus', {
   from: 'Corpus <corpus@example.com>',
@@ -201,6 +202,7 @@ describe('parseSendRequest', () => {
     ['/dsn/notify', { dsn: { notify: ['never', 'delay'] } }],
     ['/dsn/notify', { dsn: { notify: ['delay', 'delay'] } }],
     ['/calendar/method', { calendar: { method: 'REQUEST', content: 'BEGIN:VCALENDAR\r\nMETHOD:CANCEL\r\n' } }],
+    ['/calendar/method', { calendar: { method: 'REQUEST', content: 'BEGIN:VCALENDAR\r\nMETHOD:CANCEL \t\r\n' } }],
     ['/calendar/content', { calendar: { method: 'REQUEST', content: 'hello' } }],
     ['/attachments/0/contentType', { attachments: [{ filename: 'f', content: '', contentType: 'multipart/mixed' }] }],
     ['/attachments/0/contentType', { attachments: [{ filename: 'f', content: '', contentType: 'pdf' }] }],
@@ -221,6 +223,30 @@ describe('parseSendRequest', () => {
     ['/headers/X-A', { headers: { 'X-A': 'x'.repeat(950) } }],
   ])('refuses %s in %j', (pointer, more) => {
     expect(pointersOf({ ...base, ...more })).toEqual([pointer]);
+  });
+
+  it('takes a calendar whose own method is the same, in any letter case', () => {
+    const content = 'BEGIN:VCALENDAR\r\nX-METHOD:CANCEL\r\nmethod:Request\r\n';
+    expect(parse({ ...base, calendar: { method: 'REQUEST', content } }).calendar?.content).toBe(content);
+  });
+
+  it('names the attachments where they are too large, uploads among them', () => {
+    const id = 'a'.repeat(40);
+    const uploads = (size: number) => new Map([[id, { id, size, etag: '"1"', expiresAt: now + 1 }]]);
+    const request = { ...base, attachments: [{ upload: id, filename: 'f' }] };
+    const parsed = (size: number) => parseSendRequest(request, account, { now, uploads: uploads(size) });
+    expect(parsed(maxUploadBytes).attachments).toHaveLength(1);
+    expect(() => parsed(maxUploadBytes + 1)).toThrow(expect.objectContaining({ reason: 'tooLarge' }));
+    const content = Buffer.alloc(maxInlineBytes + 1).toString('base64');
+    const refusal = problemOf({ ...base, attachments: [{ filename: 'f', content }] });
+    expect(refusal.mistakes).toEqual([{ pointer: '/attachments', detail: expect.any(String) }]);
+    expect(refusal.message).toContain(String(maxInlineBytes));
+  });
+
+  it('takes what is to be sent within a year, and nothing later', () => {
+    const at = (ms: number) => ({ ...base, sendAt: new Date(ms).toISOString() });
+    expect(parse(at(now + maxSendAheadMs)).sendAt).toBe(now + maxSendAheadMs);
+    expect(pointersOf(at(now + maxSendAheadMs + 1))).toEqual(['/sendAt']);
   });
 
   it('lets UTF-8 into headers where the envelope needs it anyway', () => {

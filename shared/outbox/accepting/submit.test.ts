@@ -92,6 +92,38 @@ describe('a mail that is handed in', () => {
     expect(outbox.blobs.names()).toHaveLength(1);
   });
 
+  it('has what its caller keeps with it', async () => {
+    const outbox = new MemoryOutbox();
+    const { record } = await post(outbox, { fields: { metadata: { order: '7' } } });
+    expect((await outbox.record(recordId(record))).metadata).toEqual({ order: '7' });
+  });
+
+  it('may be ready-made: it leaves as it came, with the date of now where it has none', async () => {
+    const outbox = new MemoryOutbox();
+    const account = outbox.accounts.get(accountName) ?? expect.fail('no account');
+    const text = 'From: corpus@example.com\r\nTo: ben@example.org\r\nSubject: Ready\r\n\r\nMade by hand\r\n';
+    const bytes = async function* () {
+      yield Buffer.from(text);
+    };
+    const { record } = await submit(outbox.context, account, { mail: { kind: 'mime', bytes: bytes() } }, options);
+    expect(record.recipients).toEqual([{ address: 'ben@example.org', status: 'pending' }]);
+    const stored = outbox.blobs.text(mimePath(accountName, record.localId)) ?? '';
+    expect(stored).toContain('Subject: Ready\r\n');
+    expect(stored.endsWith('\r\n\r\nMade by hand\r\n')).toBe(true);
+    expect(Date.parse(/^Date: (.*)\r$/m.exec(stored)?.[1] ?? '')).toBe(outbox.now);
+  });
+
+  it('with a key is told as it is that storage is away, and is accepted once when it is back', async () => {
+    const outbox = new MemoryOutbox();
+    outbox.rows.onWrite = (_, writes) => {
+      if (writes.some(({ key }) => key.startsWith(recordKey('')))) throw new Error('storage is away');
+    };
+    await expect(post(outbox, { key: 'k' })).rejects.toThrow('storage is away');
+    outbox.rows.onWrite = () => undefined;
+    const { record } = await post(outbox, { key: 'k' });
+    expect(recordKeys(outbox)).toEqual([recordKey(record.localId)]);
+  });
+
   it('is no more than refused where its record cannot be written, for whatever reason', async () => {
     const outbox = new MemoryOutbox();
     outbox.rows.onWrite = (_, writes) => {

@@ -1,5 +1,7 @@
+import { RestError } from '@azure/data-tables';
 import { describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../../test/support/memory-outbox.ts';
+import { RowConflict } from '../../platform/rows.ts';
 import { deliver } from '../delivering/deliver.ts';
 import { type MessageRecord, type Recipient, recordColumns } from '../record.ts';
 import { findBounced } from './find-bounced.ts';
@@ -66,6 +68,23 @@ describe('the mail that a bounce is about', () => {
     expect(await findBounced(outbox.context, report, options)).toBe(second);
   });
 
+  it('is the newest of all accounts, not that of the first one', async () => {
+    const { outbox } = await sentTo(recipient('anna', 'accepted'));
+    outbox.account({ name: 'second' });
+    outbox.now += 1_000;
+    const newer = await outbox.accept({
+      account: 'second',
+      status: 'sent',
+      recipients: [recipient('anna', 'accepted')],
+    });
+    expect(await findBounced(outbox.context, report, options)).toBe(newer);
+  });
+
+  it('may have other recipients, who got it', async () => {
+    const { outbox, id } = await sentTo(recipient('bob', 'accepted'), recipient('anna', 'accepted'));
+    expect(await findBounced(outbox.context, report, options)).toBe(id);
+  });
+
   it('is found by the reply of a relay that gave it another Message-ID', async () => {
     const reply = '250 Ok 0102018f3a5b7c9d-6a0e1c2f-000000';
     const { outbox, id } = await sentTo(recipient('anna', 'accepted', { code: '250', reply }));
@@ -75,6 +94,57 @@ describe('the mail that a bounce is about', () => {
     expect(await findBounced(outbox.context, { ...renamed, messageId: '<Ok@example.com>' }, options)).toBeUndefined();
     outbox.now += 15 * 86_400_000;
     expect(await findBounced(outbox.context, renamed, options)).toBeUndefined();
+  });
+});
+
+describe('a bounce with a Message-ID that a relay gave', () => {
+  const newId = '0102018f3a5b7c9d-6a0e1c2f-000000';
+  const report = { messageId: `<${newId}@eu-west-1.amazonses.com>`, failed: failed('anna') };
+  const taken = (name: string, id: string) => recipient(name, 'accepted', { code: '250', reply: `250 Ok ${id}` });
+
+  it('is about the mail whose reply says it, not about newer ones to the same recipient', async () => {
+    const { outbox, id } = await sentTo(taken('anna', newId));
+    outbox.now += 1_000;
+    await outbox.accept({ status: 'sent', recipients: [taken('anna', '0102018f3a5b7c9d-ffffffff-000000')] });
+    outbox.now += 1_000;
+    await outbox.accept({ status: 'sent', recipients: [recipient('anna', 'accepted')] });
+    expect(await findBounced(outbox.context, report, options)).toBe(id);
+  });
+
+  it('is about no mail where only the reply for another recipient says it', async () => {
+    const { outbox } = await sentTo(taken('anna', 'something-else'), taken('bob', newId));
+    expect(await findBounced(outbox.context, report, options)).toBeUndefined();
+  });
+
+  it('is about a mail that has more recipients than came back', async () => {
+    const { outbox, id } = await sentTo(taken('bob', 'something-else'), taken('anna', newId));
+    expect(await findBounced(outbox.context, report, options)).toBe(id);
+  });
+
+  it('may name others first, who had no such mail', async () => {
+    const { outbox, id } = await sentTo(taken('anna', newId));
+    const others = { ...report, failed: failed('eve', 'anna') };
+    expect(await findBounced(outbox.context, others, options)).toBe(id);
+  });
+
+  it.each([
+    ['of 12 characters is looked for', 'abcdefghijkl', true],
+    ['of 11 may stand in a reply by chance', 'abcdefghijk', false],
+  ])('%s', async (_, short, isFound) => {
+    const { outbox, id } = await sentTo(taken('anna', short));
+    const found = await findBounced(outbox.context, { ...report, messageId: `<${short}@example.com>` }, options);
+    expect(found).toBe(isFound ? id : undefined);
+  });
+
+  it('costs no more where it names very many', async () => {
+    const { outbox } = await sentTo(recipient('anna', 'accepted'));
+    const requestsFor = async (count: number) => {
+      const before = outbox.rows.requests;
+      const names = Array.from({ length: count }, (_, n) => `name${n}`);
+      await findBounced(outbox.context, { ...report, failed: failed(...names) }, options);
+      return outbox.rows.requests - before;
+    };
+    expect(await requestsFor(500)).toBe(await requestsFor(3));
   });
 });
 
@@ -205,5 +275,63 @@ describe('a bounce', () => {
     expect(bounced?.reply).toHaveLength(300);
     expect(bounced?.reply).toMatch(/^550 no x+$/);
     expect(bounced).not.toHaveProperty('code');
+  });
+
+  it('without a diagnostic leaves no reply, also not that of the server that had taken the mail', async () => {
+    const { outbox, id, bounce } = await sentTo(recipient('anna', 'accepted', { code: '250', reply: '250 Ok' }));
+    const said = [{ address: 'anna@example.org', status: '5.1.1', diagnostic: null }];
+    await markBounced(outbox.context, { ...bounce, failed: said }, options);
+    expect((await outbox.record(id)).recipients).toEqual([
+      { address: 'anna@example.org', status: 'bounced', code: '5.1.1' },
+    ]);
+  });
+
+  it('of very many recipients leaves a record that can be read, also where it gets shorter', async () => {
+    const names = Array.from({ length: 200 }, (_, n) => `name${n}`);
+    const reply = 'x'.repeat(300);
+    const { outbox, id, bounce } = await sentTo(...names.map((name) => recipient(name, 'accepted', { reply })));
+    const said = failed(...names).map((each) => ({ ...each, diagnostic: null }));
+    await markBounced(outbox.context, { ...bounce, failed: said }, options);
+    expect(new Set(statuses(await outbox.record(id)))).toEqual(new Set(['bounced']));
+  });
+
+  it('about what is no message is done with', async () => {
+    const { outbox, bounce } = await sentTo(recipient('anna', 'accepted'));
+    expect(await markBounced(outbox.context, { ...bounce, messageRecord: 'nothing' }, options)).toBe(true);
+    expect(outbox.events).toEqual([]);
+  });
+
+  it('is to be done later where others write the record all the time', async () => {
+    const { outbox, bounce, id } = await sentTo(recipient('anna', 'accepted'));
+    let tries = 0;
+    outbox.rows.onWrite = () => {
+      tries += 1;
+      throw tries > 100 ? new Error('it is tried without end') : new RowConflict('changed');
+    };
+    expect(await markBounced(outbox.context, bounce, options)).toBe(false);
+    expect(statuses(await outbox.record(id))).toEqual(['accepted']);
+    expect(outbox.events).toEqual([]);
+  });
+
+  it('that storage does not take is not published, and the next try does all of it', async () => {
+    const { outbox, bounce, id } = await sentTo(recipient('anna', 'accepted'));
+    outbox.rows.onWrite = () => {
+      throw new RestError('storage is away', { statusCode: 503 });
+    };
+    await expect(markBounced(outbox.context, bounce, options)).rejects.toThrow('storage is away');
+    expect(outbox.events).toEqual([]);
+    outbox.rows.onWrite = () => undefined;
+    expect(await markBounced(outbox.context, bounce, options)).toBe(true);
+    expect(statuses(await outbox.record(id))).toEqual(['bounced']);
+    expect(outbox.events).toHaveLength(1);
+  });
+
+  it('is kept in mind with the newest 500 of its message', async () => {
+    const outbox = new MemoryOutbox();
+    const bounces = Array.from({ length: 500 }, (_, n) => ({ asset: `other.${n}`, recipients: 1 }));
+    const id = await outbox.accept({ status: 'sent', recipients: [recipient('anna', 'accepted')], bounces });
+    const bounce = { messageId: null, failed: failed('anna'), asset, importedAt: outbox.now, messageRecord: id };
+    await markBounced(outbox.context, bounce, options);
+    expect((await outbox.record(id)).bounces).toEqual([...bounces.slice(1), { asset, recipients: 1 }]);
   });
 });
