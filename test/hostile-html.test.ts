@@ -163,6 +163,9 @@ const questions = `(() => {
   };
 })()`;
 
+/** Whether the image of the mail itself has come, or will not. */
+const imageEnded = `document.querySelector('img[alt=pixel]')?.complete ?? true`;
+
 const foundSchema = z.object({
   title: z.string(),
   owned: z.boolean(),
@@ -174,6 +177,8 @@ const foundSchema = z.object({
 });
 
 async function examine(page: Page, url: string, seen: Seen): Promise<void> {
+  // On a busy machine it begins to come after the network was idle. A page that went elsewhere has none to wait for.
+  await expect.poll(() => page.evaluate<boolean>(imageEnded).catch(() => true)).toBe(true);
   const answers = await page.evaluate(questions).catch((error: unknown) => {
     seen.owned.push(`${url} went to another page: ${error}`);
   });
