@@ -1,11 +1,11 @@
 import net from 'node:net';
 import { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, frozenMail, longBody, outcomes, sendOptions } from '../../../test/contract/transport.contract.ts';
 import { onThisMachine } from '../../../test/support/on-this-machine.ts';
 import { type Script, type ScriptedSmtp, startScriptedSmtp } from '../../../test/support/scripted-smtp.ts';
 import { smtpConfig } from '../../../test/support/smtp-subject.ts';
+import { turns } from '../../../test/support/turns.ts';
 import type { FrozenMail, MailTransport } from '../transport.ts';
 import { createSmtpTransport } from './smtp-transport.ts';
 
@@ -337,7 +337,7 @@ describe('stopping while the commit is under way', () => {
       beforeCommit: async () => {
         await eventually('the connection ends', () => server.openConnections() === 0);
         // The client hears of it in a later turn of the same loop.
-        for (let turns = 0; turns < 20; turns += 1) await setImmediate();
+        await turns();
       },
     });
     expect(outcomes(await transport.send(frozenMail({ body: longBody(50_000) }), options))).toEqual(['deferred']);
