@@ -140,18 +140,32 @@ export class Mailbox {
 
   /**
    * UID FETCH of `items`, by UID. Where the server refuses, the UIDs are halved until the mail that it stumbles over
-   * stands alone; that one is `refused`, with the reason, and the others have their rows.
+   * stands alone; that one is `refused`, with the reason, and the others have their rows. `rows`: gets them, and where
+   * the line breaks, those that had come whole.
    */
-  async fetchRows(uids: readonly number[], items: readonly CommandNode[], signal: AbortSignal): Promise<FetchedRows> {
-    const rows = new Map<number, FetchRow>();
+  async fetchRows(
+    uids: readonly number[],
+    items: readonly CommandNode[],
+    signal: AbortSignal,
+    rows = new Map<number, FetchRow>(),
+  ): Promise<FetchedRows> {
     const refused = new Map<number, Refusal>();
     const parts = [uids];
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      const answered = new Map<number, FetchRow>();
+      const keep = () => {
+        for (const [uid, row] of answered) rows.set(uid, row);
+      };
       try {
-        for (const [uid, row] of await this.#fetchRowsNow(part, items, signal)) rows.set(uid, row);
+        await this.#fetchRowsNow(part, items, signal, answered);
+        keep();
       } catch (error) {
         const failure = commandError(error, 'to fetch mail');
-        if (failure.kind !== 'protocol' || readLibraryError(error).status === undefined) throw failure;
+        if (failure.kind !== 'protocol' || readLibraryError(error).status === undefined) {
+          // Of a server that answers without end nothing is believed.
+          if (failure.code !== 'ANSWER_SIZE') keep();
+          throw failure;
+        }
         const code = failure.code ?? 'NO';
         const passing = saysPassing(error);
         if (part.length > 1) {
@@ -171,9 +185,9 @@ export class Mailbox {
     uids: readonly number[],
     items: readonly CommandNode[],
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<number, FetchRow>> {
+    rows: Map<number, FetchRow>,
+  ): Promise<void> {
     const wanted = new Set(uids);
-    const rows = new Map<number, FetchRow>();
     const asked = askedSection(items);
     for (const set of uidSets(uids)) {
       this.#connection.expect(answerOctets(uids.length, items));
@@ -185,7 +199,6 @@ export class Mailbox {
         },
       });
     }
-    return rows;
   }
 
   /**

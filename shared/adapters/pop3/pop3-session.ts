@@ -16,6 +16,7 @@ import type { StoreFolder } from '../store-folder.ts';
 import { sampleOf } from './checkpoint.ts';
 import { disposeMails } from './dispose.ts';
 import { fetchMails } from './fetch-mails.ts';
+import { type SessionFetches, sessionFetches } from './fetch-together.ts';
 import { readHeaders } from './headers.ts';
 import { inboxOnly, listAll, listChanges, stillListed } from './listing.ts';
 import type { MaildropContext, Pop3Sessions } from './pop3-sessions.ts';
@@ -28,10 +29,12 @@ import { encodeItem } from './source-id.ts';
  */
 export class Pop3Session implements StoreSession {
   readonly #context: MaildropContext;
+  readonly #fetches: SessionFetches;
   #listed = false;
 
   constructor(sessions: Pop3Sessions, identity: string) {
     this.#context = { sessions, identity };
+    this.#fetches = sessionFetches(this.#context);
   }
 
   /** Always ''. A session shows the maildrop as at its sign-in: for a round after the first there has to be a new one. */
@@ -64,7 +67,7 @@ export class Pop3Session implements StoreSession {
   }
 
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail> {
-    return fetchMails(this.#context, mails, options);
+    return fetchMails(this.#context, this.#fetches, mails, options);
   }
 
   async receivedTimes(mails: readonly ListedMail[], signal: AbortSignal): Promise<ReadonlyMap<ListedMail, number>> {

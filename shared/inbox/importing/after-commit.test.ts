@@ -49,6 +49,9 @@ async function end(what: string): Promise<void> {
   await turns();
 }
 
+/** One whose originals are disposed of, and as many as may wait. */
+const nine = [...'abcdefghi'];
+
 describe('what comes after commits', () => {
   it('publishes the events of a page while originals of one before are disposed of', async () => {
     await pipeline.next(pageOf('a'));
@@ -124,17 +127,17 @@ describe('what comes after commits', () => {
     expect(done).toEqual(['last']);
   });
 
-  it('lets pages wait once four of them do', async () => {
-    for (const holder of ['a', 'b', 'c', 'd', 'e']) await pipeline.next(pageOf(holder));
+  it('lets pages wait once eight of them do', async () => {
+    for (const holder of nine) await pipeline.next(pageOf(holder));
     let placed = false;
-    const sixth = pipeline.next(pageOf('f')).then(() => {
+    const tenth = pipeline.next(pageOf('j')).then(() => {
       placed = true;
     });
-    for (const holder of ['a', 'b', 'c', 'd', 'e']) await end(`events ${holder}`);
+    for (const holder of nine) await end(`events ${holder}`);
     expect(placed).toBe(false);
     await end('disposal a');
-    await sixth;
-    expect(begun()).toContain('events f');
+    await tenth;
+    expect(begun()).toContain('events j');
   });
 
   it('is idle when all of it has ended', async () => {
@@ -199,12 +202,12 @@ describe('what comes after commits', () => {
     });
 
     it('frees pages that wait for their place', async () => {
-      for (const holder of ['a', 'b', 'c', 'd', 'e']) await pipeline.next(pageOf(holder));
+      for (const holder of nine) await pipeline.next(pageOf(holder));
       await end('events a');
-      const sixth = pipeline.next(pageOf('f')).catch((error: unknown) => error);
+      const tenth = pipeline.next(pageOf('j')).catch((error: unknown) => error);
       await fail('disposal a');
       await end('events b');
-      expect(await sixth).toBe(failure);
+      expect(await tenth).toBe(failure);
     });
   });
 });

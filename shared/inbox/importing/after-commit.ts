@@ -18,7 +18,7 @@ export const nothingLeft: AfterCommit = { items: [], verify: false };
  * Commits whose events and disposals may wait; then the pages wait for them. Their originals are disposed of by one command:
  * where the line is lost meanwhile, each of these mails is tried again alone.
  */
-const maxWaiting = 4;
+const maxWaiting = 8;
 
 /** The two halves of what comes after a commit: see `finish`. */
 export interface AfterCommitSteps {

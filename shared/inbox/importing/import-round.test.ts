@@ -51,8 +51,11 @@ describe('a run whose time comes to its end', () => {
       newInbox(['A', 'B', 'C']);
       const pass = timeMachine(inbox);
       const pages = new Pages(inbox, { A: [[1], [30, 20, 40], [41, 42]], B: [[50, 10], [60]], C: [[70]] });
-      pages.before = (folder, page) => {
-        if (folder === 'A' && page === 1) pass(share);
+      pages.before = async (folder, page) => {
+        if (folder !== 'A' || page !== 1) return;
+        // The first page is being fetched.
+        await turns();
+        pass(share);
       };
       expect(await importOnce(inbox)).toMatchObject({
         ...{ status: 'done', imported: 1, backlog: 9, oldestWaitingAt: cameAt(10) },

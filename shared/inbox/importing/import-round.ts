@@ -229,13 +229,18 @@ async function importPages(
   });
   let saved = stateOf(before);
   let touched = false;
+  // A page is noted while the one before it waits for the session.
+  let ahead: { added: Promise<boolean>; mails: readonly ListedMail[]; remaining: number | undefined } | undefined;
+  /** What is left where there was no time for the last page. */
+  const leftAhead = async (): Promise<FolderLeft | undefined> =>
+    ahead && !(await ahead.added) ? { more: true, touched, ...waitingOf(ahead.mails, ahead.remaining) } : undefined;
   for await (const { mails, checkpoint, remaining, trouble } of pages) {
     if (trouble !== undefined) {
       context.note(`folder ${JSON.stringify(folder)}: ${trouble}`, { code: 'ENDLESS', hint: trouble });
     }
     if (!time.mayBegin()) {
       if (mails.length > 0) {
-        return { more: true, touched, ...waitingOf(mails, remaining) };
+        return (await leftAhead()) ?? { more: true, touched, ...waitingOf(mails, remaining) };
       }
       if (time.over()) {
         // Pages without mail, one after the other: the continuation goes on from what is saved.
@@ -257,14 +262,18 @@ async function importPages(
         return [row];
       },
     });
-    const begun = await line.add(page, () => {
+    const added = line.add(page, () => {
       if (row) checkpoints.written(row);
     });
-    if (!begun) return { more: true, touched, ...waitingOf(mails, remaining) };
+    // Its failure is met when the next one has been added, or by `drain`.
+    added.catch(() => undefined);
+    const left = await leftAhead();
+    if (left) return left;
+    ahead = { added, mails, remaining };
     // Rows that take a mail in are read once a page.
     if (reconciler.active) await line.drain();
   }
-  return { more: false, touched, backlog: 0 };
+  return (await leftAhead()) ?? { more: false, touched, backlog: 0 };
 }
 
 function stateOf(checkpoint: Checkpoint | undefined): string | undefined {

@@ -39,6 +39,7 @@ export class PageImport {
   readonly #keys: { readonly inProgress: string; readonly unfinished: string };
   readonly #cut = new AbortController();
   readonly #signal: AbortSignal;
+  #ids: readonly string[] | undefined;
   #begun: Begun | undefined;
   #work: Promise<void> | undefined;
   #failed = false;
@@ -59,7 +60,8 @@ export class PageImport {
 
   /** Ids of its mails: what two pages have in common, the ledger must know before the second is begun. */
   get ids(): readonly string[] {
-    return this.#mails.map(({ source }) => idKey(ledgerKey(source)));
+    this.#ids ??= this.#mails.map(({ source }) => idKey(ledgerKey(source)));
+    return this.#ids;
   }
 
   /** Octets of the mails to be imported, by what the server says of their sizes; infinite where it does not say. */

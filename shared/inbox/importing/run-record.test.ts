@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { turns } from '../../../test/support/turns.ts';
 import { AccountHealth } from '../../accounts/health.ts';
 import { StoreError } from '../../adapters/store.ts';
 import { newestFirstId } from '../../platform/ids.ts';
@@ -196,8 +197,11 @@ describe('what waits', () => {
   async function leaveMail(): Promise<Pages> {
     const pages = new Pages(inbox, { INBOX: [[1], [2, 3]] });
     const pass = timeMachine(inbox);
-    pages.before = (_, page) => {
-      if (page === 1) pass(0.85);
+    pages.before = async (_, page) => {
+      if (page !== 1) return;
+      // The first page is being fetched.
+      await turns();
+      pass(0.85);
     };
     await importOnce(inbox);
     pages.before = () => undefined;

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { MemoryRows } from '../../../test/support/memory-rows.ts';
+import { turns } from '../../../test/support/turns.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { newestFirstId } from '../../platform/ids.ts';
 import { RowConflict, type RowWrite } from '../../platform/rows.ts';
@@ -63,6 +64,22 @@ describe('a write behind the fence', () => {
     away = false;
     await fence.write([put(1)]);
     await fence.write([put(2)]);
+    expect(written).toEqual([['first', 'a'], ['a']]);
+  });
+
+  it('that is asked for beside the first waits for it, and takes nothing along', async () => {
+    const written: string[][] = [];
+    const first = Promise.withResolvers<void>();
+    const write = async (writes: readonly RowWrite[]) => {
+      written.push(writes.map(({ key }) => key));
+      await first.promise;
+    };
+    const fence = new Fence({ write }, () => [{ kind: 'put', key: 'first', columns: {} }]);
+    const both = [fence.write([put(1)]), fence.write([put(2)])];
+    await turns();
+    expect(written).toEqual([['first', 'a']]);
+    first.resolve();
+    await Promise.all(both);
     expect(written).toEqual([['first', 'a'], ['a']]);
   });
 

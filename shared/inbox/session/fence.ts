@@ -21,6 +21,7 @@ export class Fence {
   readonly #first: () => readonly RowWrite[];
   #used = false;
   #firstWritten = false;
+  #before: Promise<unknown> = Promise.resolve();
 
   /** `first`: goes with the first of the writes. */
   constructor(lease: Pick<RowLease, 'write'>, first: () => readonly RowWrite[] = () => []) {
@@ -37,8 +38,15 @@ export class Fence {
    * Carries out writes together with the proof that it is still this run's turn, one after the other. Throws Superseded where
    * it is not, and RowConflict where a condition of the writes themselves did not hold.
    */
-  async write(writes: readonly RowWrite[]): Promise<void> {
+  write(writes: readonly RowWrite[]): Promise<void> {
     this.#used = true;
+    const written = this.#before.then(() => this.#write(writes));
+    // Its failure is its own.
+    this.#before = written.catch(() => undefined);
+    return written;
+  }
+
+  async #write(writes: readonly RowWrite[]): Promise<void> {
     try {
       await this.#lease.write(this.#firstWritten ? writes : [...this.#first(), ...writes]);
       this.#firstWritten = true;

@@ -1,27 +1,23 @@
-import type { MailContent } from '../../mail-content.ts';
+import { type JoinedFetches, smallBatches } from '../../joined-fetches.ts';
 import type { FetchedMail, FetchOptions, ListedMail } from '../../store.ts';
-import { atom, bodyPeek, type CommandNode } from '../command-arguments.ts';
-import { groupByScope, type LocatedMail, locate, sameFolder } from '../source-id.ts';
+import { groupByScope, type LocatedMail, locate } from '../source-id.ts';
 import { fetchLarge } from './large-mail.ts';
 import type { ListingContext } from './listing.ts';
-import { contentTooLarge, expectedSize, smallContent, withheld } from './mail-content.ts';
+import { contentTooLarge } from './mail-content.ts';
 
-/** Up to here a mail is fetched whole, with others in one command; above, it is streamed. Most mail is smaller. */
-const SMALL_MAIL = 256 * 1024;
-/** Bytes and mails in one command. One command is being consumed and one under way, so twice this is held at most. */
-const BATCH_BYTES = 4 * 1024 * 1024;
-const BATCH_MAILS = 64;
-/** Longest header section kept of a mail too large to import. */
-const MAX_HEADER = 1024 * 1024;
 /** Mails a command when only headers are asked for: their sizes are not known before. */
 const HEADER_BATCH_MAILS = 4;
 
+/** Fetches of one session: what waits for the connection may be asked for by one command. */
+export type SessionFetches = JoinedFetches<undefined, LocatedMail, readonly FetchedMail[]>;
+
 /**
- * `StoreSession.fetch`. A command never waits for the consumer: its mails are held (bounded as above) and then handed
+ * `StoreSession.fetch`. A command never waits for the consumer: its mails are held (bounded: see `smallBatches`) and then handed
  * out, so that the consumer may call anything else on the session between two mails, and even within a stream.
  */
 export async function* fetchMails(
   context: ListingContext,
+  fetches: SessionFetches,
   mails: readonly ListedMail[],
   options: FetchOptions,
 ): AsyncGenerator<FetchedMail> {
@@ -32,15 +28,15 @@ export async function* fetchMails(
     // Not of this mailbox, so this mailbox does not have it.
     else yield { mail, content: { kind: 'gone' } };
   }
-  const batches: LocatedMail[][] = [];
+  const batches: (readonly LocatedMail[])[] = [];
   const large: LocatedMail[] = [];
   for (const group of groupByScope(located)) {
-    const { small, tooLarge } = options.headersOnly ? headerBatches(group) : batchesOf(group);
-    batches.push(...small);
-    large.push(...tooLarge);
+    const small = options.headersOnly ? headerBatches(group) : smallBatches(group, sizeOf);
+    batches.push(...small.batches);
+    large.push(...small.large);
   }
   const start = (batch: readonly LocatedMail[] | undefined) => {
-    const fetching = batch && fetchBatch(context, batch, options);
+    const fetching = batch && fetchBatch(fetches, batch, options);
     // Its failure is seen when its turn comes; if the consumer leaves before, nobody needs it.
     fetching?.catch(() => undefined);
     return fetching;
@@ -58,84 +54,25 @@ export async function* fetchMails(
   }
 }
 
+/** Octets of a mail, by the listing. */
+export const sizeOf = ({ subject }: LocatedMail): number | undefined => subject.size;
+
 function headerBatches(group: readonly LocatedMail[]) {
-  const small: LocatedMail[][] = [];
-  for (let at = 0; at < group.length; at += HEADER_BATCH_MAILS) small.push(group.slice(at, at + HEADER_BATCH_MAILS));
-  return { small, tooLarge: [] };
+  const batches: LocatedMail[][] = [];
+  for (let at = 0; at < group.length; at += HEADER_BATCH_MAILS) batches.push(group.slice(at, at + HEADER_BATCH_MAILS));
+  return { batches, large: [] };
 }
-
-function batchesOf(group: readonly LocatedMail[]) {
-  const small: LocatedMail[][] = [];
-  const tooLarge: LocatedMail[] = [];
-  let bytes = 0;
-  for (const one of group) {
-    const { size } = one.subject;
-    if (size === undefined || size > SMALL_MAIL) {
-      tooLarge.push(one);
-      continue;
-    }
-    const batch = small.at(-1);
-    if (batch === undefined || batch.length >= BATCH_MAILS || bytes + size > BATCH_BYTES) {
-      small.push([one]);
-      bytes = size;
-    } else {
-      batch.push(one);
-      bytes += size;
-    }
-  }
-  return { small, tooLarge };
-}
-
-const wholeMail: readonly CommandNode[] = [atom('UID'), bodyPeek([])];
-const headerOnly: readonly CommandNode[] = [atom('UID'), bodyPeek([atom('HEADER')], [0, MAX_HEADER])];
 
 async function fetchBatch(
-  context: ListingContext,
+  fetches: SessionFetches,
   batch: readonly LocatedMail[],
   options: FetchOptions,
 ): Promise<readonly FetchedMail[]> {
   const [only, ...others] = batch;
   try {
-    return await fetchTogether(context, batch, options);
+    return await fetches.fetch(batch, options);
   } catch (error) {
     if (only === undefined || others.length > 0) throw error;
     return [{ mail: only.subject, content: contentTooLarge(error) }];
   }
-}
-
-/** Mails of one folder by one command. */
-async function fetchTogether(
-  context: ListingContext,
-  batch: readonly LocatedMail[],
-  options: FetchOptions,
-): Promise<readonly FetchedMail[]> {
-  const { signal } = options;
-  const { connection, mailbox } = context;
-  const scope = batch[0]?.scope;
-  if (scope === undefined) return [];
-  return connection.exclusive(signal, async () => {
-    // Nobody waits for it any more: whatever is asked for behind it comes sooner.
-    if (options.limit?.aborted) return [];
-    const opened = await mailbox.select(scope.folder, signal);
-    if (!sameFolder(opened, scope)) return batch.map(({ subject }) => ({ mail: subject, content: { kind: 'gone' } }));
-    const items = options.headersOnly ? headerOnly : wholeMail;
-    const { rows, refused } = await mailbox.fetchRows(
-      batch.map(({ uid }) => uid),
-      items,
-      signal,
-    );
-    const missing = batch.filter(({ uid }) => rows.get(uid)?.body === undefined).map(({ uid }) => uid);
-    const { serverName } = connection;
-    const still = missing.length === 0 ? new Set<number>() : await mailbox.existing(missing, signal);
-    return batch.map(({ subject, uid }) => {
-      const body = rows.get(uid)?.body;
-      const content: MailContent =
-        body === undefined
-          ? still.has(uid)
-            ? withheld(refused.get(uid))
-            : { kind: 'gone' }
-          : smallContent(body, subject.size, options.headersOnly ? undefined : expectedSize(serverName, subject.size));
-      return { mail: subject, content };
-    });
-  });
 }

@@ -18,13 +18,15 @@ import { Mailbox } from '../mailbox.ts';
 import { encodeScope } from '../source-id.ts';
 import { findSpecialFolder } from '../special-folder.ts';
 import { type DisposalContext, disposeMails } from './dispose.ts';
-import { fetchMails } from './fetch-mails.ts';
+import { fetchMails, type SessionFetches } from './fetch-mails.ts';
+import { sessionFetches } from './fetch-together.ts';
 import { listFolders } from './list-folders.ts';
 import { folderEnd, listAll, listChanges, openFolder, stillListed } from './listing.ts';
 
 /** A signed-in IMAP session, kept from folder to folder. Calls may overlap; each command waits for those before it. */
 export class ImapSession implements StoreSession {
   readonly #context: DisposalContext;
+  readonly #fetches: SessionFetches;
   #trash: string | undefined;
 
   constructor(connection: ImapConnection, identity: string) {
@@ -37,6 +39,7 @@ export class ImapSession implements StoreSession {
         return this.#trash;
       },
     };
+    this.#fetches = sessionFetches(this.#context);
   }
 
   async scope(folder: string, signal: AbortSignal, checkpoint?: Checkpoint): Promise<string> {
@@ -69,7 +72,7 @@ export class ImapSession implements StoreSession {
   }
 
   fetch(mails: readonly ListedMail[], options: FetchOptions): AsyncIterable<FetchedMail> {
-    return fetchMails(this.#context, mails, options);
+    return fetchMails(this.#context, this.#fetches, mails, options);
   }
 
   dispose(

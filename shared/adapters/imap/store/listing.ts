@@ -29,8 +29,11 @@ export interface ListingContext {
 const MAX_DETAIL_OCTETS = 16_384;
 /** Mails in one FETCH of a listing, whatever page the caller asks for; an answer is some hundred octets, or 16 KiB. */
 const MAX_PAGE = 1_000;
-/** Pages of changes that one FETCH lists, where no details are asked for: a page need not wait for its listing then. */
-const PAGES_AHEAD = 8;
+/**
+ * Pages of changes that the first FETCH lists, where no details are asked for, and each further one twice as many: the first
+ * mails come soon, and of a long list few pages wait for their listing.
+ */
+const FIRST_PAGES = 8;
 
 /** How a folder is opened to be listed. */
 export interface OpenFolderOptions {
@@ -74,8 +77,8 @@ export async function* listChanges(
     return;
   }
   let { known } = before;
-  const ahead = options.details ? 1 : PAGES_AHEAD;
-  for (const command of pagesOf(uids, options.pageSize * ahead)) {
+  const first = options.pageSize * (options.details ? 1 : FIRST_PAGES);
+  for (const command of pagesOf(uids, first, options.details ? 1 : 2)) {
     const listed = await listPage(context, { scope, folder }, command.uids, options);
     for (const page of pagesOf(command.uids, options.pageSize)) {
       const mails = listed.splice(0, page.uids.length);
@@ -154,11 +157,14 @@ export async function folderEnd(context: ListingContext, folder: string, signal:
   });
 }
 
-function* pagesOf(uids: readonly number[], pageSize: number) {
-  const size = Math.min(Math.max(Math.floor(pageSize), 1), MAX_PAGE);
-  for (let at = 0; at < uids.length; at += size) {
-    const page = uids.slice(at, at + size);
-    yield { uids: page, remaining: uids.length - at - page.length };
+/** `growth`: each page is so many times as large as the one before, up to `MAX_PAGE`. */
+function* pagesOf(uids: readonly number[], pageSize: number, growth = 1) {
+  let size = Math.max(Math.floor(pageSize), 1);
+  for (let at = 0; at < uids.length; ) {
+    const page = uids.slice(at, at + Math.min(size, MAX_PAGE));
+    at += page.length;
+    yield { uids: page, remaining: uids.length - at };
+    size *= growth;
   }
 }
 
