@@ -44,7 +44,13 @@ interface Site {
   readonly storage: readonly FarServer[];
   /** Settings of the functions process. */
   readonly env: Record<string, string | undefined>;
-  readonly mails: number;
+  readonly mails: Mails;
+}
+
+/** Of each import, and of each delivery. */
+interface Mails {
+  readonly imported: number;
+  readonly sent: number;
 }
 
 /**
@@ -52,7 +58,7 @@ interface Site {
  * network that takes its time stands before each of them. Rounds over all distances, in turn.
  */
 export async function latency(options: { readonly quick: boolean }): Promise<SectionResult> {
-  const mails = options.quick ? 150 : 400;
+  const mails = options.quick ? { imported: 150, sent: 150 } : { imported: 2_000, sent: 400 };
   const rounds = options.quick ? 1 : 3;
   const rates: Rates = new Map(ways.flatMap((way) => distances.map(({ name }) => [cell(way, name), []])));
   await withStarted(async (started) => {
@@ -62,7 +68,8 @@ export async function latency(options: { readonly quick: boolean }): Promise<Sec
       for (const distance of inTurn(round)) {
         setDistance(site, distance);
         for (const way of ['imap', 'pop3', 'graph'] as const) {
-          rates.get(cell(way, distance.name))?.push(await importOf(site, way, `r${round}d${distance.server}`, mails));
+          const name = `r${round}d${distance.server}`;
+          rates.get(cell(way, distance.name))?.push(await importOf(site, way, name, mails.imported));
         }
       }
       for (const distance of inTurn(round)) {
@@ -79,7 +86,7 @@ function inTurn(round: number): readonly (typeof distances)[number][] {
   return distances.map((_, n) => distances[(n + round + 1) % distances.length] ?? distances[0]);
 }
 
-async function startSite(mails: number, started: Started): Promise<Site> {
+async function startSite(mails: Mails, started: Started): Promise<Site> {
   const env: Record<string, string | undefined> = {};
   const users = { bench: password, warm: password };
   const dovecot = await started.add(startDovecot({ users }), (part) => part.remove());
@@ -98,7 +105,7 @@ async function startSite(mails: number, started: Started): Promise<Site> {
   graphUrl.port = String(servers.graph.port);
   env.GRAPH_ENDPOINT = graphUrl.href.replace(/\/$/, '');
   env.MailStorage = storage.connectionString;
-  const measured = smallMails(mails, seed);
+  const measured = smallMails(mails.imported, seed);
   const warm = smallMails(warmUpMails, seed + 1);
   await deliverAll(dovecot, measured, { user: 'bench' });
   await deliverAll(dovecot, warm, { user: 'warm' });
@@ -154,7 +161,8 @@ const switchOff = 'AzureWebJobs.mail-send.Disabled';
 
 /** Mails per second that reach the server, of those that are on the queue as the functions start. */
 async function sendOf(site: Site, round: string, distance: (typeof distances)[number]): Promise<number> {
-  const { mailroom, sink, servers, env, mails } = site;
+  const { mailroom, sink, servers, env } = site;
+  const { sent } = site.mails;
   const name = `smtp-${round}`;
   const restart = async (off: string | undefined) => {
     await mailroom.kill();
@@ -165,7 +173,7 @@ async function sendOf(site: Site, round: string, distance: (typeof distances)[nu
   const transport = { protocol: 'smtp', host: '127.0.0.1', port: servers.smtp.port, tls: { starttls: 'never' } };
   const body = { from: 'bench@example.com', transport, limits: { connections } };
   await mailroom.expect(201, 'PUT', `/api/accounts/${name}`, { body });
-  let left = mails + warmUpMails;
+  let left = sent + warmUpMails;
   const caller = async () => {
     while (left > 0) {
       left -= 1;
@@ -179,13 +187,13 @@ async function sendOf(site: Site, round: string, distance: (typeof distances)[nu
   await restart(undefined);
   const arrivals = await until('all mails at the server', limitSeconds, async () => {
     const since = (await sink.report()).arrivals.slice(before);
-    return since.length >= warmUpMails + mails ? since : undefined;
+    return since.length >= warmUpMails + sent ? since : undefined;
   });
   const first = arrivals[warmUpMails - 1] ?? Number.NaN;
-  return mails / (((arrivals.at(-1) ?? Number.NaN) - first) / 1000);
+  return sent / (((arrivals.at(-1) ?? Number.NaN) - first) / 1000);
 }
 
-function result(mails: number, rounds: number, rates: Rates): SectionResult {
+function result({ imported, sent }: Mails, rounds: number, rates: Rates): SectionResult {
   const of = (way: Way, distance: string) => rates.get(cell(way, distance)) ?? [];
   // Ratios of neighbours: what else the machine does changes from round to round.
   const part = (way: Way, distance: string) => {
@@ -208,7 +216,7 @@ function result(mails: number, rounds: number, rates: Rates): SectionResult {
     ),
   );
   return {
-    title: `Latency: ${mails.toLocaleString('en')} small mails, mail server and storage further away`,
+    title: `Latency: imports of ${imported.toLocaleString('en')} small mails, deliveries of ${sent}, servers further away`,
     notes: [
       'Round trips in ms, to the mail server and to storage: a network before Dovecot, the Graph stand-in, the SMTP server and Azurite.',
       'Imports by the times of their run, each of a new account, with Azurite’s lookups indexed; sends from a full queue to an SMTP server that drops them.',

@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { accountName, MemoryOutbox } from '../../test/support/memory-outbox.ts';
+import { turns } from '../../test/support/turns.ts';
 import { mimePath, uploadPath } from './keys.ts';
 import type { MessageRecord } from './record.ts';
 import { heldBelow, openMime, openMimeRange } from './stored-mime.ts';
@@ -158,9 +159,9 @@ describe('a text with uploads', () => {
     for (const [offset, octets] of [
       [middle, 200_000],
       [middle + 1, 200_000],
-      [1_437_696 + 5, 200_000],
-      [1_437_696 + 6, 200_000],
-      [1_437_696 + 7, 200_000],
+      [1_434_888 + 5, 200_000],
+      [1_434_888 + 6, 200_000],
+      [1_434_888 + 7, 200_000],
       // From the middle of a line on, over several pieces.
       [100, 3_000_000],
     ] as const) {
@@ -197,6 +198,26 @@ it('no piece is read before its reader asks for it: memory holds one for each sl
     expect(reads).toEqual(asked);
   }
   stream.destroy();
+});
+
+it('many at one time are read in smaller pieces, and one alone in large ones again, whatever became of the others', async () => {
+  const text = Buffer.from('head\r\n');
+  const { record: upload, whole } = await stored(text, [{ at: 6, bytes: bytesOf(3 * mebi) }]);
+  const { record: mail } = await stored(bytesOf(5 * mebi));
+  const streams = await Promise.all(Array.from({ length: 30 }, () => openMime(outbox.context, mail, signal)));
+  reads.length = 0;
+  expect((await open(upload)).equals(whole)).toBe(true);
+  expect(Math.max(...reads.map((read) => read ?? 0))).toBeLessThanOrEqual(128 << 10);
+  const [begun, ...unread] = streams;
+  await begun?.[Symbol.asyncIterator]().next();
+  begun?.destroy();
+  for (const stream of unread) stream.destroy();
+  await turns();
+  const gone = { ...mail, localId: 'gone' };
+  for (const _ of streams) await expect(openMime(outbox.context, gone, signal)).rejects.toThrow();
+  reads.length = 0;
+  await open(mail);
+  expect(reads).toEqual([2 * mebi, 2 * mebi, mebi]);
 });
 
 describe('a text that cannot be read', () => {

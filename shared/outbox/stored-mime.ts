@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
+import { MemoryShare, type Share } from '../platform/memory-share.ts';
 import { spentBuffers } from '../platform/spent-buffers.ts';
 import type { OutboxContext } from './context.ts';
 import { mimePath, uploadPath } from './keys.ts';
 import type { MessageRecord } from './record.ts';
-import { base64Lines, encodedSize, lineAt, pieceBytes } from './uploads/base64-lines.ts';
+import { base64Lines, encodedSize, lineAt, wholeLines } from './uploads/base64-lines.ts';
 
 /** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
 const wholeBelow = 1 << 20;
@@ -12,8 +13,9 @@ const wholeBelow = 1 << 20;
 /** Mail up to this many bytes is held in memory while it waits for a connection, which then waits for no storage. */
 export const heldBelow = 256 << 10;
 
-/** Bytes of one ranged read of a text. */
-const textPiece = 2 << 20;
+/** Bytes of one ranged read: one is being read, one with the reader, and one copied. */
+const pieces = new MemoryShare({ bytes: 8 << 20, most: 2 << 20, least: 128 << 10 });
+const buffersOfReader = 3;
 
 /** A part of the MIME text of a message, as it is kept. */
 interface Segment {
@@ -55,10 +57,19 @@ export async function openMimeRange(
   range: Range,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const pieces = mimePieces(await context.mime(), record, range, signal);
-  // What cannot be read at all is known before anybody is answered.
-  const first = await pieces.next();
-  return Readable.from(joined(first.done ? [] : [first.value], pieces), { objectMode: false, highWaterMark: 0 });
+  const share = pieces.acquire(buffersOfReader);
+  let stream: Readable | undefined;
+  try {
+    const read = mimePieces(await context.mime(), record, range, { share, signal });
+    // What cannot be read at all is known before anybody is answered.
+    const first = await read.next();
+    stream = Readable.from(joined(first.done ? [] : [first.value], read), { objectMode: false, highWaterMark: 0 });
+    return stream;
+  } finally {
+    // Also where nobody reads it, of which its source hears nothing.
+    if (stream) stream.once('close', () => share.release());
+    else share.release();
+  }
 }
 
 async function* joined(first: Buffer[], others: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -67,11 +78,16 @@ async function* joined(first: Buffer[], others: AsyncIterable<Buffer>): AsyncGen
   yield* others;
 }
 
+interface ReadOptions {
+  readonly share: Share;
+  readonly signal: AbortSignal;
+}
+
 async function* mimePieces(
   container: ContainerClient,
   record: MessageRecord,
   { offset, count }: Range,
-  signal: AbortSignal,
+  options: ReadOptions,
 ): AsyncGenerator<Buffer> {
   const end = offset + count;
   let at = 0;
@@ -82,8 +98,8 @@ async function* mimePieces(
     if (first >= last) continue;
     const part = { offset: first, count: last - first };
     yield* segment.upload
-      ? encodedPieces(container, { ...segment, upload: segment.upload }, part, signal)
-      : textPieces(container, segment, part, signal);
+      ? encodedPieces(container, { ...segment, upload: segment.upload }, part, options)
+      : textPieces(container, segment, part, options);
   }
 }
 
@@ -110,13 +126,14 @@ async function* textPieces(
   container: ContainerClient,
   { path, from }: Segment,
   { offset, count }: Range,
-  signal: AbortSignal,
+  { share, signal }: ReadOptions,
 ): AsyncGenerator<Buffer> {
   const blob = container.getBlockBlobClient(path);
-  for (let at = 0; at < count; at += textPiece) {
-    const length = Math.min(textPiece, count - at);
+  for (let at = 0; at < count; ) {
+    const length = Math.min(share.size, count - at);
     yield await blob.downloadToBuffer(from + offset + at, length, { abortSignal: signal });
-    spentBuffers(length);
+    at += length;
+    if (length < count) spentBuffers(length);
   }
 }
 
@@ -125,17 +142,19 @@ async function* encodedPieces(
   container: ContainerClient,
   { path, upload }: Segment & { readonly upload: NonNullable<Segment['upload']> },
   { offset, count }: Range,
-  signal: AbortSignal,
+  { share, signal }: ReadOptions,
 ): AsyncGenerator<Buffer> {
   const blob = container.getBlockBlobClient(path);
   const options = { abortSignal: signal, conditions: { ifMatch: upload.etag } };
   const begin = lineAt(offset);
   let skip = offset - begin.encoded;
   let left = count;
-  for (let at = begin.byte; left > 0; at += pieceBytes) {
-    const length = Math.min(pieceBytes, upload.bytes - at);
+  for (let at = begin.byte; left > 0; ) {
+    // The bytes and their text have about one share.
+    const length = Math.min(wholeLines(share.size / 2), upload.bytes - at);
     const bytes = await blob.downloadToBuffer(at, length, options);
-    const piece = base64Lines(bytes, at + length === upload.bytes).subarray(skip, skip + left);
+    at += length;
+    const piece = base64Lines(bytes, at === upload.bytes).subarray(skip, skip + left);
     skip = 0;
     left -= piece.length;
     yield piece;

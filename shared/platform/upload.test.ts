@@ -75,6 +75,47 @@ it('few buffers are used for all blocks, and none again before storage has answe
   expect(buffers.size).toBeLessThanOrEqual(3);
 });
 
+it('large streams that come at one time have smaller blocks, and one alone has large ones again', async () => {
+  const sizes: number[] = [];
+  const watched = (path: string) => {
+    const blob = container.getBlockBlobClient(path);
+    const stageBlock = blob.stageBlock.bind(blob);
+    blob.stageBlock = async (id, body, length, options) => {
+      sizes.push(length);
+      return stageBlock(id, body, length, options);
+    };
+    return blob;
+  };
+  const bytes = randomBytes(5 * mebibyte + 3);
+  // None goes on before all have begun, each with a little more than a small one has.
+  const begin = 512 * 1024 + 1;
+  const crowd = 12;
+  let begun = 0;
+  let allBegun = () => {};
+  const all = new Promise<void>((resolve) => {
+    allBegun = resolve;
+  });
+  async function* together(): AsyncGenerator<Buffer> {
+    yield bytes.subarray(0, begin);
+    begun += 1;
+    if (begun === crowd) allBegun();
+    await all;
+    yield* inChunks(bytes.subarray(begin), 64 * 1024);
+  }
+  const paths = Array.from({ length: crowd }, (_, n) => `crowd/${n}`);
+  await Promise.all(paths.map((path) => uploadUnknown(watched(path), together(), plain)));
+  for (const path of paths) expect(sha256(await container.getBlobClient(path).downloadToBuffer())).toBe(sha256(bytes));
+  expect(Math.max(...sizes.slice(0, crowd))).toBe(256 * 1024);
+  async function* breaks(): AsyncGenerator<Buffer> {
+    yield bytes;
+    throw new Error('the source broke off');
+  }
+  await Promise.allSettled(paths.map((path) => uploadUnknown(watched(`${path}/breaks`), breaks(), plain)));
+  sizes.length = 0;
+  await uploadUnknown(watched('alone'), inChunks(bytes, 64 * 1024), plain);
+  expect(sizes).toEqual([2 * mebibyte, 2 * mebibyte, mebibyte + 3]);
+});
+
 it('storage that refuses a block is reported, and the source is left', async () => {
   const elsewhere = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient('not-there');
   let left = false;

@@ -2,15 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { BlobRequestConditions, BlockBlobClient } from '@azure/storage-blob';
 import { untilAborted } from './abort.ts';
 import { BoundedTasks } from './concurrency.ts';
+import { MemoryShare, type Share } from './memory-share.ts';
 import { spentBuffers } from './spent-buffers.ts';
 import { storageStatus } from './storage.ts';
 
-/** Streams up to this size go in one request. */
-const wholeSize = 4 << 20;
+/** A stream longer than this is a large one, which has a share of the memory for blocks. */
+const largeFrom = 512 << 10;
 
-/** Longer ones go in blocks of this size, two under way at a time; a blob of 50,000 of them holds 97 GiB. */
-const blockSize = 2 << 20;
+/** Streams of so many blocks go in one request: up to 4 MiB, as long as few are large at one time. */
+const wholeBlocks = 2;
+
+/** Longer ones go in blocks, one being filled while two are under way; a blob of the least 50,000 of them holds 12 GiB. */
 const concurrentBlocks = 2;
+const blocks = new MemoryShare({ bytes: 16 << 20, most: 2 << 20, least: 256 << 10 });
 
 /** Times that a blob which others write as well is looked at again, before that is an error. */
 const maxConflicts = 20;
@@ -49,8 +53,9 @@ export async function uploadUnknown(
   const chunks = content[Symbol.asyncIterator]();
   const head: Buffer[] = [];
   let size = 0;
+  let share: Share | undefined;
   try {
-    while (size < wholeSize) {
+    while (!share || size < wholeBlocks * share.size) {
       // A stream that stands still, or comes slowly, must not keep an upload that was aborted.
       const next = await untilAborted(chunks.next(), signal);
       if (next.done) {
@@ -59,13 +64,18 @@ export async function uploadUnknown(
       }
       head.push(next.value);
       size += next.value.length;
+      if (size > largeFrom) {
+        spentBuffers(share ? next.value.length : size);
+        share ??= blocks.acquire(concurrentBlocks + 1);
+      }
     }
-    const staged = await stageBlocks(blob, head, chunks, signal);
+    const staged = await stageBlocks(blob, { head, chunks, share }, signal);
     await conditionally(blob, options, async (conditions) => {
       await blob.commitBlockList([...staged.ids], { ...requestOptions(options), conditions });
     });
     return staged.size;
   } finally {
+    share?.release();
     const left = chunks.return?.();
     left?.catch(() => undefined);
     if (!signal.aborted) {
@@ -128,11 +138,17 @@ interface Staged {
   readonly size: number;
 }
 
+/** What is staged: pieces that have come, and those that come. */
+interface Unstaged {
+  readonly head: Buffer[];
+  readonly chunks: AsyncIterator<Buffer>;
+  readonly share: Share;
+}
+
 /** Stages a stream in blocks. Few buffers are used for all of them: one is filled while the others are sent. */
 async function stageBlocks(
   blob: BlockBlobClient,
-  head: Buffer[],
-  chunks: AsyncIterator<Buffer>,
+  { head, chunks, share }: Unstaged,
   signal: AbortSignal,
 ): Promise<Staged> {
   const ids: string[] = [];
@@ -143,6 +159,12 @@ async function stageBlocks(
   let held = 0;
   let size = 0;
   const prefix = randomUUID();
+  const emptyBlock = () => {
+    const { size } = share;
+    // Those of another size are left: more mails are large by now, or fewer.
+    for (let used = free.pop(); used; used = free.pop()) if (used.length === size) return used;
+    return Buffer.allocUnsafeSlow(size);
+  };
   const stage = async (full: Buffer) => {
     const bytes = full.subarray(0, held);
     block = undefined;
@@ -157,14 +179,13 @@ async function stageBlocks(
   };
   const add = async (chunk: Buffer) => {
     for (let at = 0; at < chunk.length && !staging.failed; ) {
-      block ??= free.pop() ?? Buffer.allocUnsafeSlow(blockSize);
+      block ??= emptyBlock();
       const copied = chunk.copy(block, held, at);
       at += copied;
       held += copied;
-      if (held === blockSize) await stage(block);
+      if (held === block.length) await stage(block);
     }
     size += chunk.length;
-    spentBuffers(chunk.length);
   };
   try {
     for (const chunk of head.splice(0)) await add(chunk);
@@ -175,6 +196,7 @@ async function stageBlocks(
         break;
       }
       await add(next.value);
+      spentBuffers(next.value.length);
     }
     if (block && !staging.failed) {
       await stage(block);

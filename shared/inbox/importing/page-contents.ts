@@ -15,8 +15,8 @@ import type { Retry, Unfinished } from './unfinished.ts';
 import { until } from './until.ts';
 
 /**
- * Mails of a page that are checked in at one time, and bytes of them held together. Two pages have contents at a time, and a
- * third one where all are small: see `PageLine`. That bounds a run's memory.
+ * Mails of a page that are checked in at one time, and bytes of them held together. Two pages have contents at a time, and
+ * more where all are small: see `PageLine`. That bounds a run's memory.
  */
 const checkInLimits = { tasks: 32, bytes: 12 << 20 };
 

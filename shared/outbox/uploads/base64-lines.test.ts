@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { base64Lines, encodedSize, lineAt, pieceBytes } from './base64-lines.ts';
+import { base64Lines, encodedSize, lineAt, wholeLines } from './base64-lines.ts';
 
 /** The same by a way that shares nothing with it. */
 const inLines = (bytes: Buffer) => (bytes.toString('base64').match(/.{1,76}/g) ?? []).join('\r\n');
@@ -29,5 +29,12 @@ it('pieces of whole lines join', () => {
   const bytes = randomBytes(57 * 5 + 3);
   const pieces = [0, 114, 228].map((at) => base64Lines(bytes.subarray(at, at + 114), at === 228));
   expect(Buffer.concat(pieces).toString()).toBe(inLines(bytes));
-  expect(pieceBytes % 57).toBe(0);
+});
+
+it.each([
+  [56, 0],
+  [57, 57],
+  [1 << 20, 18_396 * 57],
+])('of %i bytes, %i are whole lines', (bytes, whole) => {
+  expect(wholeLines(bytes)).toBe(whole);
 });

@@ -3,8 +3,8 @@ const lineBytes = 57;
 const lineLength = 76;
 const lineEnd = 2;
 
-/** Bytes encoded at one time: whole lines, about a megabyte. */
-export const pieceBytes = lineBytes * 18_432;
+/** Bytes, at most so many, that are encoded as whole lines. */
+export const wholeLines = (bytes: number) => Math.floor(bytes / lineBytes) * lineBytes;
 
 /** Octets of so many bytes as base64 in lines; the last line has no end of its own. */
 export function encodedSize(bytes: number): number {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MemoryShare } from '../../../platform/memory-share.ts';
 import { spentBuffers } from '../../../platform/spent-buffers.ts';
 import { TextUnusable } from '../../mail-text.ts';
 import { secretScrub } from '../../redaction.ts';
@@ -14,7 +15,9 @@ import type { SenderContext } from './drafts.ts';
 const sessionFrom = 3_000_000;
 
 /** Bytes of one range: below 4 MB, and a multiple of 320 KiB, which some of Microsoft's services want. */
-const rangeSize = 12 * 320 * 1024;
+const ranges = new MemoryShare({ bytes: 8 << 20, most: 8 * 320 * 1024, least: 320 * 1024 });
+/** One that is filled and sent, and what TLS makes of it. */
+const buffersOfRange = 2;
 
 const sessionSchema = z.object({ uploadUrl: z.string().min(1).max(16_384) });
 const rangesSchema = z.object({
@@ -30,16 +33,26 @@ export async function attachParts(
   options: { readonly signal: AbortSignal; readonly limits: SilenceLimits },
 ): Promise<void> {
   const { signal, limits } = options;
-  let upload: Attachment | undefined;
-  for await (const { part, bytes, last } of detachedContents(mail, detached, signal)) {
-    upload ??=
-      part.size < sessionFrom
-        ? new SmallAttachment(context, draft, part, signal)
-        : await UploadSession.open(context, draft, part, { signal, limits });
-    await upload.write(bytes);
-    if (!last) continue;
-    await upload.end();
-    upload = undefined;
+  const share = ranges.acquire(buffersOfRange);
+  let range: Buffer | undefined;
+  const emptyRange = () => {
+    if (range?.length !== share.size) range = Buffer.allocUnsafeSlow(share.size);
+    return range;
+  };
+  try {
+    let upload: Attachment | undefined;
+    for await (const { part, bytes, last } of detachedContents(mail, detached, signal)) {
+      upload ??=
+        part.size < sessionFrom
+          ? new SmallAttachment(context, draft, part, signal)
+          : await UploadSession.open(context, draft, { part, emptyRange }, { signal, limits });
+      await upload.write(bytes);
+      if (!last) continue;
+      await upload.end();
+      upload = undefined;
+    }
+  } finally {
+    share.release();
   }
 }
 
@@ -89,36 +102,45 @@ class SmallAttachment implements Attachment {
   }
 }
 
+/** An attachment, and the buffer for its next range, which may be the one of the last. */
+interface RangedPart {
+  readonly part: DetachedPart;
+  readonly emptyRange: () => Buffer;
+}
+
 /** Ranges of one attachment, in order, to an address that needs no token and gets none. */
 class UploadSession implements Attachment {
   readonly #context: SenderContext;
   readonly #url: URL;
   readonly #part: DetachedPart;
   readonly #options: { readonly signal: AbortSignal; readonly limits: SilenceLimits };
-  /** One buffer for each range in turn: it is filled again once Graph has answered. */
-  readonly #range = Buffer.allocUnsafeSlow(rangeSize);
+  readonly #emptyRange: () => Buffer;
+  /** Filled again once Graph has answered. */
+  #range: Buffer;
   #held = 0;
   #sent = 0;
 
   private constructor(
     context: SenderContext,
     url: URL,
-    part: DetachedPart,
+    { part, emptyRange }: RangedPart,
     options: { readonly signal: AbortSignal; readonly limits: SilenceLimits },
   ) {
     this.#context = context;
     this.#url = url;
     this.#part = part;
+    this.#emptyRange = emptyRange;
+    this.#range = emptyRange();
     this.#options = options;
   }
 
   static async open(
     context: SenderContext,
     draft: string,
-    part: DetachedPart,
+    ranged: RangedPart,
     options: { readonly signal: AbortSignal; readonly limits: SilenceLimits },
   ): Promise<UploadSession> {
-    const { name, size, contentType, contentId, inline } = part;
+    const { name, size, contentType, contentId, inline } = ranged.part;
     const item = {
       attachmentType: 'file',
       name,
@@ -140,7 +162,7 @@ class UploadSession implements Attachment {
     if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') {
       throw new GraphError('nonsense', 'an upload address that is not https', { code: 'UPLOAD_ADDRESS' });
     }
-    return new UploadSession(context, url, part, options);
+    return new UploadSession(context, url, ranged, options);
   }
 
   async write(bytes: Buffer): Promise<void> {
@@ -148,7 +170,7 @@ class UploadSession implements Attachment {
       const copied = bytes.copy(this.#range, this.#held, at);
       at += copied;
       this.#held += copied;
-      if (this.#held === rangeSize) await this.#put();
+      if (this.#held === this.#range.length) await this.#put();
     }
     spentBuffers(bytes.length);
   }
@@ -182,6 +204,7 @@ class UploadSession implements Attachment {
       throw await answerError(answer, Date.now(), secretScrub(this.#url.href));
     this.#sent += size;
     this.#held = 0;
+    this.#range = this.#emptyRange();
     // The last range is answered 201, without a body.
     if (answer.status !== 200 || this.#sent === total) return await discard(answer);
     const { nextExpectedRanges, NextExpectedRanges } = await readJson(answer, rangesSchema);

@@ -100,8 +100,24 @@ describe('a mail larger than a request may be', () => {
       expect(text).toContain(name);
       expect(text.replace(/\s/g, '')).toContain(bytes.toString('base64'));
     }
-    expect(routes().filter((route) => route.startsWith('PUT'))).toHaveLength(3);
+    expect(routes().filter((route) => route.startsWith('PUT'))).toHaveLength(4);
     expect(site.graph.requests.filter(({ method }) => method === 'PUT').every(({ hadToken }) => !hadToken)).toBe(true);
+  });
+
+  it('goes in smaller ranges beside other large mails, and loses nothing', async () => {
+    const crowd = 4;
+    const bytes = content(6_000_001, 5);
+    const ranges = () => routes().filter((route) => route.startsWith('PUT')).length;
+    const mails = Array.from({ length: crowd }, () => largeMail({ 'big.bin': bytes }));
+    const receipts = await Promise.all(mails.map((mail) => transport.send(mail, sendOptions())));
+    expect(receipts.map(outcomes)).toEqual(mails.map(() => ['accepted']));
+    const encodedOnce = bytes.toString('base64');
+    const sent = site.graph.sent(testUser).map((mail) => mail.bytes().toString('latin1').replace(/\s/g, ''));
+    expect(sent.map((text) => text.includes(encodedOnce))).toEqual(mails.map(() => true));
+    const together = ranges();
+    expect(together).toBeGreaterThan(3 * crowd);
+    expect(outcomes(await transport.send(largeMail({ 'big.bin': bytes }), sendOptions()))).toEqual(['accepted']);
+    expect(ranges() - together).toBe(3);
   });
 
   it('begins again after an upload that broke off, and leaves no half a draft', async () => {

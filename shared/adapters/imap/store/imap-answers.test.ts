@@ -275,6 +275,40 @@ describe('odd answers of an IMAP server', () => {
       expect((await contentBytes(content)).length).toBe(1_049_576);
     });
 
+    it('asks for smaller parts of large mails that are read at one time, and for large ones of one alone', async () => {
+      const size = 3_000_000;
+      const asked: number[] = [];
+      let refuses = false;
+      const script = withBody(size, (tag, line) => {
+        if (refuses) return `${tag} NO cannot\r\n`;
+        const [from = 0, count = 0] = (/<(\d+)\.(\d+)>/.exec(line) ?? []).slice(1).map(Number);
+        asked.push(count);
+        const length = Math.max(0, Math.min(count, size - from));
+        return `* 1 FETCH (UID 1 BODY[]<${from}> {${length}}\r\n${'z'.repeat(length)})\r\n${tag} OK done\r\n`;
+      });
+      const store = await storeOf(script, { timeout: 60_000 });
+      const sessions = await Promise.all(Array.from({ length: 12 }, () => store.open({ signal: never })));
+      try {
+        const contents = await Promise.all(sessions.map(contentOf));
+        asked.length = 0;
+        const read = async (content?: MailContent) => (content ? (await contentBytes(content)).length : 0);
+        expect(await Promise.all(contents.map(read))).toEqual(sessions.map(() => size));
+        expect(Math.max(...asked.slice(0, sessions.length))).toBe(128 << 10);
+        // Given up before it was read, or refused, a mail has no part of the memory any more.
+        const unread = await Promise.all(sessions.map(contentOf));
+        for (const content of unread) if (content?.kind === 'stream') content.stream.destroy();
+        refuses = true;
+        expect((await Promise.all(sessions.map(contentOf))).map((content) => content?.kind)).toContain('broken');
+        refuses = false;
+        asked.length = 0;
+        const [first] = sessions;
+        expect(first && (await read(await contentOf(first)))).toBe(size);
+        expect(asked.slice(0, 2)).toEqual([1 << 20, 1 << 20]);
+      } finally {
+        for (const each of sessions) await each.close();
+      }
+    });
+
     it('fails the stream, as a connection, when the line is cut in the middle', async () => {
       const script = withBody(5_000_000, (tag, line) =>
         line.includes('<0.')
