@@ -63,6 +63,7 @@ export async function accounts(options: { readonly quick: boolean }): Promise<Se
     const queued = await messagesOf(mailroom);
     if (queued < count) throw new Error(`${queued} imports were queued for ${count} accounts`);
     parts.push(await timePart('none due', site, () => runTimer(mailroom, 'import-schedule')));
+    parts.push(await timePart('outbox-recovery, first run', site, () => runTimer(mailroom, 'outbox-recovery')));
     parts.push(await timePart('outbox-recovery', site, () => runTimer(mailroom, 'outbox-recovery')));
     parts.push(...(await timeHealth(site, 'health')));
     proxy.delay(0);
@@ -196,6 +197,7 @@ function result(count: number, parts: readonly Part[]): SectionResult {
     notes: [
       'Seconds from the call that fires the timer to its end in the log, or of the call of HTTP; requests counted by a proxy.',
       'Of a processor: what the functions process used in that time, as Linux counts it.',
+      'The first run of outbox-recovery in a process also makes sure that three queues and a table are there.',
       'The functions that queues start are off, and so are the schedules of all timers: each is measured alone, as it is fired.',
       'Health: of accounts that did nothing yet, and of accounts with a summary and a last import.',
     ],

@@ -49,7 +49,7 @@ async function collections(during: () => Promise<unknown>): Promise<{ readonly y
 }
 
 it('asks for no collection while a small mail passes', async () => {
-  expect(await collections(() => pass(3 * mebibyte, { copies: 5 }))).toEqual({ young: 0, all: 0 });
+  expect(await collections(() => pass(mebibyte, { copies: 5 }))).toEqual({ young: 0, all: 0 });
 });
 
 it('has buffers collected while a large mail passes, long before V8 does it', async () => {

@@ -1,8 +1,8 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Bytes of large mails that pass before anything is done about them: a mail of this size alone is none. */
-const largeMail = 4 << 20;
+/** Bytes of large mails that pass before anything is done about them. */
+const largeMail = 2 << 20;
 
 /** How often buffers are counted while large mails pass, in bytes of them. */
 const countEvery = 1 << 20;

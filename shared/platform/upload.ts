@@ -6,15 +6,15 @@ import { MemoryShare, type Share } from './memory-share.ts';
 import { spentBuffers } from './spent-buffers.ts';
 import { storageStatus } from './storage.ts';
 
-/** A stream longer than this is a large one, which has a share of the memory for blocks. */
-const largeFrom = 512 << 10;
+/** A stream of at most so many bytes goes in one request. A longer one has a share of the memory for blocks. */
+const wholeSize = 1 << 20;
 
-/** Streams of so many blocks go in one request: up to 4 MiB, as long as few are large at one time. */
+/** So does one of so many blocks: up to 4 MiB, as long as few long ones come at one time. */
 const wholeBlocks = 2;
 
-/** Longer ones go in blocks, one being filled while two are under way; a blob of the least 50,000 of them holds 12 GiB. */
+/** Longer ones go in blocks, one being filled while two are under way; a blob of 50,000 of the least holds 24 GiB. */
 const concurrentBlocks = 2;
-const blocks = new MemoryShare({ bytes: 16 << 20, most: 2 << 20, least: 256 << 10 });
+const blocks = new MemoryShare({ bytes: 16 << 20, most: 2 << 20, least: 512 << 10 });
 
 /** Times that a blob which others write as well is looked at again, before that is an error. */
 const maxConflicts = 20;
@@ -64,7 +64,7 @@ export async function uploadUnknown(
       }
       head.push(next.value);
       size += next.value.length;
-      if (size > largeFrom) {
+      if (size > wholeSize) {
         spentBuffers(share ? next.value.length : size);
         share ??= blocks.acquire(concurrentBlocks + 1);
       }
