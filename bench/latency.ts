@@ -61,23 +61,24 @@ export async function latency(options: { readonly quick: boolean }): Promise<Sec
   const mails = options.quick ? { imported: 150, sent: 150 } : { imported: 2_000, sent: 400 };
   const rounds = options.quick ? 1 : 3;
   const rates: Rates = new Map(ways.flatMap((way) => distances.map(({ name }) => [cell(way, name), []])));
-  await withStarted(async (started) => {
-    const site = await startSite(mails, started);
-    for (const way of ['imap', 'pop3', 'graph'] as const) await importOf(site, way, 'warm', warmUpMails);
-    for (let round = 1; round <= rounds; round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
+    // Each round begins with empty storage: Azurite is slower the more it holds.
+    await withStarted(async (started) => {
+      const site = await startSite(mails, started);
+      for (const distance of inTurn(round)) {
+        setDistance(site, distances[0]);
+        rates.get(cell('smtp', distance.name))?.push(await sendOf(site, `d${distance.server}`, distance));
+      }
+      setDistance(site, distances[0]);
+      for (const way of ['imap', 'pop3', 'graph'] as const) await importOf(site, way, 'warm', warmUpMails);
       for (const distance of inTurn(round)) {
         setDistance(site, distance);
         for (const way of ['imap', 'pop3', 'graph'] as const) {
-          const name = `r${round}d${distance.server}`;
-          rates.get(cell(way, distance.name))?.push(await importOf(site, way, name, mails.imported));
+          rates.get(cell(way, distance.name))?.push(await importOf(site, way, `d${distance.server}`, mails.imported));
         }
       }
-      for (const distance of inTurn(round)) {
-        setDistance(site, distances[0]);
-        rates.get(cell('smtp', distance.name))?.push(await sendOf(site, `r${round}d${distance.server}`, distance));
-      }
-    }
-  });
+    });
+  }
   return result(mails, rounds, rates);
 }
 

@@ -16,7 +16,7 @@ interface Section {
 /** All of them, in the order in which they are measured. */
 export const sections: Readonly<Record<string, Section>> = {
   import: { measure: async () => (await import('./import-rate.ts')).importRate, needs: [dovecot] },
-  latency: { measure: async () => (await import('./latency.ts')).latency, needs: [dovecot] },
+  latency: { measure: async () => (await import('./latency.ts')).latency, needs: [dovecot], limitMinutes: 40 },
   transactions: { measure: async () => (await import('./transactions.ts')).transactions, needs: [dovecot] },
   accept: { measure: async () => (await import('./accept-latency.ts')).acceptLatency },
   send: { measure: async () => (await import('./send-rate.ts')).sendRate },

@@ -6,6 +6,7 @@ import { type Row, RowConflict, type RowWrite } from './row-types.ts';
 import { storageStatus } from './storage.ts';
 import { toRow, writeIdOf } from './table-entities.ts';
 import { submit } from './table-requests.ts';
+import { TransactionsUnderWay } from './transactions-under-way.ts';
 
 export { jsonColumn, jsonColumns, jsonOf } from './row-json.ts';
 export { odataText, prefixEnd } from './row-ranges.ts';
@@ -29,7 +30,9 @@ const etagOfNone = 'W/"datetime\'1601-01-01T00%3A00%3A00.0000000Z\'"';
  * not at all.
  *
  * Groups for one partition that come while a transaction is under way share the next transaction, since transactions are
- * what storage costs. A group never fails because of another one in its transaction.
+ * what storage costs. One with a large group, which little could join, keeps nobody waiting and is not kept waiting, unless
+ * both name the same row. A group never fails because of another one in its transaction. Nothing is said of the order in which two groups
+ * are written: whoever needs one waits for the answer to the first.
  *
  * The SDK repeats a write whose answer was lost, and the repetition then conflicts with the first try. So each group
  * writes an id of its own into its rows (`writeId`). After a repetition a conflict is checked against that id: callers get
@@ -38,7 +41,9 @@ const etagOfNone = 'W/"datetime\'1601-01-01T00%3A00%3A00.0000000Z\'"';
 export class RowTable {
   readonly #client: () => Promise<TableClient>;
   readonly #pending = new Map<string, Group[]>();
-  readonly #writing = new Set<string>();
+  /** Partitions with groups of this turn of the event loop. */
+  readonly #coming = new Set<string>();
+  readonly #underWay = new TransactionsUnderWay();
   readonly #later = new LaterGroups((partition, groups) => this.#write(partition, groups));
 
   constructor(client: () => Promise<TableClient>) {
@@ -155,34 +160,40 @@ export class RowTable {
     const pending = this.#pending.get(partition);
     if (pending) pending.push(...groups);
     else this.#pending.set(partition, [...groups]);
-    if (!this.#writing.has(partition)) void this.#writePending(partition);
+    if (this.#coming.has(partition)) return;
+    this.#coming.add(partition);
+    // Callers of the same turn of the event loop share a transaction.
+    queueMicrotask(() => {
+      this.#coming.delete(partition);
+      this.#writePending(partition);
+    });
   }
 
-  async #writePending(partition: string): Promise<void> {
-    this.#writing.add(partition);
-    // Callers of the same turn of the event loop share the first transaction too.
-    await Promise.resolve();
+  /** Begins what may be begun now; it goes on when one of them has ended. */
+  #writePending(partition: string): void {
     for (let groups = this.#nextGroups(partition); groups.length > 0; groups = this.#nextGroups(partition)) {
-      await this.#writeGroups(partition, groups);
+      const end = this.#underWay.begin(partition, groups);
+      void this.#writeGroups(partition, groups).then(() => {
+        end();
+        this.#writePending(partition);
+      });
     }
-    this.#writing.delete(partition);
   }
 
-  /** The next groups that fit one transaction. */
+  /** The next groups that fit one transaction; none where they wait for one under way. */
   #nextGroups(partition: string): readonly Group[] {
-    const pending = this.#pending.get(partition);
-    if (!pending) {
-      return [];
-    }
-    const groups = pending.splice(0, fittingGroups(pending));
+    const pending = this.#pending.get(partition) ?? [];
+    const fitting = fittingGroups(pending);
+    if (fitting === 0 || this.#underWay.keepWaiting(partition, pending.slice(0, fitting))) return [];
+    const groups = pending.splice(0, fitting);
     if (pending.length === 0) {
       this.#pending.delete(partition);
     }
-    return [...groups, ...this.#later.takeFitting(partition, groups)];
+    return this.#underWay.has(partition) ? groups : [...groups, ...this.#later.takeFitting(partition, groups)];
   }
 
   /**
-   * Writes groups in one transaction. If it fails, each group is written on its own: the failure may be the conflict or the
+   * Writes groups in one transaction. Never rejects. If it fails, each group is written on its own: the failure may be the conflict or the
    * refusal (400, 413) of a single group, the answer may be lost, or storage may be away. After two groups in a row failed
    * for no reason of their own, storage is away, and the others fail too.
    */

@@ -148,22 +148,22 @@ describe('a page', () => {
     await nothingOpen(inbox);
   });
 
-  it('is noted when no more than seven before it are not committed', async () => {
+  it('is noted when no more than eleven before it are not committed', async () => {
     const inbox = filled();
-    inbox.store.mails = Array.from({ length: 12 * pageSize }, (_, n) => fakeMail(n + 1));
-    const ninth = Promise.withResolvers<void>();
+    inbox.store.mails = Array.from({ length: 16 * pageSize }, (_, n) => fakeMail(n + 1));
+    const thirteenth = Promise.withResolvers<void>();
     const beside: number[] = [];
     inbox.rows.onWrite = async (_, writes) => {
       if (isCommit(writes)) {
-        await Promise.race([ninth.promise, turns(200)]);
+        await Promise.race([thirteenth.promise, turns(200)]);
       } else if (writes.some(({ kind, key }) => kind === 'put' && key.startsWith(prefixes.inProgress))) {
         beside.push(inbox.rows.keys(inbox.name, prefixes.inProgress).length);
-        if (beside.length === 9) ninth.resolve();
+        if (beside.length === 13) thirteenth.resolve();
       }
     };
-    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 12 * pageSize });
-    expect(beside).toHaveLength(12);
-    expect(Math.max(...beside)).toBe(7);
+    expect(await importOnce(inbox)).toMatchObject({ status: 'done', imported: 16 * pageSize });
+    expect(beside).toHaveLength(16);
+    expect(Math.max(...beside)).toBe(11);
     await nothingOpen(inbox);
   });
 

@@ -6,7 +6,7 @@ import type { RoundContext } from './round-context.ts';
  * Pages that are begun and not committed: those that wait for the session, whose contents are being checked in, or that are
  * being committed. A far server is asked for the contents of those that wait by one command.
  */
-const maxPages = 8;
+const maxPages = 12;
 
 /** Bytes of mail that more than two pages may have together, where the server says how large each is. */
 const maxSmallBytes = 12 << 20;

@@ -5,7 +5,7 @@ import type { ImportContext, ImportPlace } from '../session/import-context.ts';
 import type { DisposalResult } from './dispose.ts';
 
 /** Events under way at one time. */
-const concurrentEvents = 16;
+const concurrentEvents = 32;
 
 /** Publishes the events of mails that were imported or given up, where the ledger says that this is still to do. */
 export async function publishCheckedIn(
