@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
 import { MemoryShare, type Share } from '../platform/memory-share.ts';
-import { spentBuffers } from '../platform/spent-buffers.ts';
+import { largeMailFrom, spentBuffers } from '../platform/spent-buffers.ts';
 import type { OutboxContext } from './context.ts';
 import { mimePath, uploadPath } from './keys.ts';
 import type { MessageRecord } from './record.ts';
 import { base64Lines, encodedSize, lineAt, wholeLines } from './uploads/base64-lines.ts';
 
 /** Mail up to this many bytes is read from storage in one piece, so that a slow server does not hold a download open. */
-const wholeBelow = 1 << 20;
+const wholeBelow = largeMailFrom;
 
 /** Mail up to this many bytes is held in memory while it waits for a connection, which then waits for no storage. */
 export const heldBelow = 256 << 10;
@@ -133,7 +133,7 @@ async function* textPieces(
     const length = Math.min(share.size, count - at);
     yield await blob.downloadToBuffer(from + offset + at, length, { abortSignal: signal });
     at += length;
-    if (length < count) spentBuffers(length);
+    if (count > largeMailFrom) spentBuffers(length);
   }
 }
 
@@ -158,6 +158,6 @@ async function* encodedPieces(
     skip = 0;
     left -= piece.length;
     yield piece;
-    spentBuffers(piece.length);
+    if (upload.bytes > largeMailFrom) spentBuffers(piece.length);
   }
 }

@@ -1,10 +1,8 @@
-import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { expect, it } from 'vitest';
-import { z } from 'zod';
+import { collections } from '../../test/support/collections.ts';
 import { turns } from '../../test/support/turns.ts';
 import { spentBuffers } from './spent-buffers.ts';
 
-const detailSchema = z.object({ kind: z.number(), flags: z.number() });
 const mebibyte = 1 << 20;
 
 /** V8 waits with its own collection until so many bytes of buffers were made. */
@@ -24,28 +22,6 @@ async function pass(bytes: number, { copies, held = 0 }: { readonly copies: numb
     if (at % mebibyte === 0) await turns(3);
   }
   return most;
-}
-
-/** Collections that were asked for meanwhile; V8 collects for reasons of its own, too. */
-async function collections(during: () => Promise<unknown>): Promise<{ readonly young: number; readonly all: number }> {
-  const counted = { young: 0, all: 0 };
-  const observer = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
-      const { kind, flags } = detailSchema.parse(Reflect.get(entry, 'detail'));
-      if ((flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) === 0) continue;
-      if (kind === constants.NODE_PERFORMANCE_GC_MINOR) counted.young += 1;
-      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) counted.all += 1;
-    }
-  });
-  observer.observe({ entryTypes: ['gc'] });
-  try {
-    await during();
-    // Entries come some turns later.
-    await turns(10);
-  } finally {
-    observer.disconnect();
-  }
-  return counted;
 }
 
 it('asks for no collection while a small mail passes', async () => {

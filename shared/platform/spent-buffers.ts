@@ -1,8 +1,14 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
+/**
+ * Bytes of a mail that pass before the mail counts as a large one. Office mail is smaller, and importing it is faster where
+ * V8's space of young objects may grow.
+ */
+export const largeMailFrom = 1 << 20;
+
 /** Bytes of large mails that pass before anything is done about them. */
-const largeMail = 2 << 20;
+const beginAfter = 2 << 20;
 
 /** How often buffers are counted while large mails pass, in bytes of them. */
 const countEvery = 1 << 20;
@@ -36,16 +42,16 @@ let inUse = 0;
 let collected: 'nothing' | 'young' | 'all' = 'nothing';
 
 /**
- * Says that so many bytes of a large mail have passed, in buffers that nobody needs any more. V8 begins to collect only when
- * 64 MB of buffers were made since it last did (`kExternalAllocationSoftLimit` in its source), which is more than a large
- * mail is to take. So while large mails pass, young objects are collected when 20 MiB of buffers wait for it, in some
- * milliseconds; and where that is not enough, since many buffers were in use during two collections and count as old, all
- * are, in some 30 ms. When the first of them comes, the space of young objects, which many small mails have let grow to
- * 64 MB and more, is given back, and stays small until no large mail passes any more. Counted for the whole process.
+ * Says that so many bytes of a large mail (see `largeMailFrom`) have passed, in buffers that nobody needs any more. V8 begins
+ * to collect only when 64 MB of buffers were made since it last did (`kExternalAllocationSoftLimit` in its source), which is
+ * more than a large mail is to take. So while large mails pass, young objects are collected when 20 MiB of buffers wait for
+ * it, in some milliseconds; and where that is not enough, since many buffers were in use during two collections and count as
+ * old, all are, in some 30 ms. When the first of them comes, the space of young objects, which many small mails have let grow
+ * to 64 MB and more, is given back, and stays small until no large mail passes any more. Counted for the whole process.
  */
 export function spentBuffers(bytes: number): void {
   passed += bytes;
-  if (passed < (passing ? countEvery : largeMail)) return;
+  if (passed < (passing ? countEvery : beginAfter)) return;
   passed = 0;
   collect ??= exposed();
   if (passing) {

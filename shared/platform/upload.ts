@@ -3,11 +3,11 @@ import type { BlobRequestConditions, BlockBlobClient } from '@azure/storage-blob
 import { untilAborted } from './abort.ts';
 import { BoundedTasks } from './concurrency.ts';
 import { MemoryShare, type Share } from './memory-share.ts';
-import { spentBuffers } from './spent-buffers.ts';
+import { largeMailFrom, spentBuffers } from './spent-buffers.ts';
 import { storageStatus } from './storage.ts';
 
 /** A stream of at most so many bytes goes in one request. A longer one has a share of the memory for blocks. */
-const wholeSize = 1 << 20;
+const wholeSize = largeMailFrom;
 
 /** So does one of so many blocks: up to 4 MiB, as long as few long ones come at one time. */
 const wholeBlocks = 2;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collections } from '../../../../test/support/collections.ts';
 import { type Dovecot, startDovecot } from '../../../../test/support/dovecot.ts';
 import { imapStore } from '../../../../test/support/imap-fixture.ts';
 import { memoryInUse } from '../../../../test/support/memory-in-use.ts';
@@ -13,9 +14,31 @@ const ALLOWED_GROWTH = 32 * 1024 * 1024;
 describe('memory', () => {
   let dovecot: Dovecot;
   beforeAll(async () => {
-    dovecot = await startDovecot();
+    dovecot = await startDovecot({ users: { tester: 'secret', office: 'secret' } });
   });
   afterAll(() => dovecot.remove());
+
+  it('is left to V8 while office mail is read, of which each is less than a MiB', async () => {
+    const line = `${'m'.repeat(76)}\r\n`;
+    const bytes = mail('office', line.repeat(11_500));
+    for (let n = 0; n < 40; n += 1) await dovecot.deliver('office', bytes);
+    const store = imapStore({
+      port: dovecot.ports.imap,
+      auth: { type: 'password', user: 'office', secret: 'corpus-imap' },
+      tls: { starttls: 'never' },
+    });
+    const session = await store.open({ signal: never });
+    const mails = await allMails(session.list('INBOX', { signal: never, pageSize: 100 }));
+    let streams = 0;
+    const asked = await collections(async () => {
+      for await (const { content } of session.fetch(mails, { signal: never })) {
+        if (content.kind === 'stream') streams += 1;
+        await contentBytes(content);
+      }
+    });
+    await session.close();
+    expect([streams, asked]).toEqual([40, { young: 0, all: 0 }]);
+  });
 
   it('stays bounded while a mail of 150 MiB is read (trap: huge mail eats the memory)', async () => {
     const line = `${'m'.repeat(76)}\r\n`;

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { MemoryShare, type Share } from '../../../platform/memory-share.ts';
-import { spentBuffers } from '../../../platform/spent-buffers.ts';
+import { largeMailFrom, spentBuffers } from '../../../platform/spent-buffers.ts';
 import { BrokenMail, type MailContent } from '../../mail-content.ts';
 import { atom, bodyPeek } from '../command-arguments.ts';
 import { type LocatedMail, sameFolder } from '../source-id.ts';
@@ -102,7 +102,7 @@ async function* readParts(
     const next = ended ? undefined : fetchPart(context, mail, received, options);
     next?.catch(() => undefined);
     if (octets.length > 0) yield octets;
-    spentBuffers(octets.length);
+    if (received > largeMailFrom) spentBuffers(octets.length);
     if (next === undefined) return;
     const part = await next;
     if ('content' in part) {
