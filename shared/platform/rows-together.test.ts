@@ -56,7 +56,7 @@ async function end(): Promise<void> {
   const [first] = held.splice(0, 1);
   const before = held.length;
   first?.go();
-  await expect.poll(() => held.length, { timeout: 10_000 }).toBeGreaterThan(before);
+  await expect.poll(() => held.length).toBeGreaterThan(before);
 }
 
 describe('while a transaction of its partition is under way', () => {
@@ -83,6 +83,23 @@ describe('while a transaction of its partition is under way', () => {
     await write('along', rows('a', 2));
     await write('along', rows('b', 2));
     await write('along', rows('c', 70));
+    expect(underWay()).toEqual(['a', 'bc']);
+  });
+
+  it('a large group that does not fit with a small one before it waits with that', async () => {
+    await write('order', rows('a', 2));
+    await write('order', rows('b', 2));
+    await write('order', rows('c', 99));
+    expect(underWay()).toEqual(['a']);
+    await end();
+    expect(underWay()).toEqual(['b', 'c']);
+  });
+
+  it('a group of fifty rows is a large one, and one of fewer is not', async () => {
+    await write('fifty', rows('a', 2));
+    await write('fifty', rows('b', 49));
+    expect(underWay()).toEqual(['a']);
+    await write('fifty', rows('c', 50));
     expect(underWay()).toEqual(['a', 'bc']);
   });
 

@@ -16,7 +16,8 @@ interface Transaction {
 /**
  * The transactions of a table that are under way. A small one is waited for by other small ones, which then share the next,
  * since transactions are what storage costs. A large one keeps nobody waiting, and is not kept waiting, unless both name
- * the same row.
+ * the same row. A group keeps its place behind those that wait: where it does not fit into a transaction with them, it waits
+ * as well.
  */
 export class TransactionsUnderWay {
   readonly #byPartition = new Map<string, Set<Transaction>>();

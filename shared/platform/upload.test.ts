@@ -86,31 +86,35 @@ it('large streams that come at one time have smaller blocks, and one alone has l
     };
     return blob;
   };
-  const bytes = randomBytes(5 * mebibyte + 3);
+  const contents = Array.from({ length: 12 }, () => randomBytes(5 * mebibyte + 3));
+  const [bytes = Buffer.alloc(0)] = contents;
   // None goes on before all have begun, each with a little more than goes in one request.
   const begin = mebibyte + 1;
-  const crowd = 12;
+  const crowd = contents.length;
   let begun = 0;
   let allBegun = () => {};
   const all = new Promise<void>((resolve) => {
     allBegun = resolve;
   });
-  async function* together(): AsyncGenerator<Buffer> {
-    yield bytes.subarray(0, begin);
+  async function* together(content: Buffer): AsyncGenerator<Buffer> {
+    yield content.subarray(0, begin);
     begun += 1;
     if (begun === crowd) allBegun();
     await all;
-    yield* inChunks(bytes.subarray(begin), 64 * 1024);
+    yield* inChunks(content.subarray(begin), 64 * 1024);
   }
-  const paths = Array.from({ length: crowd }, (_, n) => `crowd/${n}`);
-  await Promise.all(paths.map((path) => uploadUnknown(watched(path), together(), plain)));
-  for (const path of paths) expect(sha256(await container.getBlobClient(path).downloadToBuffer())).toBe(sha256(bytes));
+  const paths = contents.map((_, n) => `crowd/${n}`);
+  await Promise.all(contents.map((content, n) => uploadUnknown(watched(`crowd/${n}`), together(content), plain)));
+  for (const [n, content] of contents.entries()) {
+    expect(sha256(await container.getBlobClient(`crowd/${n}`).downloadToBuffer())).toBe(sha256(content));
+  }
   expect(Math.max(...sizes.slice(0, crowd))).toBe(512 * 1024);
   async function* breaks(): AsyncGenerator<Buffer> {
     yield bytes;
     throw new Error('the source broke off');
   }
-  await Promise.allSettled(paths.map((path) => uploadUnknown(watched(`${path}/breaks`), breaks(), plain)));
+  const broken = paths.map((path) => uploadUnknown(watched(`${path}/breaks`), breaks(), plain));
+  expect((await Promise.allSettled(broken)).every(({ status }) => status === 'rejected')).toBe(true);
   sizes.length = 0;
   await uploadUnknown(watched('alone'), inChunks(bytes, 64 * 1024), plain);
   expect(sizes).toEqual([2 * mebibyte, 2 * mebibyte, mebibyte + 3]);

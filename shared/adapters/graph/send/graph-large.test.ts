@@ -106,17 +106,21 @@ describe('a mail larger than a request may be', () => {
 
   it('goes in smaller ranges beside other large mails, and loses nothing', async () => {
     const crowd = 4;
-    const bytes = content(6_000_001, 5);
+    const contents = Array.from({ length: crowd }, (_, n) => content(6_000_001, 5 + n));
     const ranges = () => routes().filter((route) => route.startsWith('PUT')).length;
-    const mails = Array.from({ length: crowd }, () => largeMail({ 'big.bin': bytes }));
+    const mails = contents.map((bytes) => largeMail({ 'big.bin': bytes }));
     const receipts = await Promise.all(mails.map((mail) => transport.send(mail, sendOptions())));
     expect(receipts.map(outcomes)).toEqual(mails.map(() => ['accepted']));
-    const encodedOnce = bytes.toString('base64');
     const sent = site.graph.sent(testUser).map((mail) => mail.bytes().toString('latin1').replace(/\s/g, ''));
-    expect(sent.map((text) => text.includes(encodedOnce))).toEqual(mails.map(() => true));
+    for (const bytes of contents) {
+      const whole = bytes.toString('base64');
+      expect(sent.filter((text) => text.includes(whole))).toHaveLength(1);
+    }
     const together = ranges();
     expect(together).toBeGreaterThan(3 * crowd);
-    expect(outcomes(await transport.send(largeMail({ 'big.bin': bytes }), sendOptions()))).toEqual(['accepted']);
+    expect(outcomes(await transport.send(largeMail({ 'big.bin': content(6_000_001, 4) }), sendOptions()))).toEqual([
+      'accepted',
+    ]);
     expect(ranges() - together).toBe(3);
   });
 

@@ -59,7 +59,7 @@ describe('fetches that wait for the connection', () => {
           return `${[1, 2, 3, 4, 5].map(whole).join('')}* 6 FETCH (UID 6 BODY[] {100}\r\nSubject: cut`;
         },
       },
-      500,
+      1_500,
     );
     const batches = [all.slice(0, 2), all.slice(2, 4), all.slice(4)];
     const settled = await Promise.allSettled(batches.map(contentsOf));

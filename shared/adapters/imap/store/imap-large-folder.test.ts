@@ -81,12 +81,12 @@ it.each([
 });
 
 it('lists several pages by one command, each with its own checkpoint, so that a page need not wait for its listing', async () => {
-  server = await startScriptedImap(folderOf(100));
+  server = await startScriptedImap(folderOf(500));
   session = await imapStore({ port: server.port, tls: { starttls: 'never' } }).open({ signal: never });
   const pages: (readonly [number, unknown, number | undefined])[] = [];
   for await (const page of session.changes('INBOX', undefined, { signal: never, pageSize: 10 })) {
     pages.push([page.mails.length, page.checkpoint.lastUid, page.remaining]);
   }
-  expect(pages).toEqual(Array.from({ length: 10 }, (_, n) => [10, 20 * (n + 1), 90 - 10 * n]));
-  expect(server.commands().filter((line) => line.startsWith('UID FETCH'))).toHaveLength(2);
+  expect(pages).toEqual(Array.from({ length: 50 }, (_, n) => [10, 20 * (n + 1), 490 - 10 * n]));
+  expect(server.commands().filter((line) => line.startsWith('UID FETCH'))).toHaveLength(3);
 });
