@@ -1,4 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
+import { turns } from '../../test/support/turns.ts';
 import { MemoryShare } from './memory-share.ts';
 
 const limits = { bytes: 24 << 20, most: 2 << 20, least: 256 << 10 };
@@ -39,4 +42,20 @@ it('gives large ones again once others have released theirs, which counts once',
   for (const one of all.slice(3)) one.release();
   share.acquire(3);
   expect(kibibytes(left)).toBe(1_024);
+});
+
+it('gives large ones again where others were dropped and never released, as with a stream that nobody reads', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const share = new MemoryShare(limits);
+  const left = share.acquire(3);
+  for (let n = 0; n < 20; n += 1) share.acquire(3);
+  expect(kibibytes(left)).toBe(256);
+  await expect
+    .poll(async () => {
+      collect();
+      await turns();
+      return kibibytes(left);
+    })
+    .toBe(2_048);
 });

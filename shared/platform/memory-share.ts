@@ -10,6 +10,10 @@ export interface MemoryShareLimits {
   readonly least: number;
 }
 
+interface User {
+  readonly buffers: number;
+}
+
 /** The buffers of one user. */
 export interface Share extends Acquired {
   /** Bytes that the next of them may have, with as many users as there are now: a power of two of `least`, up to `most`. */
@@ -24,7 +28,9 @@ export interface Share extends Acquired {
 export class MemoryShare {
   readonly #limits: MemoryShareLimits;
   /** Buffers that each of the users has at one time. */
-  readonly #users = new Set<{ readonly buffers: number }>();
+  readonly #users = new Set<User>();
+  /** A stream that nobody reads or destroys never says that it has ended: its share ends when it is collected. */
+  readonly #dropped = new FinalizationRegistry<User>((user) => this.#users.delete(user));
 
   constructor(limits: MemoryShareLimits) {
     this.#limits = limits;
@@ -35,12 +41,14 @@ export class MemoryShare {
     const user = { buffers };
     this.#users.add(user);
     const size = () => this.#size();
-    return {
+    const share: Share = {
       get size() {
         return size();
       },
-      release: () => this.#users.delete(user),
+      release: () => void this.#users.delete(user),
     };
+    this.#dropped.register(share, user);
+    return share;
   }
 
   #size(): number {
