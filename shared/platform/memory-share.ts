@@ -2,7 +2,7 @@ import type { Acquired } from './acquired.ts';
 
 /** Sizes of buffers, in bytes. */
 export interface MemoryShareLimits {
-  /** What the buffers of all users have together; a few more users may be there than fit with `least`. */
+  /** What the buffers of all users have together, unless there are more users than fit with `least`: those have that. */
   readonly bytes: number;
   /** Of one buffer, where there are few users. */
   readonly most: number;
@@ -16,7 +16,7 @@ interface User {
 
 /** The buffers of one user. */
 export interface Share extends Acquired {
-  /** Bytes that the next of them may have, with as many users as there are now: a power of two of `least`, up to `most`. */
+  /** Bytes that the next of them may have, with as many users as there are now: `least` times a power of two, up to `most`. */
   readonly size: number;
   release(): void;
 }

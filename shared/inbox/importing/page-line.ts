@@ -94,7 +94,7 @@ export class PageLine {
     const before = this.#pages.map((other) => other.page);
     const queues = this.#time.mayQueue();
     await (queues ? before.at(-1)?.asked() : before.at(-1)?.handedOut());
-    if (!queues || !areSmall([...before, page])) await before.at(-2)?.written();
+    if (!queues || !areSmall([...before, page])) await Promise.all(before.slice(0, -1).map((other) => other.written()));
     return !this.#hasFailed && this.#time.mayBegin();
   }
 
