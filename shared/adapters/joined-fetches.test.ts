@@ -21,13 +21,16 @@ const named = (fetches: readonly JoinedFetch<Mail, string>[]) =>
 /** A line that is held until `free` is called, and what it was asked for, a text a command. */
 function heldLine() {
   const commands: string[] = [];
+  const asked: AbortSignal[] = [];
   const first = Promise.withResolvers<void>();
   let queue = first.promise;
   let act = async (fetches: readonly JoinedFetch<Mail, string>[]) => {
     for (const one of fetches) one.answer(named([one]));
   };
   const joined = new JoinedFetches<string, Mail, string>({
+    nothing: 'nothing',
     exclusive: (signal, work) => {
+      asked.push(signal);
       const aborted = new Promise<never>((_, reject) => {
         const abort = () => reject(signal.reason);
         if (signal.aborted) abort();
@@ -48,6 +51,7 @@ function heldLine() {
   return {
     joined,
     commands,
+    asked,
     free: () => first.resolve(),
     onRun: (run: typeof act) => {
       act = run;
@@ -89,13 +93,69 @@ describe('fetches on one line', () => {
   it.each([
     ['of one mail', [mail('b')], options],
     ['of headers', two('b'), { ...options, headersOnly: true }],
-    ['that nobody waits for any more', two('b'), { ...options, limit: AbortSignal.abort() }],
   ])('are not joined by one %s', async (_, mails, how) => {
     const { joined, commands, free } = heldLine();
     const answers = [joined.fetch(two('a'), options), joined.fetch(mails, how), joined.fetch(two('c'), options)];
     free();
     await Promise.all(answers);
     expect(commands).toHaveLength(3);
+  });
+
+  it.each([
+    ['before it is asked for', () => AbortSignal.abort()],
+    [
+      'while it waits for the line',
+      () => {
+        const limit = new AbortController();
+        queueMicrotask(() => limit.abort());
+        return limit.signal;
+      },
+    ],
+  ])('are not asked for where nobody waits for one any more, %s, nor is the line', async (_, limitOf) => {
+    const { joined, commands, free, asked } = heldLine();
+    const dropped = joined.fetch(two('b'), { ...options, limit: limitOf() });
+    // The line is not free yet: nobody is to wait for it.
+    expect(await dropped).toBe('nothing');
+    await turns();
+    expect(asked.every(({ aborted }) => aborted)).toBe(true);
+    const answers = [joined.fetch(two('a'), options), joined.fetch(two('c'), options)];
+    free();
+    await Promise.all(answers);
+    expect(commands).toEqual(['a1+a2 c1+c2']);
+  });
+
+  it('are not left by a command that asks for them already', async () => {
+    const { joined, commands, free, onRun } = heldLine();
+    const limit = new AbortController();
+    onRun(async (fetches) => {
+      limit.abort();
+      await turns();
+      for (const one of fetches) one.answer(named([one]));
+    });
+    const answers = [joined.fetch(two('a'), options), joined.fetch(two('b'), { ...options, limit: limit.signal })];
+    free();
+    expect(await Promise.all(answers)).toEqual(['a1+a2', 'b1+b2']);
+    expect(commands).toEqual(['a1+a2 b1+b2']);
+  });
+
+  it('are asked for again where a command ended at one behind them', async () => {
+    const { joined, commands, free, onRun } = heldLine();
+    let failed = false;
+    onRun(async (fetches) => {
+      const third = fetches.find((one) => named([one]).startsWith('c'));
+      if (third && !failed) {
+        failed = true;
+        third.fail(new Error('it cannot be found'));
+        return;
+      }
+      for (const one of fetches) one.answer(named([one]));
+    });
+    const answers = ['a', 'b', 'c', 'd'].map((name) => joined.fetch(two(name), options));
+    free();
+    const settled = await Promise.allSettled(answers);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(settled[2]).toMatchObject({ reason: new Error('it cannot be found') });
+    expect(commands.slice(0, 2)).toEqual(['a1+a2 b1+b2 c1+c2 d1+d2', 'b1+b2 a1+a2 d1+d2']);
   });
 
   it('have their answers as they come, and one that failed leaves the others to their own turn', async () => {

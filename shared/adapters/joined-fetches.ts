@@ -44,10 +44,14 @@ export interface JoinedFetch<Mail, Answer> {
   /** It has its answer, and what is answered now comes too late. */
   readonly answered: boolean;
   answer(answer: Answer): void;
+  /** It cannot be asked for. Others of the command that have no answer are asked for again. */
+  fail(error: unknown): void;
 }
 
 /** How a session fetches. */
 export interface FetchCommand<Line, Mail, Answer> {
+  /** The answer of a fetch that nobody waits for any more. */
+  readonly nothing: Answer;
   /** Runs work when the session's line is free, and all that was asked for before it has ended. */
   exclusive(signal: AbortSignal, work: (line: Line) => Promise<void>): Promise<void>;
   /**
@@ -73,33 +77,58 @@ export class JoinedFetches<Line, Mail, Answer> {
     this.#command = command;
   }
 
-  /** Fetches mails, of which there is at least one. Rejects with what the line or the command throws. */
+  /**
+   * Fetches mails, of which there is at least one. Rejects with what the line or the command throws. Where `limit` is aborted
+   * before a command asks for them, nothing is asked for, nor the line: whatever waits behind it comes sooner.
+   */
   fetch(mails: readonly Mail[], options: FetchOptions): Promise<Answer> {
+    const { signal, limit } = options;
     const mine = new Waiting<Mail, Answer>(mails, options);
-    this.#waiting.push(mine);
-    const turn = async (line: Line) => {
-      this.#leave(mine);
-      if (!mine.answered) await this.#run(line, [mine, ...this.#behind(mine)]);
+    const unneeded = new AbortController();
+    mine.drop = () => {
+      if (mine.command || mine.answered) return;
+      mine.answer(this.#command.nothing);
+      unneeded.abort();
     };
-    this.#command
-      .exclusive(options.signal, turn)
-      .then(() => new Error('a fetch was not answered'))
-      .catch((error: unknown) => error)
-      .then(async (error) => {
+    if (limit?.aborted) mine.drop();
+    limit?.addEventListener('abort', mine.drop, { once: true });
+    this.#ask(mine, AbortSignal.any([signal, unneeded.signal]))
+      .catch(async (error: unknown) => {
         // The line may be gone for whoever waits for it, and the command that took this fetch along has an answer still.
         await mine.command;
         mine.fail(error);
       })
-      .finally(() => this.#leave(mine));
+      .finally(() => {
+        this.#leave(mine);
+        limit?.removeEventListener('abort', mine.drop);
+      });
     return mine.answerOf;
   }
 
+  async #ask(mine: Waiting<Mail, Answer>, signal: AbortSignal): Promise<void> {
+    while (!mine.answered) {
+      // Asked for again it is still before those that came after it.
+      this.#waiting.splice(mine.asked ? 0 : this.#waiting.length, 0, mine);
+      mine.asked = true;
+      await this.#command.exclusive(signal, async (line) => {
+        this.#leave(mine);
+        if (!mine.answered) await this.#run(line, [mine, ...this.#behind(mine)]);
+      });
+    }
+  }
+
   async #run(line: Line, fetches: readonly Waiting<Mail, Answer>[]): Promise<void> {
-    const command = this.#command.run(line, fetches).catch((error: unknown) => {
+    const { promise: command, resolve: end } = Promise.withResolvers<void>();
+    for (const one of fetches) one.command = command;
+    await this.#command.run(line, fetches).catch((error: unknown) => {
       fetches.find(({ answered }) => !answered)?.fail(error);
     });
-    for (const one of fetches) one.command = command;
-    await command;
+    end();
+    if (!fetches.some(({ answered }) => answered)) fetches[0]?.fail(new Error('a fetch was not answered'));
+    for (const one of fetches) {
+      one.command = undefined;
+      if (one.options.limit?.aborted) one.drop();
+    }
   }
 
   /** Those that wait, and fit into the same command. */
@@ -138,7 +167,7 @@ export class JoinedFetches<Line, Mail, Answer> {
  * headers only has no size that is known.
  */
 function joins({ mails, options }: { readonly mails: readonly unknown[]; readonly options: FetchOptions }): boolean {
-  return mails.length > 1 && !options.headersOnly && !options.limit?.aborted;
+  return mails.length > 1 && !options.headersOnly;
 }
 
 class Waiting<Mail, Answer> implements JoinedFetch<Mail, Answer> {
@@ -146,6 +175,10 @@ class Waiting<Mail, Answer> implements JoinedFetch<Mail, Answer> {
   readonly options: FetchOptions;
   readonly answerOf: Promise<Answer>;
   answered = false;
+  /** The line was asked for. */
+  asked = false;
+  /** Nobody waits for it any more: it is not asked for, unless a command does so already. */
+  drop: () => void = () => undefined;
   /** The command that asks for it, until that has ended; never rejects. */
   command: Promise<void> | undefined;
   readonly #settle: PromiseWithResolvers<Answer>;

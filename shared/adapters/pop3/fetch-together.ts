@@ -26,7 +26,8 @@ export type SessionFetches = JoinedFetches<Maildrop, ListedMail, FetchedBatch>;
 
 /** The fetches of a session: the mails of several fetches in one row of commands. */
 export function sessionFetches(context: MaildropContext): SessionFetches {
-  return new JoinedFetches({
+  return new JoinedFetches<Maildrop, ListedMail, FetchedBatch>({
+    nothing: { fetched: [], left: [] },
     exclusive: (signal, work) => context.sessions.exclusive(signal, work),
     run: (maildrop, fetches) => fetchTogether(context, maildrop, fetches),
     sizeOf: ({ size }) => size,
@@ -43,14 +44,17 @@ interface Step {
 async function fetchTogether(context: MaildropContext, maildrop: Maildrop, fetches: readonly Fetch[]): Promise<void> {
   const [first, ...others] = fetches;
   if (first === undefined) return;
-  const { signal, limit } = first.options;
-  if (limit?.aborted) {
-    // Nobody waits for it any more: whatever is asked for behind it comes sooner.
-    first.answer({ fetched: [], left: [] });
-    return;
-  }
+  const { signal } = first.options;
   const batches: BatchFetch[] = [];
-  for (const one of fetches) batches.push(await BatchFetch.begin(context, maildrop, one));
+  for (const one of fetches) {
+    try {
+      batches.push(await BatchFetch.begin(context, maildrop, one));
+    } catch (error) {
+      // Finding its mails may have broken the line, which is no trouble of those before it.
+      one.fail(error);
+      return;
+    }
+  }
   const steps = batches.flatMap((batch) => batch.steps);
   try {
     await maildrop.connection.each(

@@ -26,8 +26,8 @@ async function contentsOf(batch: readonly ListedMail[]): Promise<readonly Buffer
 }
 
 /** Contents of the mails, by four fetches of two each. */
-async function fetchTwos(script: Pop3Script = {}) {
-  server = await startScriptedPop3({ script, mails });
+async function fetchTwos(script: Pop3Script = {}, at = mails) {
+  server = await startScriptedPop3({ script, mails: at });
   session = await pop3Store({ port: server.port, tls: { starttls: 'never' } }).open({ signal: never });
   const all = await allMails(session.list('INBOX', { signal: never, pageSize: 10 }));
   return await Promise.allSettled([0, 2, 4, 6].map((from) => contentsOf(all.slice(from, from + 2))));
@@ -60,6 +60,26 @@ describe('fetches that wait for their turn', () => {
       given(6),
     ]);
     expect(server?.sessions()).toBe(2);
+  });
+
+  it('are asked for again where finding a mail of one behind them broke the line, which fails alone', async () => {
+    // Two mails of one name are told apart by what they are, which a new session looks for again.
+    const twice = mails.map((one, n) => (n === 5 ? { ...one, uidl: 'id-5' } : one));
+    const cut = new Set<number>();
+    const settled = await fetchTwos(
+      {
+        RETR: (line) => {
+          const session = server?.sessions() ?? 0;
+          if (cut.has(session) || line !== (session === 1 ? 'RETR 1' : 'RETR 5') || session > 2) return 'ordinary';
+          cut.add(session);
+          return 'cut';
+        },
+      },
+      twice,
+    );
+    const broken = { status: 'rejected', reason: { name: 'StoreError', kind: 'connection' } };
+    // They are listed last.
+    expect(settled).toMatchObject([broken, given(2, 4), given(6), broken]);
   });
 
   it('go on in a new session behind a mail that is far larger than the server says', async () => {

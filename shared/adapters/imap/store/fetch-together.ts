@@ -19,7 +19,8 @@ type Fetch = JoinedFetch<LocatedMail, readonly FetchedMail[]>;
 
 /** The fetches of a session: mails of one folder, and of several fetches, by one command. */
 export function sessionFetches(context: ListingContext): SessionFetches {
-  return new JoinedFetches({
+  return new JoinedFetches<undefined, LocatedMail, readonly FetchedMail[]>({
+    nothing: [],
     exclusive: (signal, work) => context.connection.exclusive(signal, () => work(undefined)),
     run: (_, fetches) => fetchTogether(context, fetches),
     sizeOf,
@@ -30,12 +31,7 @@ export function sessionFetches(context: ListingContext): SessionFetches {
 async function fetchTogether({ connection, mailbox }: ListingContext, fetches: readonly Fetch[]): Promise<void> {
   const { scope, options } = placeOf(fetches);
   if (scope === undefined || options === undefined) return;
-  const { signal, headersOnly, limit } = options;
-  if (limit?.aborted) {
-    // Nobody waits for it any more: whatever is asked for behind it comes sooner.
-    fetches[0]?.answer([]);
-    return;
-  }
+  const { signal, headersOnly } = options;
   const opened = await mailbox.select(scope.folder, signal);
   if (!sameFolder(opened, scope)) {
     for (const one of fetches) one.answer(one.mails.map(({ subject }) => ({ mail: subject, content: gone })));
