@@ -45,9 +45,12 @@ export class MemoryShare {
       get size() {
         return size();
       },
-      release: () => void this.#users.delete(user),
+      release: () => {
+        this.#users.delete(user);
+        this.#dropped.unregister(user);
+      },
     };
-    this.#dropped.register(share, user);
+    this.#dropped.register(share, user, user);
     return share;
   }
 

@@ -193,9 +193,9 @@ export class RowTable {
   }
 
   /**
-   * Writes groups in one transaction. Never rejects. If it fails, each group is written on its own: the failure may be the conflict or the
-   * refusal (400, 413) of a single group, the answer may be lost, or storage may be away. After two groups in a row failed
-   * for no reason of their own, storage is away, and the others fail too.
+   * Writes groups in one transaction. Never rejects. If it fails, each group is written on its own: the failure may be the
+   * conflict or the refusal (400, 413) of a single group, the answer may be lost, or storage may be away. After two groups
+   * in a row failed for no reason of their own, storage is away, and the others fail too.
    */
   async #writeGroups(partition: string, groups: readonly Group[]): Promise<void> {
     let client: TableClient;

@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { getHeapSpaceStatistics } from 'node:v8';
+import { expect, it, vi } from 'vitest';
 import { collections } from '../../test/support/collections.ts';
 import { turns } from '../../test/support/turns.ts';
 import { spentBuffers } from './spent-buffers.ts';
@@ -24,8 +25,40 @@ async function pass(bytes: number, { copies, held = 0 }: { readonly copies: numb
   return most;
 }
 
+const youngSpace = () =>
+  getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.physical_space_size ?? 0;
+
+/** Makes many small objects, some of which are in use for a while. */
+function makeYoung(): void {
+  let inUse: object[] = [];
+  for (let n = 0; n < 5_000_000; n += 1) {
+    inUse.push({ n });
+    if (inUse.length > 200_000) inUse = [];
+  }
+}
+
 it('asks for no collection while a small mail passes', async () => {
   expect(await collections(() => pass(mebibyte, { copies: 5 }))).toEqual({ young: 0, all: 0 });
+});
+
+it('gives back the space that many small mails took when a large one comes, which grows again when none passes any more', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    makeYoung();
+    expect(youngSpace()).toBeGreaterThan(16 * mebibyte);
+    spentBuffers(2 * mebibyte);
+    expect(youngSpace()).toBeLessThan(8 * mebibyte);
+    makeYoung();
+    expect(youngSpace()).toBeLessThan(8 * mebibyte);
+    vi.advanceTimersByTime(9_000);
+    makeYoung();
+    expect(youngSpace()).toBeLessThan(8 * mebibyte);
+    vi.advanceTimersByTime(1_000);
+    makeYoung();
+    expect(youngSpace()).toBeGreaterThan(16 * mebibyte);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('has buffers collected while a large mail passes, long before V8 does it', async () => {

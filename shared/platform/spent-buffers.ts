@@ -61,9 +61,14 @@ export function spentBuffers(bytes: number): void {
   }
   passing = setTimeout(ended, quietMs).unref();
   setFlagsFromString(`--semi-space-growth-factor=${growth.none}`);
-  // Only this flavor gives that space back.
-  if (youngSpace() > mostYoung) collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-  collected = 'all';
+  if (youngSpace() > mostYoung) {
+    // Only this flavor gives that space back.
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    collected = 'all';
+  } else {
+    collect({ type: 'minor' });
+    collected = 'young';
+  }
 }
 
 function collectSpent(collectNow: Collect): void {

@@ -188,7 +188,8 @@ async function stageBlocks(
     size += chunk.length;
   };
   try {
-    for (const chunk of head.splice(0)) await add(chunk);
+    // Let go of one by one.
+    for (let chunk = head.shift(); chunk; chunk = head.shift()) await add(chunk);
     while (!staging.failed) {
       signal.throwIfAborted();
       const next = await untilAborted(chunks.next(), signal);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MemoryShare } from '../../../platform/memory-share.ts';
+import { MemoryShare, type Share } from '../../../platform/memory-share.ts';
 import { spentBuffers } from '../../../platform/spent-buffers.ts';
 import { TextUnusable } from '../../mail-text.ts';
 import { secretScrub } from '../../redaction.ts';
@@ -33,9 +33,10 @@ export async function attachParts(
   options: { readonly signal: AbortSignal; readonly limits: SilenceLimits },
 ): Promise<void> {
   const { signal, limits } = options;
-  const share = ranges.acquire(buffersOfRange);
+  let share: Share | undefined;
   let range: Buffer | undefined;
   const emptyRange = () => {
+    share ??= ranges.acquire(buffersOfRange);
     if (range?.length !== share.size) range = Buffer.allocUnsafeSlow(share.size);
     return range;
   };
@@ -52,7 +53,7 @@ export async function attachParts(
       upload = undefined;
     }
   } finally {
-    share.release();
+    share?.release();
   }
 }
 

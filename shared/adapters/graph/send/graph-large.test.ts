@@ -134,8 +134,15 @@ describe('a mail larger than a request may be', () => {
     const first = await transport.send(mail, sendOptions({ remember }));
     expect(outcomes(first)).toEqual(['deferred']);
     expect(JSON.stringify(first)).not.toMatch(/https?:/);
+    const before = routes().length;
     const second = await transport.send(mail, sendOptions({ remember, ...(note ? { remembered: note } : {}) }));
     expect(outcomes(second)).toEqual(['accepted']);
+    // Its ranges are as large as those of one alone: the memory of the first try is free again.
+    expect(
+      routes()
+        .slice(before)
+        .filter((route) => route.startsWith('PUT')),
+    ).toHaveLength(4);
     expect(site.graph.sent(testUser)).toHaveLength(1);
     expect(site.graph.mailbox(testUser).mails('drafts')).toEqual([]);
   });
